@@ -1,1 +1,11 @@
-//! x
+//! What `xtask` and `lab` agree on: the command line, and where things lie.
+//!
+//! `xtask` must be ready in seconds, so it links neither kube nor libbpf; `lab` does the work. Both read the same command
+//! line from here: `xtask` to know what to install and build, `lab` to act.
+
+pub mod cli;
+pub mod exit;
+pub mod paths;
+
+pub use cli::{Cli, Command, ClusterChoice, LabRange, Options, Profile};
+pub use paths::Paths;
