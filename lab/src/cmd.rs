@@ -1,0 +1,170 @@
+//! The only place of this crate that starts external programs.
+//!
+//! Every failure carries the command line, the exit status, the end of stderr, and a hint when the program is missing.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io,
+    path::Path,
+    process::{Child, Command, ExitStatus, Output, Stdio},
+};
+
+use thiserror::Error;
+
+/// An external command that did not do its work.
+#[derive(Debug, Error)]
+#[error("command `{line}` {how}{}", .stderr.as_deref().map(|tail| format!("\n{tail}")).unwrap_or_default())]
+pub struct Failed {
+    pub line: String,
+    pub how: String,
+    pub stderr: Option<String>,
+    pub hint: Option<String>,
+}
+
+/// A command to run: built like [`std::process::Command`], reported like a shell line.
+#[derive(Debug)]
+pub struct Cmd {
+    command: Command,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Cmd {
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self { command: Command::new(program), stdin: None }
+    }
+
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args(mut self, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn dir(mut self, dir: &Path) -> Self {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// What the command reads on stdin; without this it reads nothing.
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = Some(bytes.into());
+        self
+    }
+
+    /// Runs to the end; an exit status other than 0 is an error. Answers what was printed on stdout.
+    pub fn read(self) -> Result<String, Failed> {
+        let line = self.line();
+        let output = self.output()?;
+        if !output.status.success() {
+            let stderr = tail(&output.stderr);
+            return Err(Failed { line, how: describe(output.status), stderr: Some(stderr), hint: None });
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+    }
+
+    /// Like [`Cmd::read`], for commands whose output nobody needs.
+    pub fn run(self) -> Result<(), Failed> {
+        self.read().map(drop)
+    }
+
+    /// Runs to the end, whatever the exit status.
+    pub fn output(mut self) -> Result<Output, Failed> {
+        let line = self.line();
+        let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
+        self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let fail = |error| cannot_start(&line, error);
+        let mut child = self.command.spawn().map_err(fail)?;
+        std::thread::scope(|scope| {
+            if let (Some(bytes), Some(mut pipe)) = (self.stdin.take(), child.stdin.take()) {
+                // The command may end without reading all of it: that is its business, its exit status tells.
+                scope.spawn(move || io::Write::write_all(&mut pipe, &bytes));
+            }
+            child.wait_with_output().map_err(fail)
+        })
+    }
+
+    /// Runs with this terminal's stdin, stdout and stderr.
+    pub fn interactive(mut self) -> Result<ExitStatus, Failed> {
+        let line = self.line();
+        self.command.status().map_err(|error| cannot_start(&line, error))
+    }
+
+    /// Starts a child that goes on; stdin is empty, stdout and stderr go where `output` says.
+    pub fn spawn(mut self, stdout: Stdio, stderr: Stdio) -> Result<Child, Failed> {
+        let line = self.line();
+        self.command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        self.command.spawn().map_err(|error| cannot_start(&line, error))
+    }
+
+    /// For what the builder above does not offer, such as user ids or process groups.
+    pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
+    /// The command as a person would type it.
+    pub fn line(&self) -> String {
+        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
+        words.map(quote).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// A program's path, if `PATH` has it.
+pub fn find(program: &str) -> Option<std::path::PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+fn cannot_start(line: &str, error: io::Error) -> Failed {
+    let hint = (error.kind() == io::ErrorKind::NotFound)
+        .then(|| "run the same command with --install, which installs what is missing".to_owned());
+    Failed { line: line.to_owned(), how: format!("could not start: {error}"), stderr: None, hint }
+}
+
+fn describe(status: ExitStatus) -> String {
+    format!("failed ({status})")
+}
+
+/// The last lines that a program wrote, enough to see why it failed.
+fn tail(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(20)..].join("\n")
+}
+
+fn quote(word: &OsStr) -> String {
+    let word = OsString::from(word).to_string_lossy().into_owned();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_carries_line_status_and_stderr() {
+        let failed = Cmd::new("sh").args(["-c", "echo broken >&2; exit 3"]).run().unwrap_err();
+        assert_eq!(failed.to_string(), "command `sh -c 'echo broken >&2; exit 3'` failed (exit status: 3)\nbroken");
+    }
+
+    #[test]
+    fn a_missing_program_comes_with_a_hint() {
+        let failed = Cmd::new("no-such-program").run().unwrap_err();
+        assert!(failed.how.starts_with("could not start"), "{failed}");
+        assert!(failed.hint.is_some());
+    }
+
+    #[test]
+    fn stdin_reaches_the_command() {
+        assert_eq!(Cmd::new("cat").stdin("words").read().unwrap(), "words");
+    }
+}

@@ -1,0 +1,56 @@
+//! Errors that carry more than a message: the exit code that names their kind, and the next step for the reader.
+//!
+//! Everything else is `anyhow`; [`exit_code`] finds these at any depth of a chain.
+
+use interface::exit;
+use thiserror::Error;
+
+/// This machine, or the cluster chosen, lacks something that the reader can mend.
+#[derive(Debug, Error)]
+#[error("{what}")]
+pub struct Unfit {
+    pub what: String,
+    /// What to do about it; printed on a line of its own.
+    pub hint: String,
+}
+
+/// Another `lab` works on this cluster.
+#[derive(Debug, Error)]
+#[error("another lab is at work on this cluster: {holder}")]
+pub struct Busy {
+    /// Who holds the lock: process id and command line.
+    pub holder: String,
+}
+
+/// A check ran to its end and did not pass; its findings are printed already.
+#[derive(Debug, Error)]
+#[error("lab {lab} is not done: {failed} of {total} checks did not pass")]
+pub struct CheckFailed {
+    pub lab: u8,
+    pub failed: usize,
+    pub total: usize,
+}
+
+/// An [`Unfit`] as an `anyhow` error.
+pub fn unfit(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error {
+    Unfit { what: what.into(), hint: hint.into() }.into()
+}
+
+/// The process's exit code for an error.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    if error.is::<CheckFailed>() {
+        exit::CHECK_FAILED
+    } else if error.is::<Unfit>() {
+        exit::UNFIT
+    } else if error.is::<Busy>() {
+        exit::BUSY
+    } else {
+        exit::FAILED
+    }
+}
+
+/// The next step that an error knows, if any.
+pub fn hint(error: &anyhow::Error) -> Option<&str> {
+    let unfit = error.downcast_ref::<Unfit>().map(|unfit| unfit.hint.as_str());
+    unfit.or_else(|| error.downcast_ref::<crate::cmd::Failed>().and_then(|failed| failed.hint.as_deref()))
+}

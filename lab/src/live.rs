@@ -1,0 +1,68 @@
+//! What a step shows while it runs: one live line on a terminal, one plain line per half minute elsewhere.
+//!
+//! All of it goes to stderr; stdout is for data.
+
+use std::{
+    io::IsTerminal,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a waiting step says so when stderr is not a terminal.
+const PLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// A handle to the live line of the step that runs now; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Live {
+    bar: ProgressBar,
+    plain: Option<Arc<Mutex<Plain>>>,
+}
+
+#[derive(Debug)]
+struct Plain {
+    title: String,
+    started: Instant,
+    last: Instant,
+}
+
+impl Live {
+    /// A live line that begins with `title`, such as `[3/7] install the operator`.
+    pub fn new(title: impl Into<String>) -> Self {
+        let title = title.into();
+        if std::io::stderr().is_terminal() {
+            let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg:.dim} {elapsed}");
+            let bar = ProgressBar::new_spinner().with_prefix(title);
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            return Self { bar, plain: None };
+        }
+        let now = Instant::now();
+        let plain = Plain { title, started: now, last: now };
+        Self { bar: ProgressBar::hidden(), plain: Some(Arc::new(Mutex::new(plain))) }
+    }
+
+    /// Says what is being waited for, or how far the work is.
+    pub fn waiting(&self, what: impl Into<String>) {
+        let what = what.into();
+        if let Some(plain) = &self.plain {
+            let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
+            if plain.last.elapsed() >= PLAIN_EVERY {
+                plain.last = Instant::now();
+                eprintln!("{} … {what} ({} s)", plain.title, plain.started.elapsed().as_secs());
+            }
+        }
+        self.bar.set_message(what);
+    }
+
+    /// Prints a line above the live one.
+    pub fn say(&self, line: &str) {
+        self.bar.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Removes the live line; the caller prints what became of the step.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,1 @@
+//! Drives labs and checks, and reports.

@@ -1,0 +1,36 @@
+//! What every lab step and check gets: where things lie, what was asked for, and the cluster.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Result;
+use interface::{Options, Paths};
+
+use crate::cluster::{self, Cluster};
+
+/// One run of the workshop; cheap to clone.
+#[derive(Clone)]
+pub struct Workshop {
+    pub paths: Arc<Paths>,
+    pub options: Arc<Options>,
+    pub cluster: Arc<dyn Cluster>,
+    client: Arc<tokio::sync::OnceCell<kube::Client>>,
+}
+
+impl Workshop {
+    pub fn new(paths: Paths, options: Options) -> Result<Self> {
+        let cluster = cluster::choose(&paths, &options)?;
+        Ok(Self { paths: Arc::new(paths), options: Arc::new(options), cluster, client: Arc::default() })
+    }
+
+    /// A client of the cluster, made once; never of the user's current context.
+    pub async fn client(&self) -> Result<kube::Client> {
+        let kubeconfig = self.cluster.kubeconfig();
+        let connect = || crate::kubernetes::client(&kubeconfig, self.cluster.context());
+        self.client.get_or_try_init(connect).await.cloned()
+    }
+
+    /// The longest that one step may take.
+    pub fn timeout(&self) -> Duration {
+        self.options.timeout
+    }
+}
