@@ -1,9 +1,23 @@
 //! OCI images made here, without Docker and without a base image.
+//!
+//! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
+//! which are written already. The same input gives the same bytes, and so the same digest.
+
+mod archive;
+mod cache;
+mod catalog;
+mod rootfs;
 
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
+use interface::Paths;
+use serde::{Deserialize, Serialize};
+
+use crate::live::Live;
+
 /// An image archive on this machine.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its name in a cluster, such as `localhost/ebpf-lab/bee:lab`.
     pub reference: String,
@@ -11,4 +25,25 @@ pub struct Image {
     pub digest: String,
     /// The archive: OCI layout and docker-archive in one tar, as `ctr images import`, `docker load` and `kind load` take it.
     pub archive: PathBuf,
+    /// The archive's size in bytes.
+    pub size: u64,
+}
+
+/// The name of an image of ours in a cluster: never under somebody else's name.
+pub fn reference(name: &str) -> String {
+    format!("localhost/ebpf-lab/{name}:lab")
+}
+
+/// All images of the offline profile; those whose programs did not change come from the cache.
+///
+/// # Errors
+/// A program that is missing, a probe that does not compile, a full disk.
+pub fn build(paths: &Paths, live: &Live) -> Result<Vec<Image>> {
+    let recipes = catalog::recipes(paths)?;
+    let total = recipes.len();
+    let build_one = |(i, recipe): (usize, &catalog::Recipe)| {
+        live.waiting(format!("image {} of {total}: {}", i + 1, recipe.name));
+        cache::image(paths, recipe).with_context(|| format!("build the image {}", recipe.name))
+    };
+    recipes.iter().enumerate().map(build_one).collect()
 }

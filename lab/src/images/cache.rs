@@ -1,0 +1,96 @@
+//! Which images are written already.
+//!
+//! Hashing 700 MB of programs on every run would cost seconds; a file's size, inode and time of change tell as well that it
+//! is the one that was hashed before.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use interface::Paths;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Image, archive, catalog::Recipe, reference, rootfs};
+
+/// Raised when the same inputs begin to give another image.
+const FORMAT: u32 = 1;
+
+/// What stands beside an archive.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    stamp: String,
+    image: Image,
+}
+
+/// The image of a recipe, from the cache if its inputs are unchanged.
+pub fn image(paths: &Paths, recipe: &Recipe) -> Result<Image> {
+    let folder = folder(paths)?;
+    let inputs: Vec<_> = std::iter::once(&recipe.program).chain(recipe.files.iter().map(|(_, file)| file)).collect();
+    let stamp = stamp(&inputs)?;
+    let note = folder.join(format!("{}.json", recipe.name));
+    if let Some(image) = remembered(&note, &stamp) {
+        return Ok(image);
+    }
+    let files = rootfs::files(recipe)?;
+    let image = archive::write(&folder, recipe, &reference(recipe.name), &files)?;
+    let entry = serde_json::to_vec(&Entry { stamp, image: image.clone() })?;
+    replace(&note, |file| Ok(fs::write(file, &entry)?))?;
+    Ok(image)
+}
+
+/// A file made from others, from the cache if they are unchanged.
+pub fn derived(
+    paths: &Paths,
+    name: &str,
+    inputs: &[&Path],
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let key = hex::encode(&Sha256::digest(stamp(inputs)?)[..8]);
+    let file = folder(paths)?.join(format!("{key}-{name}"));
+    if !file.is_file() {
+        replace(&file, make)?;
+    }
+    Ok(file)
+}
+
+/// Writes a file under another name first, so that a killed run leaves nothing half-written under its own.
+pub fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let partial = file.with_file_name(format!(".{}.{name}", std::process::id()));
+    let written = write(&partial).and_then(|()| {
+        fs::rename(&partial, file).with_context(|| format!("write {}", file.display()))
+    });
+    if written.is_err() {
+        // Nothing to remove if nothing was written.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn folder(paths: &Paths) -> Result<PathBuf> {
+    let folder = paths.images();
+    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn remembered(note: &Path, stamp: &str) -> Option<Image> {
+    let entry: Entry = serde_json::from_slice(&fs::read(note).ok()?).ok()?;
+    let archive = fs::metadata(&entry.image.archive).ok()?;
+    (entry.stamp == stamp && archive.len() == entry.image.size).then_some(entry.image)
+}
+
+fn stamp(inputs: &[impl AsRef<Path>]) -> Result<String> {
+    let describe = |input: &Path| -> Result<String> {
+        let meta = fs::metadata(input).with_context(|| format!("find {}", input.display()))?;
+        Ok(format!("{} {} {} {}.{}", input.display(), meta.len(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
+    };
+    let mut lines = vec![format!("format {FORMAT}")];
+    for input in inputs {
+        lines.push(describe(input.as_ref())?);
+    }
+    Ok(lines.join("\n"))
+}

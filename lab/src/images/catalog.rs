@@ -1,0 +1,65 @@
+//! Which images the offline profile has, and which programs lie in them.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use interface::Paths;
+
+use super::cache;
+use crate::cmd::Cmd;
+
+/// One image: a name, its main program, and files beside it.
+pub struct Recipe {
+    /// The last part of its name, such as `bee`.
+    pub name: &'static str,
+    /// The program that the container runs; it lies in `/bin` under its own name, where the upstream images have theirs too
+    /// (the operator's containers call `/bin/prometheus-config-reloader`).
+    pub program: PathBuf,
+    /// Files at absolute paths in the image.
+    pub files: Vec<(&'static str, PathBuf)>,
+    /// Arguments before those of the container.
+    pub arguments: &'static [&'static str],
+}
+
+/// The probe that lab 5 runs on every node, as it lies in bee's image.
+const PROBE: &str = "/probes/tcpconnect.o";
+
+/// Image name, program in `programs/bin`, arguments that select a component of it.
+const GO_PROGRAMS: [(&str, &str, &[&str]); 9] = [
+    ("pause", "pause", &[]),
+    ("coredns", "hyperkube", &["coredns"]),
+    ("metallb-controller", "controller", &[]),
+    ("metallb-speaker", "speaker", &[]),
+    ("prometheus-operator", "operator", &[]),
+    ("prometheus-config-reloader", "prometheus-config-reloader", &[]),
+    ("kube-state-metrics", "kube-state-metrics", &[]),
+    ("prometheus", "prometheus", &[]),
+    ("node-exporter", "node_exporter", &[]),
+];
+
+/// Every image that the labs use.
+pub fn recipes(paths: &Paths) -> Result<Vec<Recipe>> {
+    let go = GO_PROGRAMS.iter().map(|&(name, program, arguments)| {
+        Recipe { name, program: paths.programs.join("bin").join(program), files: vec![], arguments }
+    });
+    let rust = ["bookinfo", "kebpf"].map(|name| {
+        Recipe { name, program: paths.bin.join(name), files: vec![], arguments: &[] }
+    });
+    let bee = Recipe {
+        name: "bee",
+        program: paths.bin.join("bee"),
+        files: vec![(PROBE, probe(paths)?)],
+        arguments: &[],
+    };
+    Ok(go.chain(rust).chain([bee]).collect())
+}
+
+/// The workshop's probe as an object file, compiled by bee.
+fn probe(paths: &Paths) -> Result<PathBuf> {
+    let (bee, source) = (paths.bin.join("bee"), paths.checkout.join("probes/tcpconnect.bpf.c"));
+    let headers = paths.checkout.join("probes/include/bee.h");
+    cache::derived(paths, "tcpconnect.o", &[&bee, &source, &headers], |object: &Path| {
+        let build = Cmd::new(&bee).arg("build").arg(&source).arg("--output-file").arg(object);
+        build.run().context("compile the probe that lab 5 runs on every node")
+    })
+}

@@ -1,0 +1,112 @@
+//! What lies in an image: a program in `/bin`, its loader and shared libraries, what name look-ups and TLS need, a passwd
+//! entry, nothing else.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+use super::catalog::Recipe;
+use crate::cmd::Cmd;
+
+/// A file of an image.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Copied from this machine.
+    File { source: PathBuf, executable: bool },
+    /// Written by us.
+    Text(&'static str),
+}
+
+const PASSWD: &str = "root:x:0:0::/:/none\nnobody:x:65534:65534::/:/none\n";
+const GROUP: &str = "root:x:0:\nnobody:x:65534:\n";
+const NSSWITCH: &str = "hosts: files dns\n";
+
+/// Where distributions keep the certificates of public authorities, the most common first.
+const CERTIFICATES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
+
+/// glibc loads these by name, so that no `ldd` lists them. From 2.34 on they are empty: the code is in libc itself.
+const NAME_SERVICES: [&str; 3] = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
+
+/// The files of a recipe's image by their absolute path in it.
+pub fn files(recipe: &Recipe) -> Result<BTreeMap<PathBuf, Content>> {
+    let name = recipe.program.file_name().context("a program's path ends in its name")?;
+    let mut files = BTreeMap::from([
+        (Path::new("/bin").join(name), Content::File { source: recipe.program.clone(), executable: true }),
+        (PathBuf::from("/etc/passwd"), Content::Text(PASSWD)),
+        (PathBuf::from("/etc/group"), Content::Text(GROUP)),
+        (PathBuf::from("/etc/nsswitch.conf"), Content::Text(NSSWITCH)),
+    ]);
+    for library in libraries(&recipe.program)? {
+        files.insert(library.clone(), Content::File { source: library, executable: true });
+    }
+    if let Some(certificates) = CERTIFICATES.iter().find(|path| Path::new(path).is_file()) {
+        let source = PathBuf::from(certificates);
+        files.insert(CERTIFICATES[0].into(), Content::File { source, executable: false });
+    }
+    for (path, source) in &recipe.files {
+        files.insert(path.into(), Content::File { source: source.clone(), executable: false });
+    }
+    Ok(files)
+}
+
+/// The loader and shared libraries of a program at their own paths; none for a static one.
+fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
+    let listing = Cmd::new("ldd").arg(program).output()?;
+    if !listing.status.success() {
+        return Ok(vec![]);
+    }
+    let mut libraries = parse_ldd(&String::from_utf8_lossy(&listing.stdout))?;
+    let folder = libraries.iter().find(|path| path.ends_with("libc.so.6")).and_then(|libc| libc.parent());
+    let services: Vec<_> = folder.into_iter().flat_map(|dir| NAME_SERVICES.map(|name| dir.join(name))).collect();
+    libraries.extend(services.into_iter().filter(|path| path.is_file()));
+    Ok(libraries)
+}
+
+/// Reads `libc.so.6 => /lib/…/libc.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
+fn parse_ldd(listing: &str) -> Result<Vec<PathBuf>> {
+    let missing = listing.lines().find(|line| line.contains("not found"));
+    anyhow::ensure!(missing.is_none(), "a shared library is missing: {}", missing.unwrap_or_default().trim());
+    let path = |line: &str| {
+        let line = line.split_once("=> ").map_or(line, |(_, after)| after).trim();
+        line.starts_with('/').then(|| PathBuf::from(line.split(" (").next().unwrap_or(line)))
+    };
+    Ok(listing.lines().filter_map(path).collect())
+}
+
+impl Content {
+    /// Opens the content: its size in bytes, its file mode, its bytes.
+    pub fn open(&self) -> Result<(u64, u32, Box<dyn std::io::Read>)> {
+        match self {
+            Self::Text(text) => Ok((text.len() as u64, 0o644, Box::new(text.as_bytes()))),
+            Self::File { source, executable } => {
+                let file = fs::File::open(source).with_context(|| format!("read {}", source.display()))?;
+                let mode = if *executable { 0o755 } else { 0o644 };
+                Ok((file.metadata()?.len(), mode, Box::new(file)))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libraries_are_read_from_what_ldd_prints() {
+        let listing = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f)\n\
+                       \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
+        let paths = ["/lib/x86_64-linux-gnu/libz.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
+        assert_eq!(parse_ldd(listing).unwrap(), paths);
+    }
+
+    #[test]
+    fn a_missing_library_is_an_error_that_names_it() {
+        let error = parse_ldd("\tlibelf.so.1 => not found\n").unwrap_err();
+        assert!(error.to_string().contains("libelf.so.1"), "{error}");
+    }
+}
