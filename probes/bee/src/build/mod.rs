@@ -1,0 +1,3 @@
+//! From a probe's C source to a small, reproducible BPF object.
+
+pub mod vmlinux;
