@@ -9,8 +9,8 @@ use reqwest::Url;
 #[derive(Debug, Parser)]
 #[command(name = "bookinfo", max_term_width = 110, disable_help_subcommand = true)]
 #[command(after_help = "\
-A service finds the others by Istio's variables: DETAILS_HOSTNAME, DETAILS_SERVICE_PORT (the same for RATINGS and REVIEWS)
-and SERVICES_DOMAIN.")]
+A service finds the others by their names, or by the variables of Istio's original: DETAILS_HOSTNAME, \
+DETAILS_SERVICE_PORT (likewise for RATINGS and REVIEWS) and SERVICES_DOMAIN.")]
 pub enum Command {
     /// The page of a book; asks details and reviews.
     Productpage(Listen),
@@ -21,13 +21,16 @@ pub enum Command {
         #[command(flatten)]
         listen: Listen,
         /// v1 has no stars, v2 black ones, v3 red ones; ENABLE_RATINGS and STAR_COLOR overrule it.
-        #[arg(long, value_enum, env = "SERVICE_VERSION", default_value = "v1")]
+        #[arg(long, value_enum, env = "SERVICE_VERSION", hide_env_values = true, default_value = "v1")]
         version: Version,
     },
     /// A book's stars.
     Ratings(Listen),
-    /// Request an address and print the status, one line per request (000: no answer); fails unless each is 200.
+    /// Make requests and print each one's status.
+    ///
+    /// One line per request, 000 if nobody answered. Fails unless each line is 200.
     Get {
+        /// What to request, over plain HTTP.
         url: Url,
         /// How many requests to make, one after the other, each on a new connection.
         #[arg(long, value_name = "N", default_value = "1")]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use reqwest::{StatusCode, Url};
+use reqwest::Url;
 
 use crate::{peer::client, serve::log};
 
@@ -26,7 +26,7 @@ pub async fn run(url: &Url, repeat: u32) -> anyhow::Result<ExitCode> {
                 0
             }
         };
-        failed += u32::from(status != StatusCode::OK);
+        failed += u32::from(status != 200);
         writeln!(stdout(), "{status:03}").context("print the status")?;
     }
     if failed == 0 {

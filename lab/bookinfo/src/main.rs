@@ -36,14 +36,19 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     // A service waits for the network all day: one thread serves it, and six pods cost the cluster next to nothing.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(async {
-        match command {
-            Command::Productpage(listen) => serve::run(listen.addresses(), productpage::router()?).await?,
-            Command::Details(listen) => serve::run(listen.addresses(), details::router()).await?,
-            Command::Reviews { listen, version } => serve::run(listen.addresses(), reviews::router(version)?).await?,
-            Command::Ratings(listen) => serve::run(listen.addresses(), ratings::router()).await?,
-            Command::Get { url, repeat } => return get::run(&url, repeat).await,
-        }
-        Ok(ExitCode::SUCCESS)
-    })
+    let outcome = runtime.block_on(obey(command));
+    // A look-up of a name blocks a thread for as long as a silent DNS server makes it: the end does not wait for that.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Productpage(listen) => serve::run(listen.addresses(), productpage::router()?).await?,
+        Command::Details(listen) => serve::run(listen.addresses(), details::router()).await?,
+        Command::Reviews { listen, version } => serve::run(listen.addresses(), reviews::router(version)?).await?,
+        Command::Ratings(listen) => serve::run(listen.addresses(), ratings::router()).await?,
+        Command::Get { url, repeat } => return get::run(&url, repeat).await,
+    }
+    Ok(ExitCode::SUCCESS)
 }

@@ -130,15 +130,21 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_be_names_the_variables_to_mend() {
-        for wrong in [("REVIEWS_SERVICE_PORT", "tcp://10.1.0.7:9080"), ("REVIEWS_HOSTNAME", "a b"), ("REVIEWS_HOSTNAME", "a/b?")] {
+        for wrong in
+            [("REVIEWS_SERVICE_PORT", "tcp://10.1.0.7:9080"), ("REVIEWS_HOSTNAME", "a b"), ("REVIEWS_HOSTNAME", "a/b?")]
+        {
             let error = url_with(&[wrong]).unwrap_err().to_string();
-            assert!(error.contains("mend REVIEWS_HOSTNAME, SERVICES_DOMAIN or REVIEWS_SERVICE_PORT"), "{wrong:?}: {error}");
+            assert!(
+                error.contains("mend REVIEWS_HOSTNAME, SERVICES_DOMAIN or REVIEWS_SERVICE_PORT"),
+                "{wrong:?}: {error}"
+            );
         }
     }
 
     #[test]
     fn tracing_headers_are_forwarded_and_credentials_are_not() {
-        let caller = [("x-request-id", "7"), ("traceparent", "00-1"), ("cookie", "secret"), ("authorization", "secret")];
+        let caller =
+            [("x-request-id", "7"), ("traceparent", "00-1"), ("cookie", "secret"), ("authorization", "secret")];
         let caller = caller.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).into_iter().collect();
         let mut names: Vec<_> = forwarded(&caller).keys().map(ToString::to_string).collect();
         names.sort();

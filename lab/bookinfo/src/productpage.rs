@@ -10,8 +10,8 @@ use axum::{
     response::{Html, Redirect},
     routing::get,
 };
-use minijinja::{Environment, context};
-use serde_json::{Value, json};
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde_json::Value;
 
 use crate::{
     peer::Peer,
@@ -23,8 +23,11 @@ const PAGE: &str = include_str!("productpage.html");
 const LIMIT: Duration = Duration::from_secs(3);
 
 pub fn router() -> anyhow::Result<Router> {
-    let services =
-        Services { details: Peer::from_env("details")?, reviews: Peer::from_env("reviews")?, ratings: Peer::from_env("ratings")? };
+    let services = Services {
+        details: Peer::from_env("details")?,
+        reviews: Peer::from_env("reviews")?,
+        ratings: Peer::from_env("ratings")?,
+    };
     Ok(Router::new()
         .route("/", get(async || Redirect::temporary("/productpage")))
         .route("/health", get(async || "Product page is healthy"))
@@ -48,9 +51,12 @@ async fn page(State(services): State<Services>, caller: HeaderMap) -> Result<Htm
 }
 
 fn render(product: &Value, Json(details): &Json<Value>, Json(reviews): &Json<Value>) -> anyhow::Result<String> {
+    let mut environment = Environment::new();
+    // Reviews of v1 have no rating to ask for stars.
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     // The name's ending makes the template escape what it is given.
     let values = context! { product, details, reviews };
-    Environment::new().render_named_str("productpage.html", PAGE, values).context("draw the page")
+    environment.render_named_str("productpage.html", PAGE, values).context("draw the page")
 }
 
 async fn details(State(services): State<Services>, id: ProductId, caller: HeaderMap) -> Answer {
@@ -99,6 +105,8 @@ fn unavailable(status: StatusCode, what: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn page_with(reviews: Value) -> String {
@@ -114,13 +122,17 @@ mod tests {
 
     #[test]
     fn four_stars_are_four_full_ones_and_an_empty_one() {
-        let page = page_with(json!({ "reviews": [{ "reviewer": "R", "text": "", "rating": { "stars": 4, "color": "red" } }] }));
+        let page = page_with(
+            json!({ "reviews": [{ "reviewer": "R", "text": "", "rating": { "stars": 4, "color": "red" } }] }),
+        );
         assert!(page.contains("★★★★☆") && page.contains("color: red"), "{page}");
     }
 
     #[test]
     fn an_absurd_number_of_stars_draws_five() {
-        let page = page_with(json!({ "reviews": [{ "reviewer": "R", "rating": { "stars": 4_000_000_000_u64, "color": "red" } }] }));
+        let page = page_with(
+            json!({ "reviews": [{ "reviewer": "R", "rating": { "stars": 4_000_000_000_u64, "color": "red" } }] }),
+        );
         assert_eq!(page.matches('★').count(), 5);
     }
 

@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn the_originals_variables_overrule_the_version() {
-        let blue = |name: &str| [("ENABLE_RATINGS", "true"), ("STAR_COLOR", "blue")].iter().find(|v| v.0 == name).map(|v| v.1.into());
+        let blue = |name: &str| {
+            [("ENABLE_RATINGS", "true"), ("STAR_COLOR", "blue")].iter().find(|v| v.0 == name).map(|v| v.1.into())
+        };
         assert_eq!(star_color(Version::V1, blue).as_deref(), Some("blue"));
         let off = |name: &str| (name == "ENABLE_RATINGS").then(|| "false".to_owned());
         assert_eq!(star_color(Version::V3, off), None);

@@ -22,7 +22,10 @@ pub async fn run(addresses: Vec<SocketAddr>, app: Router) -> anyhow::Result<()> 
     let mut interrupt = signal(SignalKind::interrupt()).context("handle SIGINT")?;
 
     let listener = TcpListener::bind(&addresses[..]).await.with_context(|| {
-        format!("listen on {}; is the port taken?", addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" or "))
+        format!(
+            "listen on {}; is the port taken?",
+            addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" or ")
+        )
     })?;
     log(format_args!("listening on {}", listener.local_addr().context("read the listening address")?));
 
