@@ -1,1 +1,11 @@
-//! Helpers that the end-to-end tests share.
+//! What the end-to-end tests share: a workshop on a cluster of its own, driven through the programs a user would call.
+//!
+//! The tests need what `cargo xtask test` builds and hands on in `EBPF_LAB_*`; each file takes a cluster number of its own,
+//! none of them 1, so that a student's cluster on the same machine is left alone.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
+
+pub mod cluster;
+pub mod machine;
+
+pub use cluster::{TestCluster, Run};

@@ -1,0 +1,141 @@
+//! A workshop on a cluster of the tests' own, driven as a user would.
+
+use std::{
+    collections::BTreeMap,
+    process::{Command, Output},
+    time::{Duration, Instant},
+};
+
+use interface::Paths;
+use serde_json::Value;
+
+/// One of the tests' clusters; `EBPF_LAB_KEEP=1` leaves them for a look.
+pub struct TestCluster {
+    pub number: u8,
+    on: String,
+    paths: Paths,
+}
+
+/// What one run of `lab` printed and how long it took.
+pub struct Run {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    pub took: Duration,
+}
+
+impl TestCluster {
+    /// The host cluster of this number, as it is.
+    pub fn of(number: u8) -> Self {
+        let paths = Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`");
+        Self { number, on: "host".to_owned(), paths }
+    }
+
+    /// The same cluster as an ordinary kubeconfig would show it to a stranger: `--on context:NAME`.
+    pub fn on_context(number: u8, context: &str) -> Self {
+        let paths = Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`");
+        Self { number, on: format!("context:{context}"), paths }
+    }
+
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// `lab ARGS…` on this cluster, to its end.
+    pub fn lab(&self, args: &[&str]) -> Run {
+        let started = Instant::now();
+        let output = self.command(args).output().expect("start lab");
+        Run::new(output, started.elapsed())
+    }
+
+    /// `lab ARGS…` on this cluster, for tests that start, signal or kill it themselves.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(self.paths.bin.join("lab"));
+        command.args(args).args(["--on", &self.on, "--number", &self.number.to_string()]);
+        command.envs(self.paths.environment()).env("NO_COLOR", "1");
+        command
+    }
+
+    /// The built-in kubectl on this cluster; panics with its stderr if it fails.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let run = self.try_kubectl(args);
+        assert_eq!(run.code, 0, "kubectl {args:?}: {}", run.stderr);
+        run.stdout
+    }
+
+    pub fn try_kubectl(&self, args: &[&str]) -> Run {
+        let started = Instant::now();
+        let mut command = Command::new(self.paths.bin.join("lab"));
+        command.args(["--on", &self.on, "--number", &self.number.to_string(), "kubectl"]).args(args);
+        let output = command.envs(self.paths.environment()).output().expect("start lab kubectl");
+        Run::new(output, started.elapsed())
+    }
+
+    /// `kubectl apply -f -` of these objects.
+    pub fn apply(&self, objects: &str) {
+        use std::io::Write;
+        let mut command = Command::new(self.paths.bin.join("lab"));
+        command.args(["--on", &self.on, "--number", &self.number.to_string(), "kubectl", "apply", "-f", "-"]);
+        command.envs(self.paths.environment()).stdin(std::process::Stdio::piped());
+        let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("start lab kubectl");
+        child.stdin.take().unwrap().write_all(objects.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success(), "kubectl apply of\n{objects}");
+    }
+
+    /// An instant query: the samples by their labels, each `name=value,…` sorted by name.
+    pub fn query(&self, promql: &str) -> BTreeMap<String, f64> {
+        let run = self.lab(&["query", promql, "--json"]);
+        assert_eq!(run.code, 0, "query {promql}: {}", run.stderr);
+        let answer: Value = serde_json::from_str(&run.stdout).expect("query prints JSON");
+        let samples = answer["result"].as_array().expect("a result").iter();
+        samples.map(|sample| (labels(&sample["metric"]), value(&sample["value"]))).collect()
+    }
+
+    /// `check N` must pass within `wait`.
+    #[track_caller]
+    pub fn passes(&self, labs: &str, wait: &str) -> Run {
+        self.lab(&["check", labs, "--wait", wait]).succeeds()
+    }
+
+    /// `check N` must not pass, and what it prints must hold every one of `words`.
+    #[track_caller]
+    pub fn does_not_pass(&self, lab: &str, words: &[&str]) {
+        let run = self.lab(&["check", lab, "--wait", "3s"]);
+        assert_eq!(run.code, 3, "check {lab} passed, or failed for another reason:\n{}\n{}", run.stdout, run.stderr);
+        for word in words {
+            assert!(run.stderr.contains(word), "check {lab} does not say {word:?}:\n{}", run.stderr);
+        }
+    }
+}
+
+impl Run {
+    pub fn new(output: Output, took: Duration) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took,
+        }
+    }
+
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert_eq!(self.code, 0, "exit code {}\n{}\n{}", self.code, self.stdout, self.stderr);
+        self
+    }
+
+    /// The objects that `--json` printed, one a line.
+    pub fn records(&self) -> Vec<Value> {
+        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    }
+}
+
+fn labels(metric: &Value) -> String {
+    let labels: BTreeMap<_, _> = metric.as_object().expect("labels").iter().collect();
+    let pair = |(name, value): (&String, &Value)| format!("{name}={}", value.as_str().unwrap_or_default());
+    labels.into_iter().map(pair).collect::<Vec<_>>().join(",")
+}
+
+fn value(pair: &Value) -> f64 {
+    pair[1].as_str().and_then(|text| text.parse().ok()).expect("a number")
+}

@@ -1,0 +1,60 @@
+//! What a cluster could leave behind on this machine, to compare before and after.
+
+use std::{collections::BTreeSet, fs, process::Command};
+
+/// Everything that `clean` must give back, one line each.
+pub fn traces() -> BTreeSet<String> {
+    let mut traces = BTreeSet::new();
+    let mut add = |kind: &str, lines: Vec<String>| traces.extend(lines.into_iter().map(|line| format!("{kind}: {line}")));
+    add("link", command("ip", &["-brief", "link"], 1));
+    add("route", command("ip", &["route", "show", "table", "all"], usize::MAX));
+    add("namespace", command("ip", &["netns", "list"], 1));
+    add("nft table", command("nft", &["list", "tables"], usize::MAX));
+    add("mount", mounts());
+    add("cgroup", cgroups());
+    add("process", processes());
+    for folder in ["/run", "/var/lib", "/var/log", "/etc", "/opt", "/usr/libexec", "/tmp"] {
+        add("file", entries(folder));
+    }
+    for sysctl in ["net/ipv4/ip_forward", "vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"] {
+        let value = fs::read_to_string(format!("/proc/sys/{sysctl}")).unwrap_or_default();
+        add("sysctl", vec![format!("{sysctl} = {}", value.trim())]);
+    }
+    traces
+}
+
+/// What of `after` was not there before, and what of `before` is gone.
+pub fn difference(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Vec<String> {
+    let gone = before.difference(after).map(|trace| format!("- {trace}"));
+    gone.chain(after.difference(before).map(|trace| format!("+ {trace}"))).collect()
+}
+
+/// The first `words` words of each line that a command prints.
+fn command(program: &str, args: &[&str], words: usize) -> Vec<String> {
+    let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().map(|line| line.split_whitespace().take(words).collect::<Vec<_>>().join(" ")).collect()
+}
+
+fn mounts() -> Vec<String> {
+    let mounts = fs::read_to_string("/proc/mounts").expect("read /proc/mounts");
+    mounts.lines().map(|line| line.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
+}
+
+fn cgroups() -> Vec<String> {
+    let find = ["/sys/fs/cgroup", "-mindepth", "1", "-maxdepth", "3", "-type", "d"];
+    command("find", &find, usize::MAX)
+}
+
+/// Programs that a cluster consists of; others come and go on a machine by themselves.
+fn processes() -> Vec<String> {
+    let names = ["hyperkube", "kube-", "kubelet", "etcd", "containerd", "runc", "coredns", "lab"];
+    let all = procfs::process::all_processes().expect("list processes").flatten();
+    let ours = all.filter(|process| process.pid() != std::process::id() as i32).flat_map(|process| process.stat());
+    ours.filter(|stat| names.iter().any(|name| stat.comm.starts_with(name))).map(|stat| format!("{} {}", stat.pid, stat.comm)).collect()
+}
+
+fn entries(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}

@@ -1,0 +1,238 @@
+//! The six labs, one after the other, and what they must show.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use end_to_end::TestCluster;
+use serde_json::Value;
+
+use crate::Scene;
+
+pub const SCENES: &[(&str, Scene)] = &[
+    ("lab_all_runs_every_step_and_passes_every_check", all_labs),
+    ("a_second_run_changes_nothing_and_is_quick", second_run),
+    ("the_cluster_and_the_labs_fit_in_two_gigabytes", memory),
+    ("every_node_sees_the_same_bookinfo_edges_and_no_other", edges_by_promql),
+    ("the_graph_holds_the_edges_of_bookinfo_and_no_other", graph),
+    ("bee_runs_with_two_capabilities_and_kebpf_may_only_read", least_privilege),
+    ("bookinfo_and_kebpf_start_where_pod_security_is_restricted", restricted),
+    ("objects_applied_by_hand_pass_and_are_adopted", by_hand),
+    ("a_second_lab_names_the_holder_of_the_lock", lock),
+];
+
+/// What Bookinfo's services call, as lab 5 and lab 6 must find it.
+const EDGES: [(&str, &str); 3] = [("productpage", "details"), ("productpage", "reviews"), ("reviews", "ratings")];
+
+fn all_labs(cluster: &TestCluster) {
+    cluster.lab(&["clean"]).succeeds();
+    let run = cluster.lab(&["lab", "all", "--json"]).succeeds();
+    eprintln!("lab all, everything built: {:.1} s", run.took.as_secs_f64());
+    let records = run.records();
+    for lab in 1..=6 {
+        let of_lab = |kind: &str| records.iter().filter(|record| record["lab"] == lab && record["kind"] == kind).count();
+        assert!(of_lab("step") > 0, "lab {lab} reports no step");
+        assert!(of_lab("check") > 0, "lab {lab} reports no check");
+    }
+    assert!(records.iter().all(|record| record["version"] == 1), "every record says its version");
+}
+
+fn second_run(cluster: &TestCluster) {
+    let run = cluster.lab(&["lab", "2-6", "--json"]).succeeds();
+    eprintln!("labs 2-6 a second time: {:.1} s", run.took.as_secs_f64());
+    let changed: Vec<_> = run.records().into_iter().filter(|record| record["outcome"] == "changed").collect();
+    // Lab 5's requests are made anew each time.
+    let unexpected: Vec<_> =
+        changed.iter().filter(|record| !record["title"].as_str().unwrap_or_default().contains("requests")).collect();
+    assert!(unexpected.is_empty(), "these steps changed something: {unexpected:#?}");
+}
+
+fn memory(cluster: &TestCluster) {
+    let status: Value = serde_json::from_str(&cluster.lab(&["status", "--json"]).succeeds().stdout).unwrap();
+    let users: Vec<_> = status["memory"].as_array().expect("a memory table").iter().collect();
+    let bytes = |user: &&Value| user["bytes"].as_u64().expect("bytes");
+    let total: u64 = users.iter().map(bytes).sum();
+    eprintln!("memory of the cluster and its labs: {} MB", total / 1_000_000);
+    assert!(total > 200_000_000, "a real cluster takes more than {total} bytes");
+    assert!(total < 2_000_000_000, "{total} bytes: {users:#?}");
+}
+
+/// `ebpf_solo_io_events_hash` before and after 20 requests: the difference is the same on every node.
+fn edges_by_promql(cluster: &TestCluster) {
+    let by_node = "sum by (instance, pod_ip, cluster_ip) (ebpf_solo_io_events_hash)";
+    let before = settled(cluster, by_node);
+    cluster.lab(&["traffic"]).succeeds();
+    let after = settled(cluster, by_node);
+    let names = bookinfo_addresses(cluster);
+    let mut nodes: BTreeMap<String, BTreeMap<(String, String), u64>> = BTreeMap::new();
+    for (labels, value) in &after {
+        let grown = (value - before.get(labels).copied().unwrap_or_default()) as u64;
+        let label = |name: &str| labels.split(',').find_map(|pair| pair.strip_prefix(name)).unwrap_or_default().to_owned();
+        let ends = (names.get(&label("pod_ip=")), names.get(&label("cluster_ip=")));
+        if let ((Some(source), Some(target)), true) = (ends, grown > 0) {
+            let edges = nodes.entry(label("instance=")).or_default();
+            *edges.entry((source.clone(), target.clone())).or_default() += grown;
+        }
+    }
+    assert_eq!(nodes.len(), 3, "one target a node: {nodes:#?}");
+    let first = nodes.values().next().unwrap();
+    assert!(nodes.values().all(|edges| edges == first), "the nodes disagree: {nodes:#?}");
+    let pairs: Vec<_> = first.keys().map(|(source, target)| (source.as_str(), target.as_str())).collect();
+    assert_eq!(pairs, EDGES, "{first:#?}");
+    let count = |source: &str, target: &str| first[&(source.to_owned(), target.to_owned())];
+    assert_eq!(count("productpage", "details"), 20);
+    assert_eq!(count("productpage", "reviews"), 20);
+}
+
+/// The samples once a whole scrape interval went by without a change among Bookinfo's addresses.
+fn settled(cluster: &TestCluster, promql: &str) -> BTreeMap<String, f64> {
+    let names = bookinfo_addresses(cluster);
+    let ours = |labels: &str| {
+        let known = |prefix: &str| labels.split(',').any(|pair| pair.strip_prefix(prefix).is_some_and(|ip| names.contains_key(ip)));
+        known("pod_ip=") && known("cluster_ip=")
+    };
+    let mut samples = BTreeMap::new();
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_secs(17));
+        let mut now = cluster.query(promql);
+        now.retain(|labels, _| ours(labels));
+        if now == samples && !now.is_empty() {
+            return now;
+        }
+        samples = now;
+    }
+    panic!("the counters never came to rest: {samples:#?}");
+}
+
+/// Bookinfo's pod addresses and ClusterIPs by service.
+fn bookinfo_addresses(cluster: &TestCluster) -> BTreeMap<String, String> {
+    let pods = cluster.kubectl(&["get", "pods", "-l", "app in (productpage,details,reviews,ratings)", "-o",
+        "jsonpath={range .items[*]}{.status.podIP} {.metadata.labels.app}{\"\\n\"}{end}"]);
+    let services = cluster.kubectl(&["get", "services", "productpage", "details", "reviews", "ratings", "-o",
+        "jsonpath={range .items[*]}{.spec.clusterIP} {.metadata.name}{\"\\n\"}{end}"]);
+    let pairs = pods.lines().chain(services.lines()).filter_map(|line| line.split_once(' '));
+    pairs.map(|(ip, name)| (ip.to_owned(), name.to_owned())).collect()
+}
+
+fn graph(cluster: &TestCluster) {
+    let address = cluster.lab(&["open"]).succeeds().stdout.trim().to_owned();
+    assert_eq!(address, format!("http://172.18.{}.1", cluster.number), "the first address of the pool");
+    let page = http_get(&address);
+    assert!(page.contains("<html"), "the page answers on the host: {page}");
+    let graph: Value = serde_json::from_str(&http_get(&format!("{address}/api/graph"))).expect("the graph is JSON");
+    let nodes = graph["nodes"].as_array().unwrap();
+    let bookinfo = |id: &Value| {
+        let name = id.as_str().and_then(|id| id.strip_prefix("service/default/")).unwrap_or_default().to_owned();
+        ["productpage", "details", "reviews", "ratings"].contains(&name.as_str()).then_some(name)
+    };
+    let mut edges: Vec<_> = graph["edges"].as_array().unwrap().iter()
+        .filter_map(|edge| Some((bookinfo(&edge["source"])?, bookinfo(&edge["target"])?))).collect();
+    edges.sort();
+    let edges: Vec<_> = edges.iter().map(|(source, target)| (source.as_str(), target.as_str())).collect();
+    assert_eq!(edges, EDGES);
+    let reviews = nodes.iter().find(|node| node["id"] == "service/default/reviews").expect("reviews is a node");
+    let workloads = reviews["workloads"].as_array().unwrap();
+    assert_eq!(workloads.len(), 3, "a service and its workloads are one node: {reviews}");
+    assert!(!nodes.iter().any(|node| node["id"] == "deployment/default/reviews-v1"), "no second node for a workload");
+    let external: Vec<_> = nodes.iter().filter(|node| node["kind"] == "external").collect();
+    assert!(external.is_empty(), "nothing here talks to the outside: {external:#?}");
+}
+
+fn least_privilege(cluster: &TestCluster) {
+    let context = "{.spec.template.spec.containers[0].securityContext}";
+    let text = cluster.kubectl(&["get", "daemonset", "bumblebee", "-o", &format!("jsonpath={context}")]);
+    let context: Value = serde_json::from_str(&text).unwrap();
+    assert_ne!(context["privileged"], true);
+    assert_eq!(context["capabilities"], serde_json::json!({"add": ["BPF", "PERFMON"], "drop": ["ALL"]}));
+
+    let user = "--as=system:serviceaccount:default:kebpf";
+    let may = |verb: &str, what: &str| cluster.try_kubectl(&["auth", "can-i", verb, what, user]).stdout.trim() == "yes";
+    assert!(may("list", "pods") && may("watch", "services"), "kebpf reads what it draws");
+    for (verb, what) in [("list", "secrets"), ("create", "pods"), ("delete", "services"), ("get", "configmaps")] {
+        assert!(!may(verb, what), "kebpf may {verb} {what}");
+    }
+}
+
+fn restricted(cluster: &TestCluster) {
+    let namespace = "restricted-labs";
+    cluster.apply(&format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {namespace}\n  labels:\n    pod-security.kubernetes.io/enforce: restricted\n"
+    ));
+    let manifests = cluster.paths().checkout.join("manifests");
+    for file in ["lab4/bookinfo.yaml", "lab6/kebpf.yaml"] {
+        let file = manifests.join(file);
+        cluster.kubectl(&["apply", "-n", namespace, "-f", file.to_str().unwrap(), "--selector", "app"]);
+    }
+    let wait = |deployment: &str| cluster.kubectl(&["rollout", "status", "-n", namespace, deployment, "--timeout=60s"]);
+    for deployment in ["deployment/productpage-v1", "deployment/reviews-v2"] {
+        wait(deployment);
+    }
+    let user = cluster.kubectl(&["get", "pods", "-n", namespace, "-o", "jsonpath={..runAsUser}"]);
+    assert!(user.split_whitespace().all(|uid| uid == "65534"), "{user}");
+    // Names resolve as that user: the page comes from details and reviews by their Service names.
+    let get = ["exec", "-n", namespace, "deploy/productpage-v1", "--", "/bin/bookinfo", "get", "http://productpage:9080/productpage"];
+    assert!(cluster.kubectl(&get).contains("200"));
+    cluster.kubectl(&["delete", "namespace", namespace, "--wait=false"]);
+}
+
+/// What the workshop's text tells a person to type, with our image in place of the original's.
+fn by_hand(cluster: &TestCluster) {
+    cluster.lab(&["reset", "5"]).succeeds();
+    cluster.apply(BY_HAND);
+    cluster.lab(&["traffic"]).succeeds();
+    cluster.passes("5", "2m");
+    cluster.lab(&["lab", "5"]).succeeds();
+    let label = "jsonpath={.metadata.labels.app\\.kubernetes\\.io/managed-by}";
+    assert_eq!(cluster.kubectl(&["get", "daemonset", "bumblebee", "-o", label]), "ebpf-lab", "lab 5 adopts it");
+}
+
+const BY_HAND: &str = r#"
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: bumblebee}
+spec:
+  selector: {matchLabels: {app: bumblebee}}
+  template:
+    metadata: {labels: {app: bumblebee}}
+    spec:
+      tolerations: [{operator: Exists}]
+      containers:
+      - name: bumblebee
+        image: localhost/ebpf-lab/bee:lab
+        command: [bee]
+        args: [run, /probes/tcpconnect.o, --no-tty]
+        ports: [{name: http-monitoring, containerPort: 9091}]
+        securityContext: {capabilities: {drop: [ALL], add: [BPF, PERFMON]}}
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PodMonitor
+metadata: {name: bumblebee, labels: {monitoring: bumblebee, release: prom}}
+spec:
+  selector: {matchLabels: {app: bumblebee}}
+  jobLabel: bumblebee-stats
+  podMetricsEndpoints:
+  - port: http-monitoring
+    path: /metrics
+    interval: 15s
+    metricRelabelings:
+    - {action: replace, sourceLabels: [saddr], targetLabel: pod_ip}
+    - {action: replace, sourceLabels: [daddr], targetLabel: cluster_ip}
+"#;
+
+fn lock(cluster: &TestCluster) {
+    let mut first = cluster.command(&["lab", "2-6"]).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let busy = (0..50).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let run = cluster.lab(&["lab", "2"]);
+        (run.code == 5).then_some(run)
+    });
+    let status = cluster.lab(&["status"]);
+    first.wait().unwrap();
+    let busy = busy.expect("the second lab is refused while the first runs");
+    assert!(busy.stderr.contains(&first.id().to_string()), "it names the holder: {}", busy.stderr);
+    assert!(status.took < Duration::from_secs(5), "status never waits");
+}
+
+fn http_get(url: &str) -> String {
+    let output = std::process::Command::new("curl").args(["-sS", "--max-time", "5", url]).output().expect("start curl");
+    assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

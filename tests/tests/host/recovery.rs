@@ -1,0 +1,150 @@
+//! What is killed comes back: `lab` itself at any step, one of the cluster's processes, all of them as after a reboot.
+
+use std::{
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use end_to_end::TestCluster;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::Scene;
+
+pub const SCENES: &[(&str, Scene)] = &[
+    ("lab_killed_at_any_step_finishes_when_run_again", killed_lab),
+    ("a_killed_component_is_started_again", killed_component),
+    ("a_cluster_that_stood_still_for_a_minute_goes_on", stopped),
+    ("after_a_reboot_the_same_cluster_comes_back", reboot),
+    ("no_process_of_the_cluster_runs_from_the_target_folder", independent_of_target),
+];
+
+/// `lab 2` killed with SIGKILL after these times, the cluster gone before the first: at the keys, the control plane, the
+/// nodes, DNS. Then labs 3-6 likewise.
+fn killed_lab(cluster: &TestCluster) {
+    cluster.lab(&["clean"]).succeeds();
+    for (labs, after) in [("2", 300), ("2", 1500), ("2", 4000), ("2", 7000), ("3-6", 1000), ("3-6", 6000)] {
+        let mut lab = cluster.command(&["lab", labs]).stderr(Stdio::null()).spawn().unwrap();
+        sleep(Duration::from_millis(after));
+        lab.kill().unwrap();
+        lab.wait().unwrap();
+    }
+    cluster.lab(&["lab", "2-6"]).succeeds();
+    cluster.passes("2-6", "1m");
+}
+
+fn killed_component(cluster: &TestCluster) {
+    cluster.lab(&["lab", "2-6"]).succeeds();
+    for component in ["kube-apiserver", "etcd", "kube-scheduler", "kube-controller-manager", "kubelet", "containerd", "kube-proxy"] {
+        let victim = *processes(cluster, component).first().unwrap_or_else(|| panic!("no {component} runs"));
+        kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
+        let back = until(Duration::from_secs(30), || processes(cluster, component).iter().any(|&pid| pid != victim));
+        assert!(back, "{component} did not come back");
+    }
+    cluster.passes("2-6", "90s");
+    let init = nodes_inits(cluster)[1];
+    kill(Pid::from_raw(init), Signal::SIGKILL).unwrap();
+    assert!(until(Duration::from_secs(30), || nodes_inits(cluster).iter().filter(|&&pid| pid != init).count() >= 3));
+    cluster.passes("2-6", "2m");
+}
+
+fn stopped(cluster: &TestCluster) {
+    cluster.lab(&["lab", "2-6"]).succeeds();
+    let all = all_processes(cluster);
+    signal(&all, Signal::SIGSTOP);
+    sleep(Duration::from_secs(60));
+    signal(&all, Signal::SIGCONT);
+    let started = Instant::now();
+    cluster.passes("2-6", "60s");
+    eprintln!("green {:.0} s after a minute's standstill", started.elapsed().as_secs_f64());
+}
+
+fn reboot(cluster: &TestCluster) {
+    cluster.lab(&["lab", "2-6"]).succeeds();
+    let uid = |cluster: &TestCluster| cluster.kubectl(&["get", "namespace", "prometheus", "-o", "jsonpath={.metadata.uid}"]);
+    let before = uid(cluster);
+    power_off(cluster);
+    let run = cluster.lab(&["lab", "2"]).succeeds();
+    eprintln!("the cluster is back {:.1} s after a reboot", run.took.as_secs_f64());
+    assert_eq!(uid(cluster), before, "it is the same cluster");
+    cluster.passes("3-6", "3m");
+}
+
+/// What a reboot takes away: every process, namespace, mount, link, cgroup, and `/run`.
+fn power_off(cluster: &TestCluster) {
+    for _ in 0..3 {
+        signal(&all_processes(cluster), Signal::SIGKILL);
+        sleep(Duration::from_millis(300));
+    }
+    let n = cluster.number;
+    let script = format!(
+        "for ns in $(ip netns list | awk '{{print $1}}' | grep '^ebpf-lab-{n}-'); do ip netns del $ns; done; \
+         for link in $(ip -brief link | awk '{{print $1}}' | cut -d@ -f1 | grep '^ebpf-lab-{n}'); do ip link del $link; done; \
+         for mount in $(awk '{{print $2}}' /proc/mounts | grep -E '/ebpf-lab/{n}(/|$)' | tac); do umount -l $mount; done; \
+         find /sys/fs/cgroup -depth -type d -path '*/ebpf-lab/{n}*' -exec rmdir {{}} + 2>/dev/null; rm -rf /run/ebpf-lab/{n}"
+    );
+    std::process::Command::new("sh").args(["-c", &script]).status().unwrap();
+}
+
+/// Signals each; one that ended in the meantime needs none.
+fn signal(processes: &[i32], signal: Signal) {
+    for &pid in processes {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+fn independent_of_target(cluster: &TestCluster) {
+    cluster.lab(&["lab", "2"]).succeeds();
+    let target = cluster.paths().checkout.join("target");
+    for pid in all_processes(cluster) {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        assert!(!program.starts_with(&target), "{} would break with `cargo clean`", program.display());
+    }
+}
+
+/// The processes of this cluster that run a component, by their command line.
+fn processes(cluster: &TestCluster, component: &str) -> Vec<i32> {
+    let runs = |process: &procfs::process::Process| {
+        let line = process.cmdline().unwrap_or_default();
+        let name = line.first().map(|program| program.rsplit('/').next().unwrap_or_default().to_owned());
+        name.as_deref() == Some(component)
+    };
+    let in_cluster = all_processes(cluster);
+    let all = procfs::process::all_processes().unwrap().flatten();
+    all.filter(|process| in_cluster.contains(&process.pid()) && runs(process)).map(|process| process.pid()).collect()
+}
+
+/// Process 1 of each node's pid namespace.
+fn nodes_inits(cluster: &TestCluster) -> Vec<i32> {
+    let init = |&pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default().split_whitespace();
+        let ids: Vec<_> = ids.collect();
+        ids.len() == 2 && ids[1] == "1"
+    };
+    all_processes(cluster).into_iter().filter(init).collect()
+}
+
+/// Every process in this cluster's cgroups.
+fn all_processes(cluster: &TestCluster) -> Vec<i32> {
+    let part = format!("/ebpf-lab/{}/", cluster.number);
+    let all = procfs::process::all_processes().unwrap().flatten();
+    let ours = all.filter(|process| {
+        process.cgroups().is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
+    });
+    ours.map(|process| process.pid()).collect()
+}
+
+fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        sleep(Duration::from_millis(200));
+    }
+    false
+}
