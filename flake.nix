@@ -40,14 +40,14 @@
           ];
 
           # nixpkgs wraps clang to harden what it compiles. For the BPF target that is an error ("unsupported option
-          # '-fzero-call-used-regs=used-gpr'", https://github.com/NixOS/nixpkgs/issues/325587), so probes get the compiler
-          # itself; host programs keep their hardening. Our headers need neither the kernel's nor libc's.
+          # '-fzero-call-used-regs=used-gpr'", https://github.com/NixOS/nixpkgs/issues/325587), so probes get the
+          # compiler itself; host programs keep their hardening. Our headers need neither the kernel's nor libc's.
           BPF_CLANG = "${pkgs.llvmPackages.clang-unwrapped}/bin/clang";
         };
       });
 
-      # `nix run . -- lab all`: xtask in the dev shell, in the checkout that this is typed in. Programs are built there, not in the
-      # store: labs need root, the network and the running kernel, none of which Nix's sandbox has.
+      # `nix run . -- lab all`: xtask in the dev shell, in the checkout that this is typed in. Programs are built
+      # there, not in the store: labs need root, the network and the running kernel, which Nix's sandbox has not.
       apps = forEachSystem (pkgs: rec {
         default = lab;
         lab = {
