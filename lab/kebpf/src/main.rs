@@ -1,1 +1,125 @@
-fn main() {}
+//! The program: reads its settings, connects to both sources, serves until it is told to end.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use ipnet::IpNet;
+use kebpf::cluster::{self, Cluster};
+use kebpf::edges::Prometheus;
+use kebpf::live::{self, Published, Settings};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+/// How long open connections may take to end.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Draws, live in a browser, which services of a Kubernetes cluster talk to each other.
+///
+/// Connections come from Prometheus, which scrapes the probes; who stands behind an address comes from Kubernetes.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The Prometheus that scrapes the probes
+    #[arg(
+        long,
+        env = "PROMETHEUS_ENDPOINT",
+        value_name = "URL",
+        default_value = "http://prom-kube-prometheus-stack-prometheus.prometheus.svc.cluster.local:9090"
+    )]
+    prometheus: String,
+
+    /// The port to listen on
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    port: u16,
+
+    /// The address to listen on
+    #[arg(long, env = "LISTEN_ADDRESS", value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
+    address: IpAddr,
+
+    /// Seconds between two queries
+    #[arg(long, env = "QUERY_INTERVAL", value_name = "SECONDS", default_value_t = 5,
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    interval: u64,
+
+    /// An address range of the cluster's Services or pods, where it can't be learned; may be repeated
+    #[arg(long, env = "CLUSTER_RANGES", value_name = "CIDR", value_delimiter = ',')]
+    cluster_range: Vec<IpNet>,
+
+    /// A kubeconfig file, outside a pod
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The kubeconfig's context to use
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match serve(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("kebpf: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<()> {
+    let interval = Duration::from_secs(arguments.interval);
+    let prometheus = Prometheus::new(&arguments.prometheus, interval.max(Duration::from_secs(5)))?;
+    let client = cluster::connect(arguments.kubeconfig.as_deref(), arguments.context.as_deref()).await?;
+    let listener = listen(arguments.address, arguments.port).await?;
+
+    let (publish, published) = watch::channel(Arc::new(Published::nothing_yet()));
+    let settings = Settings { interval, ranges: arguments.cluster_range };
+    let live = tokio::spawn(live::run(prometheus, Cluster::watch(&client), settings, publish));
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = axum::serve(listener, kebpf::api::router(published)).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let mut server = tokio::spawn(server.into_future());
+    tokio::select! {
+        served = &mut server => return served.context("the server broke off")?.context("could not go on serving"),
+        () = end_requested()? => {}
+    }
+    // Streams of events end with what publishes them.
+    live.abort();
+    let _ = stop.send(());
+    if timeout(GOODBYE, server).await.is_err() {
+        eprintln!("kebpf: closing connections that were still open");
+    }
+    Ok(())
+}
+
+/// Both families where the machine has IPv6, else IPv4 alone.
+async fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let wanted = SocketAddr::new(address, port);
+    let listener = match TcpListener::bind(wanted).await {
+        Err(_) if address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => TcpListener::bind(("0.0.0.0", port)).await,
+        bound => bound,
+    };
+    let listener = listener.with_context(|| format!("could not listen on {wanted}"))?;
+    eprintln!("kebpf: listening on {}", listener.local_addr().unwrap_or(wanted));
+    Ok(listener)
+}
+
+/// Kubernetes ends a pod with SIGTERM, a person with Ctrl-C.
+fn end_requested() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,157 @@
+//! The program itself, between a fake Prometheus and a fake Kubernetes API: both speak the real protocols over HTTP,
+//! the first answers from recorded series, the second lists and watches recorded objects.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::bookinfo::{self, Cluster};
+use crate::fakes::{FakeKubernetes, FakePrometheus};
+use crate::running::Kebpf;
+
+async fn started() -> (FakePrometheus, FakeKubernetes, Kebpf) {
+    let prometheus = FakePrometheus::start().await;
+    let kubernetes = FakeKubernetes::start(Cluster::new()).await;
+    let kebpf = Kebpf::start(&prometheus.url, &kubernetes.url);
+    (prometheus, kubernetes, kebpf)
+}
+
+fn has_edge(graph: &Value, source: &str, target: &str, connections: u64) -> bool {
+    let edges = graph["edges"].as_array().unwrap();
+    edges.iter().any(|edge| edge["source"] == source && edge["target"] == target && edge["connections"] == connections)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_fake_prometheus_of_three_nodes_each_connection_is_counted_once() {
+    let (_prometheus, _kubernetes, kebpf) = started().await;
+    let graph = kebpf.graph_when(|graph| !graph["edges"].as_array().unwrap().is_empty()).await;
+    assert!(has_edge(&graph, "service/default/productpage", "service/default/details", 20), "{graph:#}");
+    assert!(has_edge(&graph, "service/default/productpage", "service/default/reviews", 20), "{graph:#}");
+    assert!(has_edge(&graph, "service/default/reviews", "service/default/ratings", 13), "{graph:#}");
+    let details = graph["edges"].as_array().unwrap().iter().find(|e| e["target"] == "service/default/details").unwrap();
+    assert!(details["per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!(graph["source"]["stale"], Value::Null);
+    assert_eq!(kebpf.get("/readyz").await, (200, "ok\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_fake_prometheus_that_fails_the_last_graph_stays_and_says_that_it_is_stale() {
+    let (prometheus, _kubernetes, kebpf) = started().await;
+    let before = kebpf.graph_when(|graph| !graph["edges"].as_array().unwrap().is_empty()).await;
+    for (status, body, told) in [
+        (200, "<html>a login page</html>", "is not Prometheus: <html>a login page</html>"),
+        (
+            422,
+            r#"{"status":"error","errorType":"execution","error":"too many samples"}"#,
+            "422 Unprocessable Entity: too many samples",
+        ),
+        (503, "Service Unavailable", "503 Service Unavailable"),
+    ] {
+        prometheus.answer_instead(status, body);
+        let stale = kebpf.graph_when(|g| g["source"]["stale"].as_str().is_some_and(|why| why.contains(told))).await;
+        assert_eq!(stale["edges"], before["edges"], "{told}");
+    }
+    prometheus.answer_truly();
+    kebpf.graph_when(|graph| graph["source"]["stale"].is_null()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_fake_prometheus_whose_answer_never_ends_it_is_refused() {
+    let (prometheus, _kubernetes, kebpf) = started().await;
+    prometheus.answer_instead(200, &" ".repeat(17 << 20));
+    let longer =
+        |graph: &Value| graph["source"]["stale"].as_str().is_some_and(|why| why.contains("longer than 16 MiB"));
+    kebpf.graph_when(longer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_prometheus_it_is_ready_and_says_what_can_not_be_reached() {
+    let kubernetes = FakeKubernetes::start(Cluster::new()).await;
+    let kebpf = Kebpf::start("http://127.0.0.1:1", &kubernetes.url);
+    let graph =
+        kebpf.graph_when(|graph| graph["source"]["stale"].as_str().is_some_and(|why| why.contains("refused"))).await;
+    assert_eq!(graph["nodes"], json!([]));
+    assert_eq!(kebpf.get("/readyz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_fake_kubernetes_that_forbids_a_list_it_is_not_ready_and_draws_nothing() {
+    let prometheus = FakePrometheus::start().await;
+    let mut cluster = Cluster::new();
+    cluster.0.retain(|(path, _)| *path != "/api/v1/pods");
+    let kubernetes = FakeKubernetes::start(cluster).await;
+    let kebpf = Kebpf::start(&prometheus.url, &kubernetes.url);
+    let forbidden =
+        |graph: &Value| graph["source"]["stale"].as_str().is_some_and(|why| why.contains("pods is forbidden"));
+    let graph = kebpf.graph_when(forbidden).await;
+    assert_eq!(graph["nodes"], json!([]), "without pods every pod would look external");
+    assert_eq!(kebpf.get("/readyz").await.0, 503);
+    assert_eq!(kebpf.get("/healthz").await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_that_has_just_been_deleted_is_still_known_and_never_external() {
+    let (prometheus, kubernetes, kebpf) = started().await;
+    let curl = bookinfo::pod("curl", "default", "10.101.1.99", "curl", None);
+    kubernetes.event("/api/v1/pods", "ADDED", &curl);
+    prometheus.count("10.101.1.99", "10.1.10.1", 1);
+    let is_drawn = |graph: &Value| has_edge(graph, "pod/default/curl", "service/default/productpage", 1);
+    kebpf.graph_when(is_drawn).await;
+
+    kubernetes.event("/api/v1/pods", "DELETED", &curl);
+    prometheus.count("10.101.1.99", "10.1.10.2", 1);
+    kebpf.graph_when(|graph| has_edge(graph, "pod/default/curl", "service/default/details", 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_is_an_event_and_the_stream_ends_with_the_program() {
+    let (prometheus, _kubernetes, mut kebpf) = started().await;
+    kebpf.graph_when(|graph| !graph["edges"].as_array().unwrap().is_empty()).await;
+    let mut events = kebpf.events("/api/events?namespace=default").await;
+    assert!(has_edge(&events.next().await.unwrap(), "service/default/productpage", "service/default/details", 20));
+
+    prometheus.count(bookinfo::PRODUCTPAGE_POD, "10.1.10.2", 21);
+    while !has_edge(&events.next().await.unwrap(), "service/default/productpage", "service/default/details", 21) {}
+
+    let status = kebpf.terminate(Duration::from_secs(4)).await;
+    assert!(status.success(), "{status}");
+    while events.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_streams_than_allowed_are_turned_away() {
+    let (_prometheus, _kubernetes, kebpf) = started().await;
+    let mut open = Vec::new();
+    for _ in 0..kebpf::api::STREAMS {
+        open.push(kebpf.events("/api/events").await);
+    }
+    assert_eq!(kebpf.get("/api/events").await.0, 503);
+    drop(open.pop());
+    // The server notices a closed connection when it next has something to say.
+    kebpf.until("a stream is free", async || kebpf.status("/api/events").await == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_loads_everything_from_here() {
+    let (_prometheus, _kubernetes, kebpf) = started().await;
+    let (status, page) = kebpf.get("/").await;
+    assert_eq!(status, 200);
+    for part in ["/page.js", "/page.css", "/icon.svg"] {
+        assert!(page.contains(&format!("\"{part}\"")), "{part} is not part of the page");
+        assert_eq!(kebpf.get(part).await.0, 200, "{part}");
+    }
+    assert!(!page.contains("://"), "the page names another server");
+}
+
+#[test]
+fn wrong_settings_end_at_once_with_what_is_wrong() {
+    for (arguments, told) in [
+        (&["--prometheus", "prom:9090"][..], "`prom:9090` is no address of a Prometheus"),
+        (&["--kubeconfig", "/nowhere/config"], "could not read /nowhere/config"),
+        (&["--cluster-range", "10.1"], "invalid value '10.1'"),
+        (&["--interval", "0"], "0 is not in 1..=3600"),
+    ] {
+        let (status, stderr) = Kebpf::fails(arguments);
+        assert!(!status.success() && stderr.contains(told), "{arguments:?}: {stderr}");
+    }
+}
