@@ -1,1 +1,33 @@
-fn main() {}
+//! The `bee` program: parses the command line and says what went wrong.
+
+mod cli;
+mod commands;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = commands::hint(&error) {
+                eprintln!("hint: {hint}");
+            }
+            commands::exit_code(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Init(arguments) => commands::init::run(arguments),
+        Command::Build(arguments) => commands::build::run(&cli, arguments),
+        Command::List(arguments) => commands::list::run(&cli, arguments),
+        Command::Run(arguments) => commands::run::run(&cli, arguments),
+        Command::Version => commands::version::run(),
+    }
+}

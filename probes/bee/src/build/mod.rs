@@ -1,3 +1,116 @@
 //! From a probe's C source to a small, reproducible BPF object.
+//!
+//! The same source gives the same bytes on every machine with the same clang: headers are our own, paths are taken out of the
+//! debug information, and the object carries no time.
 
 pub mod vmlinux;
+
+mod clang;
+mod error;
+mod headers;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use error::Error;
+
+use clang::Clang;
+
+/// What to build, and for which machine.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub source: &'a Path,
+    pub architecture: Architecture,
+    pub vmlinux: Vmlinux,
+    /// Arguments for clang, after ours, so that they win.
+    pub cflags: &'a [String],
+}
+
+/// The processor that the probe will run on: BPF's own code is the same everywhere, the registers that a kprobe reads are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Architecture {
+    Amd64,
+    Arm64,
+}
+
+/// Whose kernel types `#include "vmlinux.h"` gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Vmlinux {
+    /// The header that comes with bee, the same on every machine.
+    #[default]
+    Pinned,
+    /// The running kernel's own types.
+    Kernel,
+}
+
+/// Compiles a probe; the result has BTF but no DWARF, and every map in it can be exported. clang's messages go to stderr.
+pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
+    let source = Source::find(request.source)?;
+    let clang = Clang::find()?;
+    let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
+    let include = scratch.path().join("include");
+    headers::unpack(request.architecture, &include).map_err(Error::Scratch)?;
+    if request.vmlinux == Vmlinux::Kernel {
+        let header = vmlinux::header(Path::new(vmlinux::KERNEL_BTF)).map_err(Error::KernelTypes)?;
+        fs::write(include.join("vmlinux.h"), header).map_err(Error::Scratch)?;
+    }
+    let compiled = scratch.path().join("compiled.o");
+    clang.compile(&source, request, &include, &compiled)?;
+    let object = without_debug_sections(&compiled, &scratch.path().join("program.o"))?;
+    crate::object::inspect(&object).map_err(|why| Error::Refused { path: request.source.into(), why })?;
+    Ok(object)
+}
+
+impl Architecture {
+    /// The machine this program runs on.
+    pub fn host() -> Option<Self> {
+        match std::env::consts::ARCH {
+            "x86_64" => Some(Self::Amd64),
+            "aarch64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
+
+    /// OCI's word for it, which is Go's.
+    pub fn oci(self) -> &'static str {
+        match self {
+            Self::Amd64 => "amd64",
+            Self::Arm64 => "arm64",
+        }
+    }
+
+    /// The word in libbpf's `__TARGET_ARCH_*`, which is the kernel's.
+    fn kernel(self) -> &'static str {
+        match self {
+            Self::Amd64 => "x86",
+            Self::Arm64 => "arm64",
+        }
+    }
+}
+
+/// A source file, split as clang is told about it.
+struct Source {
+    folder: PathBuf,
+    name: PathBuf,
+    typed: PathBuf,
+}
+
+impl Source {
+    fn find(typed: &Path) -> Result<Self, Error> {
+        let unreadable = |why| Error::Source { path: typed.into(), why };
+        if !fs::metadata(typed).map_err(unreadable)?.is_file() {
+            return Err(unreadable(std::io::Error::other("it is not a regular file")));
+        }
+        let name = typed.file_name().unwrap_or_default().into();
+        let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok(Self { folder: folder.into(), name, typed: typed.into() })
+    }
+}
+
+/// libbpf's static linker keeps code, maps and BTF and drops DWARF (600 kB of 620): the work of `llvm-strip -g`, without
+/// needing llvm-strip.
+fn without_debug_sections(compiled: &Path, linked: &Path) -> Result<Vec<u8>, Error> {
+    let mut linker = libbpf_rs::Linker::new(linked).map_err(Error::Link)?;
+    linker.add_file(compiled).and_then(|()| linker.link()).map_err(Error::Link)?;
+    fs::read(linked).map_err(Error::Scratch)
+}

@@ -1,0 +1,133 @@
+//! The command line. Its doc comments are the help.
+
+use std::path::PathBuf;
+
+use bee::build::{Architecture, Vmlinux};
+use bee::init::{Language, Map, Output, ProgramType};
+use bee::store::Reference;
+use clap::{Args, Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed for a reason that no other code names
+  2  the command line was not understood
+  3  the probe is at fault: it does not compile, is no BPF, or has a map that can't be exported
+  4  this machine lacks something: clang, the right to load a probe
+
+First steps:
+  bee init
+  bee build probe.c my_probe:v1
+  bee run my_probe:v1";
+
+/// Builds, stores and runs eBPF probes; their maps become logs and Prometheus metrics
+#[derive(Debug, Parser)]
+#[command(name = "bee", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The store of built probes, an OCI image layout [default: ~/.bumblebee/store]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub storage: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Init(Init),
+    Build(Build),
+    List(List),
+    Run(Run),
+    /// Print bee's version
+    Version,
+}
+
+/// Write the first version of a probe, in C, to start from
+///
+/// What no option says is asked for on the terminal.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  bee init --program-type Network --map RingBuffer --output-type print --file probe.c"
+)]
+pub struct Init {
+    /// The language to write the probe in
+    #[arg(short, long, ignore_case = true)]
+    pub language: Option<Language>,
+
+    /// What the probe watches: connections, or files that are opened
+    #[arg(long, ignore_case = true)]
+    pub program_type: Option<ProgramType>,
+
+    /// How the probe hands over its data: each event, or one value per key
+    #[arg(short, long, ignore_case = true)]
+    pub map: Option<Map>,
+
+    /// What becomes of the data: printed, or a Prometheus metric
+    #[arg(short, long, ignore_case = true)]
+    pub output_type: Option<Output>,
+
+    /// The file to write; one that exists is never overwritten unasked
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+}
+
+/// Compile a probe and put it into the store, or into a file
+///
+/// Needs clang and nothing else: "vmlinux.h", "bee.h", "solo_types.h" and libbpf's "bpf/bpf_helpers.h" and companions come with bee.
+/// The compiler is `clang` on PATH, or what the variable BPF_CLANG names.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bee build probe.c my_probe:v1\n  bee build probe.c --output-file probe.o --cflags=-DPORT=443"
+)]
+pub struct Build {
+    /// The probe's C source
+    pub source: PathBuf,
+
+    /// Its name in the store, as in my_probe:v1; without a tag it is latest
+    #[arg(value_name = "REF", required_unless_present = "output_file")]
+    pub reference: Option<Reference>,
+
+    /// Write the compiled object here
+    #[arg(short, long, value_name = "FILE")]
+    pub output_file: Option<PathBuf>,
+
+    /// The processor to build for; the default is this machine's
+    #[arg(long)]
+    pub arch: Option<Architecture>,
+
+    /// Whose types "vmlinux.h" holds
+    #[arg(long, value_enum, default_value_t)]
+    pub vmlinux: Vmlinux,
+
+    /// More arguments for clang, which runs in the source's folder; may be repeated
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub cflags: Vec<String>,
+}
+
+/// List the probes in the store
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bee list --json")]
+pub struct List {
+    /// One JSON array instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Load a probe into the kernel, show what its maps hold and serve it to Prometheus, until Ctrl-C
+///
+/// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal")]
+pub struct Run {
+    /// A compiled probe: a file, or else a name in the store
+    #[arg(value_name = "FILE|REF")]
+    pub probe: PathBuf,
+
+    /// No live table: one JSON object per event on standard output
+    #[arg(long)]
+    pub no_tty: bool,
+
+    /// The port that /metrics is served on
+    #[arg(long, value_name = "PORT", default_value_t = 9091)]
+    pub prom_port: u16,
+}

@@ -1,0 +1,37 @@
+//! `bee build`: nothing is written before everything has succeeded.
+
+use anyhow::{Context, Result};
+use bee::atomic;
+use bee::build::{Architecture, Request};
+use jiff::Timestamp;
+
+use crate::cli::{Build, Cli};
+
+pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
+    let architecture = arguments.arch.or_else(Architecture::host);
+    let architecture =
+        architecture.context("bee has no headers for this machine's processor: name another with --arch")?;
+    let cflags: Vec<_> =
+        arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
+    let request = Request { source: &arguments.source, architecture, vmlinux: arguments.vmlinux, cflags: &cflags };
+    let object = bee::build::build(&request)?;
+
+    if let Some(path) = &arguments.output_file {
+        atomic::replace(path, &object).with_context(|| format!("write {}", path.display()))?;
+        eprintln!("wrote {}, {} bytes", path.display(), object.len());
+    }
+    if let Some(reference) = &arguments.reference {
+        let store = super::store(cli)?;
+        let digest = store.put(reference, architecture.oci(), created()?, &object)?;
+        eprintln!("stored {reference} in {}, {} bytes", store.folder().display(), object.len());
+        println!("{digest}");
+    }
+    Ok(())
+}
+
+/// Now, or what the variable says that makes builds reproducible (<https://reproducible-builds.org/specs/source-date-epoch/>).
+fn created() -> Result<Timestamp> {
+    let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(Timestamp::now()) };
+    let seconds = epoch.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    seconds.with_context(|| format!("SOURCE_DATE_EPOCH is {epoch:?}, not a number of seconds since 1970"))
+}

@@ -1,0 +1,48 @@
+//! One file per command.
+
+pub mod build;
+pub mod init;
+pub mod list;
+pub mod run;
+pub mod version;
+
+mod privilege;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use bee::store::Store;
+
+use crate::cli::Cli;
+
+/// The store that the command line names, or the user's own.
+fn store(cli: &Cli) -> Result<Store> {
+    let folder = cli.storage.clone().or_else(Store::default_folder);
+    Ok(Store::at(folder.context("find the home folder: set HOME, or name the store with --storage")?))
+}
+
+/// The next step after an error, where there is one.
+pub fn hint(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(|cause| {
+        let build = || cause.downcast_ref::<bee::build::Error>()?.hint().map(str::to_owned);
+        let store = || cause.downcast_ref::<bee::store::Error>()?.hint();
+        let privilege = || cause.downcast_ref::<privilege::Error>().map(|it| it.hint().to_owned());
+        build().or_else(store).or_else(privilege)
+    })
+}
+
+/// The documented exit code of an error.
+pub fn exit_code(error: &anyhow::Error) -> ExitCode {
+    use bee::build::Error as Build;
+    let code = error.chain().find_map(|cause| {
+        let build = || match cause.downcast_ref::<Build>()? {
+            Build::Compile { .. } | Build::Link(_) | Build::Refused { .. } => Some(3),
+            Build::NoClang { .. } | Build::OldClang { .. } | Build::KernelTypes(_) => Some(4),
+            _ => None,
+        };
+        let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
+        let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
+        build().or_else(object).or_else(privilege)
+    });
+    ExitCode::from(code.unwrap_or(1))
+}

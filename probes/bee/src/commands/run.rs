@@ -1,0 +1,46 @@
+//! `bee run`: finds the probe, as whoever asks, and hands it to the library, as root.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use bee::run::RunOptions;
+use bee::store::Reference;
+
+use super::privilege;
+use crate::cli::{Cli, Run};
+
+pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
+    // Found before root is asked for: a mistyped name must not cost a password.
+    let object = find(cli, &arguments.probe)?;
+    if !privilege::may_load_probes() {
+        return Err(privilege::become_root(&again(cli, arguments)?));
+    }
+    let options = RunOptions {
+        name: arguments.probe.display().to_string(),
+        object,
+        terminal: !arguments.no_tty && io::stdout().is_terminal(),
+        port: arguments.prom_port,
+    };
+    Ok(bee::run::run(options)?)
+}
+
+/// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name.
+fn find(cli: &Cli, probe: &Path) -> Result<Vec<u8>> {
+    if probe.is_file() {
+        return std::fs::read(probe).with_context(|| format!("read {}", probe.display()));
+    }
+    let text = probe.to_string_lossy();
+    let reference: Reference = text.parse().with_context(|| format!("there is no file {text}"))?;
+    Ok(super::store(cli)?.program(&reference)?)
+}
+
+/// The command line for sudo: root's home folder is another, so the caller's store is named.
+fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
+    let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
+    let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
+    again.extend(arguments.no_tty.then(|| "--no-tty".into()));
+    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
+    Ok(again)
+}

@@ -1,0 +1,8 @@
+//! `bee version`.
+
+use anyhow::Result;
+
+pub fn run() -> Result<()> {
+    println!("{}", env!("CARGO_PKG_VERSION"));
+    Ok(())
+}

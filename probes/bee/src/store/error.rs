@@ -1,0 +1,71 @@
+//! What can be wrong with the store, and how to mend it.
+
+use std::fmt::Display;
+use std::io;
+use std::path::PathBuf;
+
+use super::Reference;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{reference} is neither a file here nor a probe in the store {store}", store = store.display())]
+    Unknown { reference: Reference, store: PathBuf },
+
+    #[error("{reference} is damaged in the store")]
+    Damaged {
+        reference: String,
+        #[source]
+        why: Damage,
+    },
+
+    #[error("the store's list of probes, {path}, is damaged", path = path.display())]
+    Index {
+        path: PathBuf,
+        #[source]
+        why: Damage,
+    },
+
+    #[error("write to the store: {path}", path = path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        why: io::Error,
+    },
+
+    #[error("describe the probe in OCI's words")]
+    Description(#[from] oci_spec::OciSpecError),
+}
+
+/// What is wrong with something read from the store.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {detail}")]
+pub struct Damage {
+    what: &'static str,
+    detail: String,
+}
+
+impl Damage {
+    pub(super) fn new(what: &'static str, detail: impl Display) -> Self {
+        Self { what, detail: detail.to_string() }
+    }
+}
+
+impl Error {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { .. } => {
+                Some("`bee list` shows what the store has; `bee build SOURCE REF` adds to it".to_owned())
+            }
+            Self::Damaged { reference, .. } => {
+                Some(format!("build it again, which replaces it: `bee build SOURCE {reference}`"))
+            }
+            Self::Index { path, .. } => Some(format!(
+                "move it away, `mv {path} {path}.damaged`, and build your probes again",
+                path = path.display()
+            )),
+            Self::Write { .. } => Some("another folder is taken with `--storage FOLDER`".to_owned()),
+            Self::Description(_) => None,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The files of an OCI image layout: reading that trusts nothing, writing that leaves nothing half-done.
+//!
+//! bee reads a user's store as root. So nothing read here leads outside the store (no symbolic link is followed, no path comes
+//! from content), blocks (a FIFO is no file) or is bigger than it may be.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION, Sha256Digest};
+use sha2::{Digest, Sha256};
+
+use super::{Damage, Error};
+use crate::atomic;
+
+/// A program of the kernel's own limit, a million instructions, has 8 MB of code; the rest is its BTF.
+pub const MAX_PROGRAM: u64 = 64 << 20;
+/// Room for some ten thousand probes in the index; a manifest has two blobs.
+pub const MAX_JSON: u64 = 4 << 20;
+
+const INDEX: &str = "index.json";
+const MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+
+#[derive(Debug)]
+pub struct Layout {
+    folder: PathBuf,
+}
+
+/// The one writer; its lock ends with it, also when the process is killed.
+pub struct Writer<'a> {
+    layout: &'a Layout,
+    _lock: File,
+}
+
+impl Layout {
+    pub fn at(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The list of what is stored; empty where nothing was stored yet.
+    pub fn index(&self) -> Result<ImageIndex, Error> {
+        let damaged = |why| Error::Index { path: self.folder.join(INDEX), why };
+        match self.read(INDEX, MAX_JSON) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no OCI index", why))),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(empty_index()?),
+            Err(why) => Err(damaged(Damage::new("it can't be read", why))),
+        }
+    }
+
+    /// The content that `descriptor` names, if it is still what it was.
+    pub fn blob(&self, descriptor: &Descriptor, limit: u64) -> Result<Vec<u8>, Damage> {
+        let digest = descriptor.as_digest_sha256();
+        let digest = digest.ok_or_else(|| Damage::new("bee reads only sha256 digests, not", descriptor.digest()))?;
+        let path = blob_path(digest);
+        let content = self
+            .read(&path, limit)
+            .map_err(|why| Damage::new("its content can't be read", format!("{path}: {why}")))?;
+        if content.len() as u64 != descriptor.size() || sha256(&content) != digest {
+            return Err(Damage::new(
+                "its content is not what was stored",
+                format!("{path} has another digest than its name"),
+            ));
+        }
+        Ok(content)
+    }
+
+    /// Waits for its turn, and makes the folder a layout if it is none yet.
+    pub fn lock(&self) -> Result<Writer<'_>, Error> {
+        let failed = |why| Error::Write { path: self.folder.clone(), why };
+        fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(failed)?;
+        let lock = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
+        let writer = Writer { layout: self, _lock: lock };
+        if !self.folder.join(MARKER.0).exists() {
+            writer.write(MARKER.0, MARKER.1.as_bytes())?;
+        }
+        Ok(writer)
+    }
+
+    fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let folder = File::open(&self.folder)?;
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let file = File::from(openat2(&folder, path, how)?);
+        let size = file.metadata()?.len();
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        if size > limit {
+            return Err(io::Error::other(format!("it has {size} bytes, the limit is {limit}")));
+        }
+        let mut content = Vec::with_capacity(size as usize);
+        file.take(limit).read_to_end(&mut content)?;
+        Ok(content)
+    }
+}
+
+impl Writer<'_> {
+    pub fn index(&self) -> Result<ImageIndex, Error> {
+        self.layout.index()
+    }
+
+    /// Stores `content` under its digest, also where something is stored there already: that may be damaged.
+    pub fn put_blob(&self, content: &[u8]) -> Result<Descriptor, Error> {
+        let digest: Sha256Digest = sha256(content).parse()?;
+        self.write(&blob_path(digest.digest()), content)?;
+        Ok(Descriptor::new(MediaType::from("application/octet-stream"), content.len() as u64, digest))
+    }
+
+    pub fn put_index(&self, index: &ImageIndex) -> Result<(), Error> {
+        self.write(INDEX, index.to_string_pretty()?.as_bytes())
+    }
+
+    fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {
+        let path = self.layout.folder.join(path);
+        atomic::replace(&path, content).map_err(|why| Error::Write { path, why })
+    }
+}
+
+fn empty_index() -> Result<ImageIndex, oci_spec::OciSpecError> {
+    ImageIndexBuilder::default().schema_version(SCHEMA_VERSION).media_type(MediaType::ImageIndex).manifests([]).build()
+}
+
+fn blob_path(digest: &str) -> String {
+    format!("blobs/sha256/{digest}")
+}
+
+fn sha256(content: &[u8]) -> String {
+    hex::encode(Sha256::digest(content))
+}

@@ -1,0 +1,199 @@
+//! The store against damage, strangers and crowds.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::{Error, Reference, Store};
+
+fn empty() -> (TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path().join("store"));
+    (folder, store)
+}
+
+fn put(store: &Store, reference: &str, program: &[u8]) -> String {
+    store.put(&name(reference), "amd64", Timestamp::UNIX_EPOCH, program).unwrap()
+}
+
+fn name(reference: &str) -> Reference {
+    reference.parse().unwrap()
+}
+
+/// The stored file that holds `content`.
+fn blob_of(store: &Store, content: &[u8]) -> PathBuf {
+    let mut blobs = fs::read_dir(store.folder().join("blobs/sha256")).unwrap().map(|entry| entry.unwrap().path());
+    blobs.find(|path| fs::read(path).unwrap() == content).unwrap()
+}
+
+#[track_caller]
+fn assert_damaged(store: &Store, reference: &str, saying: &str) {
+    let error = store.program(&name(reference)).unwrap_err();
+    let Error::Damaged { why, .. } = &error else { panic!("{error}") };
+    assert!(why.to_string().contains(saying), "{why}");
+    assert!(error.hint().unwrap().contains(reference), "{:?}", error.hint());
+    assert!(store.entries().unwrap().iter().find(|it| it.reference == reference).unwrap().size.is_err());
+}
+
+#[test]
+fn what_was_put_in_comes_out_and_is_listed_by_name() {
+    let (_folder, store) = empty();
+    put(&store, "tcpconnect:v1", b"two");
+    put(&store, "my_probe:v1", b"one");
+    assert_eq!(store.program(&name("my_probe:v1")).unwrap(), b"one");
+    let listed: Vec<_> =
+        store.entries().unwrap().into_iter().map(|it| (it.reference, it.platform, it.size.unwrap())).collect();
+    let platform = Some("linux/amd64".to_owned());
+    assert_eq!(listed, [("my_probe:v1".to_owned(), platform.clone(), 3), ("tcpconnect:v1".to_owned(), platform, 3)]);
+}
+
+#[test]
+fn a_folder_that_does_not_exist_is_an_empty_store() {
+    let (_folder, store) = empty();
+    assert!(store.entries().unwrap().is_empty());
+    assert!(matches!(store.program(&name("a:b")), Err(Error::Unknown { .. })));
+    assert!(!store.folder().exists(), "reading made a folder");
+}
+
+#[test]
+fn the_same_program_has_the_same_digest_in_every_store() {
+    let ((_a, one), (_b, other)) = (empty(), empty());
+    let first = put(&one, "x:v1", b"program");
+    let later = other.put(&name("y:v2"), "amd64", Timestamp::now(), b"program").unwrap();
+    assert_eq!(first, later);
+    assert_ne!(first, put(&one, "x:v1", b"another"));
+}
+
+#[test]
+fn a_name_moves_to_the_program_that_was_built_last() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"old");
+    put(&store, "x:v1", b"new");
+    assert_eq!(store.program(&name("x:v1")).unwrap(), b"new");
+    assert_eq!(store.entries().unwrap().len(), 1);
+}
+
+#[test]
+fn the_layout_is_the_one_that_bumblebee_reads() {
+    let (_folder, store) = empty();
+    let digest = put(&store, "x:v1", b"program");
+    let json = |path: &Path| serde_json::from_slice::<serde_json::Value>(&fs::read(path).unwrap()).unwrap();
+    let index = json(&store.folder().join("index.json"));
+    assert_eq!(index["manifests"][0]["digest"], digest);
+    assert_eq!(index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"], "x:v1");
+    assert_eq!(index["manifests"][0]["platform"]["architecture"], "amd64");
+    let manifest = json(&store.folder().join("blobs").join(digest.replace(':', "/")));
+    assert_eq!(manifest["config"]["mediaType"], "application/ebpf.oci.image.config.v1+json");
+    assert_eq!(manifest["config"]["annotations"]["org.opencontainers.image.title"], "config.json");
+    assert_eq!(manifest["layers"][0]["mediaType"], "application/ebpf.oci.image.program.v1+binary");
+    assert_eq!(manifest["layers"][0]["annotations"]["org.opencontainers.image.title"], "program.o");
+    assert_eq!(json(&store.folder().join("oci-layout"))["imageLayoutVersion"], "1.0.0");
+}
+
+#[test]
+fn a_changed_or_lost_program_is_named_and_building_it_again_mends_it() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    let blob = blob_of(&store, b"program");
+    fs::write(&blob, b"progrbm").unwrap();
+    assert_damaged(&store, "x:v1", "not what was stored");
+    put(&store, "x:v1", b"program");
+    assert_eq!(store.program(&name("x:v1")).unwrap(), b"program");
+    fs::remove_file(&blob).unwrap();
+    assert_damaged(&store, "x:v1", "can't be read");
+}
+
+#[test]
+fn one_damaged_program_does_not_hide_the_others() {
+    let (_folder, store) = empty();
+    put(&store, "bad:v1", b"bad");
+    put(&store, "good:v1", b"good");
+    fs::write(blob_of(&store, b"bad"), b"").unwrap();
+    assert_damaged(&store, "bad:v1", "not what was stored");
+    assert_eq!(store.program(&name("good:v1")).unwrap(), b"good");
+}
+
+#[test]
+fn nothing_is_read_through_a_link_even_if_the_content_is_right() {
+    let (folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    let (blob, outside) = (blob_of(&store, b"program"), folder.path().join("outside"));
+    fs::rename(&blob, &outside).unwrap();
+    symlink(&outside, &blob).unwrap();
+    assert_damaged(&store, "x:v1", "can't be read");
+    let blobs = store.folder().join("blobs");
+    fs::rename(&blobs, folder.path().join("moved")).unwrap();
+    symlink(folder.path().join("moved"), &blobs).unwrap();
+    assert_damaged(&store, "x:v1", "can't be read");
+}
+
+#[test]
+fn a_fifo_in_place_of_a_program_does_not_block() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    let blob = blob_of(&store, b"program");
+    fs::remove_file(&blob).unwrap();
+    nix::unistd::mkfifo(&blob, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_damaged(&store, "x:v1", "not a regular file");
+}
+
+#[test]
+fn content_bigger_than_any_program_is_not_read() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    fs::File::create(blob_of(&store, b"program")).unwrap().set_len(super::layout::MAX_PROGRAM + 1).unwrap();
+    assert_damaged(&store, "x:v1", "the limit is");
+}
+
+#[test]
+fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_mending() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    let index = store.folder().join("index.json");
+    let whole = fs::read_to_string(&index).unwrap();
+    let outside = whole.replacen("sha256:", "sha256:../../../", 1);
+    for damaged in [&whole[..whole.len() / 2], "[]", "", &outside] {
+        fs::write(&index, damaged).unwrap();
+        let error = store.program(&name("x:v1")).unwrap_err();
+        assert!(matches!(error, Error::Index { .. }), "{error}");
+        assert!(error.hint().unwrap().contains("mv "), "{:?}", error.hint());
+        let refused = store.put(&name("y:v1"), "amd64", Timestamp::UNIX_EPOCH, b"y");
+        assert!(matches!(refused, Err(Error::Index { .. })));
+        assert_eq!(fs::read_to_string(&index).unwrap(), damaged, "a damaged list was overwritten");
+    }
+}
+
+#[test]
+fn an_image_that_is_no_probe_is_called_so() {
+    let (_folder, store) = empty();
+    let digest = put(&store, "x:v1", b"program");
+    let manifest = store.folder().join("blobs").join(digest.replace(':', "/"));
+    let other = fs::read_to_string(&manifest).unwrap().replace("ebpf.oci.image.program", "ebpf.oci.image.another");
+    let index = store.folder().join("index.json");
+    let text = fs::read_to_string(&index).unwrap();
+    let other_digest = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&other));
+    fs::write(manifest.with_file_name(&other_digest), &other).unwrap();
+    assert_eq!(other.len(), fs::metadata(&manifest).unwrap().len() as usize);
+    fs::write(&index, text.replace(digest.strip_prefix("sha256:").unwrap(), &other_digest)).unwrap();
+    assert_damaged(&store, "x:v1", "no eBPF program");
+}
+
+#[test]
+fn many_writers_at_once_lose_nothing() {
+    let (_folder, store) = empty();
+    thread::scope(|scope| {
+        for writer in 0..8 {
+            let store = &store;
+            scope.spawn(move || (0..5).for_each(|n| _ = put(store, &format!("probe{writer}:v{n}"), &[writer, n])));
+        }
+    });
+    let entries = store.entries().unwrap();
+    assert_eq!(entries.len(), 40);
+    assert!(entries.iter().all(|entry| entry.size.as_ref().unwrap() == &2));
+    let left_over: Vec<_> = fs::read_dir(store.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left_over.len(), 3, "{left_over:?}");
+}
