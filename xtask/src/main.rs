@@ -1,1 +1,125 @@
-fn main() {}
+//! `cargo xtask`: installs what is missing, builds the Rust and Go parts side by side, then runs `lab`.
+//!
+//! It links neither kube nor libbpf, so that it is ready seconds after a clone.
+
+mod build;
+mod doctor;
+mod privilege;
+mod programs;
+mod progress;
+mod test;
+mod tools;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use interface::{Cli, ClusterChoice, Command, Paths, exit};
+
+use privilege::Privilege;
+use tools::Need;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            let missing = error.downcast_ref::<tools::Missing>();
+            if let Some(missing) = missing {
+                eprintln!("hint: {}", missing.mending);
+            }
+            ExitCode::from(missing.map_or(exit::FAILED, |_| tools::Missing::EXIT_CODE))
+        }
+    }
+}
+
+fn run() -> Result<u8> {
+    let paths = paths()?;
+    // Hidden: the process that builds the Go programs behind everything else.
+    if std::env::args().nth(1).as_deref() == Some("build-programs") {
+        programs::build(&paths)?;
+        return Ok(exit::OK);
+    }
+    let cli = Cli::parse();
+    match &cli.command {
+        Command::Doctor => doctor::run(&paths, &cli.options),
+        Command::Test { suites } => test::run(&paths, &cli.options, suites),
+        _ => lab(&paths, &cli),
+    }
+}
+
+/// Builds what the command needs and hands it on to `lab`.
+fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
+    if matches!(cli.command, Command::Lab { .. }) && !cli.options.explain {
+        if let Some(code) = doctor::refuse(paths, &cli.options)? {
+            return Ok(code);
+        }
+    }
+    let needs = Needs::of(cli);
+    tools::ensure(&needs.tools, cli.options.install)?;
+    let root = needs.root && cli.options.on == ClusterChoice::Host;
+    let privilege = if root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
+    if needs.programs {
+        programs::start_behind(paths)?;
+    }
+    build::rust(paths, needs.packages)?;
+    if needs.programs && !needs.programs_later {
+        programs::join(paths)?;
+    }
+    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths);
+    let status = lab.args(std::env::args_os().skip(1)).status().context("start lab")?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
+}
+
+/// What must be there before `lab` can do a command.
+struct Needs {
+    tools: Vec<Need>,
+    packages: &'static [&'static str],
+    programs: bool,
+    /// `lab` itself joins the build of the programs when it comes to lab 2.
+    programs_later: bool,
+    root: bool,
+}
+
+impl Needs {
+    fn of(cli: &Cli) -> Self {
+        use Need::{Go, Network, Probes, Web};
+        let all: &'static [&'static str] = &["lab", "bee", "bookinfo", "kebpf"];
+        let light = Self { tools: vec![], packages: &["lab"], programs: false, programs_later: false, root: false };
+        if cli.options.explain {
+            return light;
+        }
+        let full = Self {
+            tools: vec![Probes, Web, Go, Network],
+            packages: all,
+            programs: true,
+            programs_later: false,
+            root: true,
+        };
+        match &cli.command {
+            Command::Lab { labs, .. } if labs.last == 1 => {
+                Self { tools: vec![Probes, Go], packages: &["lab", "bee"], programs_later: true, ..full }
+            }
+            Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
+            Command::Check { labs, .. } if labs.last == 1 => {
+                Self { tools: vec![Probes], packages: &["lab", "bee"], root: true, ..light }
+            }
+            Command::Check { .. } => {
+                Self { tools: vec![Probes], packages: &["lab", "bee"], ..Self { root: true, ..light } }
+            }
+            Command::Images { .. } => full,
+            Command::Shell => {
+                Self { tools: vec![Probes], packages: &["lab", "bee"], programs: true, root: true, ..light }
+            }
+            Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
+            _ => Self { root: true, ..light },
+        }
+    }
+}
+
+fn paths() -> Result<Paths> {
+    let here = std::env::var_os("EBPF_LAB_ROOT").map(PathBuf::from);
+    let checkout = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let checkout = checkout.canonicalize().context("find the checkout that this xtask was built from")?;
+    Paths::of_user(&checkout, &programs::key(&checkout)?)
+}

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod exit;
 pub mod paths;
+pub mod programs;
 
-pub use cli::{Cli, Command, ClusterChoice, LabRange, Options, Profile};
+pub use cli::{Cli, ClusterChoice, Command, LabRange, Options, Profile};
 pub use paths::Paths;

@@ -44,7 +44,9 @@ impl Paths {
     /// The folders that `xtask` handed on.
     pub fn from_environment() -> Result<Self> {
         let [checkout, cache, state, bin, programs] = VARIABLES.map(|name| {
-            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name} is not set: start with `cargo xtask`"))
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .with_context(|| format!("{name} is not set: start with `cargo xtask`"))
         });
         Ok(Self { checkout: checkout?, cache: cache?, state: state?, bin: bin?, programs: programs? })
     }

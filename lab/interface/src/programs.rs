@@ -1,0 +1,141 @@
+//! The Go programs of `lab/kubernetes`: built once per content by `xtask`, perhaps in the background, joined by `lab`.
+//!
+//! A folder `programs/KEY/` is complete, because it appears by one rename. While it is being built, `programs/KEY.building/`
+//! holds a lock that the builder keeps, its log, and how far it is; a builder that was killed leaves the lock free.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result};
+
+use crate::Paths;
+
+/// How far the programs are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// All of them lie in [`Paths::programs`].
+    Built,
+    /// Somebody builds them now.
+    Building(Progress),
+    /// The last build failed; the end of what it said.
+    Failed(String),
+    /// Nobody builds them, and none has failed.
+    Absent,
+}
+
+/// How far a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being built, such as `containerd and runc`.
+    pub what: String,
+    /// Go packages compiled, of all that take time.
+    pub done: usize,
+    pub total: usize,
+}
+
+/// Where a build in progress lies.
+#[derive(Debug, Clone)]
+pub struct Building {
+    pub folder: PathBuf,
+}
+
+impl Building {
+    pub fn of(paths: &Paths) -> Self {
+        let mut name = paths.programs.file_name().unwrap_or_default().to_owned();
+        name.push(".building");
+        Self { folder: paths.programs.with_file_name(name) }
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.folder.join("lock")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// Holds [`Progress`] as three lines.
+    pub fn progress(&self) -> PathBuf {
+        self.folder.join("progress")
+    }
+
+    /// Exists when the last build failed; holds why.
+    pub fn failure(&self) -> PathBuf {
+        self.folder.join("failure")
+    }
+}
+
+/// How far the programs are at this moment; never waits.
+pub fn state(paths: &Paths) -> Result<State> {
+    if paths.programs.is_dir() {
+        return Ok(State::Built);
+    }
+    let building = Building::of(paths);
+    if is_locked(&building)? {
+        return Ok(State::Building(progress(&building)));
+    }
+    // The builder may have finished between the two looks.
+    if paths.programs.is_dir() {
+        return Ok(State::Built);
+    }
+    Ok(fs::read_to_string(building.failure()).map_or(State::Absent, State::Failed))
+}
+
+fn is_locked(building: &Building) -> Result<bool> {
+    let Ok(lock) = File::open(building.lock()) else { return Ok(false) };
+    match lock.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(fs::TryLockError::WouldBlock) => Ok(true),
+        Err(fs::TryLockError::Error(error)) => Err(error).context("look at the lock of the programs' build"),
+    }
+}
+
+fn progress(building: &Building) -> Progress {
+    let text = fs::read_to_string(building.progress()).unwrap_or_default();
+    let mut lines = text.lines();
+    let mut next = || lines.next().unwrap_or_default().to_owned();
+    Progress { what: next(), done: next().parse().unwrap_or(0), total: next().parse().unwrap_or(0) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(cache: &std::path::Path) -> Paths {
+        let folder = cache.to_owned();
+        let programs = cache.join("programs/key");
+        Paths { checkout: folder.clone(), cache: folder.clone(), state: folder.clone(), bin: folder, programs }
+    }
+
+    #[test]
+    fn a_build_is_absent_then_building_then_failed_or_built() {
+        let cache = std::env::temp_dir().join(format!("ebpf-lab-interface-{}", std::process::id()));
+        let (paths, _remove) = (paths(&cache), RemoveOnDrop(cache.clone()));
+        assert_eq!(state(&paths).unwrap(), State::Absent);
+
+        let building = Building::of(&paths);
+        fs::create_dir_all(&building.folder).unwrap();
+        let lock = File::create(building.lock()).unwrap();
+        lock.lock().unwrap();
+        fs::write(building.progress(), "etcd\n3\n9\n").unwrap();
+        let progress = Progress { what: "etcd".to_owned(), done: 3, total: 9 };
+        assert_eq!(state(&paths).unwrap(), State::Building(progress));
+
+        drop(lock);
+        assert_eq!(state(&paths).unwrap(), State::Absent, "a killed builder holds nothing");
+        fs::write(building.failure(), "no network").unwrap();
+        assert_eq!(state(&paths).unwrap(), State::Failed("no network".to_owned()));
+        fs::create_dir_all(&paths.programs).unwrap();
+        assert_eq!(state(&paths).unwrap(), State::Built);
+    }
+
+    struct RemoveOnDrop(PathBuf);
+
+    impl Drop for RemoveOnDrop {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Builds our Rust programs with cargo, quietly, saying how far it is.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use interface::Paths;
+use serde_json::Value;
+
+use crate::progress::Line;
+
+/// Builds these packages in the profile that everything here uses.
+///
+/// # Errors
+/// What the compiler said, when it refused.
+pub fn rust(paths: &Paths, packages: &[&str]) -> Result<()> {
+    let line = Line::new(&format!("building {} (Rust; some minutes the first time)", packages.join(", ")));
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(&paths.checkout).args([
+        "build",
+        "--release",
+        "--locked",
+        "--message-format=json-render-diagnostics",
+    ]);
+    cargo.args(packages.iter().flat_map(|package| ["-p", package]));
+    let mut child =
+        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("start cargo")?;
+    let mut said = child.stderr.take().context("read what cargo says")?;
+    let messages = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // A pipe that breaks leaves what was read so far.
+        let _ = said.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    let mut done = 0;
+    for message in BufReader::new(child.stdout.take().context("read what cargo builds")?).lines() {
+        let message: Value = serde_json::from_str(&message?).unwrap_or_default();
+        if message["reason"] == "compiler-artifact" {
+            done += 1;
+            line.show(format!("crate {done}: {}", message["target"]["name"].as_str().unwrap_or_default()));
+        }
+    }
+    let status = child.wait()?;
+    drop(line);
+    let messages = messages.join().unwrap_or_default();
+    if !status.success() {
+        bail!("`cargo build` of {} failed ({status})\n{}", packages.join(", "), messages.trim_end());
+    }
+    Ok(())
+}

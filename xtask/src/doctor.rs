@@ -1,0 +1,90 @@
+//! Whether this machine can run the workshop: measured, before anything is compiled, each lack with its mending.
+
+mod machine;
+
+use anyhow::Result;
+use interface::{ClusterChoice, Options, Paths, exit};
+use serde::Serialize;
+
+use crate::tools::{self, Need};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    pub what: String,
+    pub verdict: Verdict,
+    /// What was measured.
+    pub measured: String,
+    /// How to mend it, when it is not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mending: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Ok,
+    /// It will do, but not well.
+    Warning,
+    /// The labs can't run.
+    Refusal,
+}
+
+impl Finding {
+    fn ok(what: &str, measured: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), mending: None }
+    }
+
+    fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, mending: &str) -> Self {
+        Self { what: what.to_owned(), verdict, measured: measured.into(), mending: Some(mending.to_owned()) }
+    }
+}
+
+/// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
+pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
+    let mut findings = machine::findings(paths, options.number);
+    findings.extend(tool_findings());
+    findings.extend(machine::costs(paths));
+    let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
+    if options.json {
+        println!("{}", serde_json::json!({ "version": 1, "kind": "doctor", "findings": findings }));
+    } else {
+        findings.iter().for_each(|finding| println!("{}", line(finding)));
+    }
+    Ok(if refused { exit::UNFIT } else { exit::OK })
+}
+
+/// Before a lab: the exit code if this machine can't run it, with everything that refuses said at once.
+pub fn refuse(paths: &Paths, options: &Options) -> Result<Option<u8>> {
+    if options.on != ClusterChoice::Host {
+        return Ok(None);
+    }
+    let findings = machine::findings(paths, options.number);
+    let refusals: Vec<_> = findings.iter().filter(|finding| finding.verdict == Verdict::Refusal).collect();
+    if refusals.is_empty() {
+        return Ok(None);
+    }
+    eprintln!("error: this machine can't run the labs");
+    refusals.iter().for_each(|finding| eprintln!("{}", line(finding)));
+    Ok(Some(exit::UNFIT))
+}
+
+/// Tools that are missing are not refusals: `--install` brings them.
+fn tool_findings() -> Vec<Finding> {
+    let all = [Need::Probes, Need::Web, Need::Go, Need::Network];
+    let finding = |(name, found): (String, Result<(), String>)| match found {
+        Ok(()) => Finding::ok(&name, "found"),
+        Err(why) => Finding::bad(&name, Verdict::Warning, why, "run the labs with --install"),
+    };
+    tools::report(&all).into_iter().map(finding).collect()
+}
+
+fn line(finding: &Finding) -> String {
+    let mark = match finding.verdict {
+        Verdict::Ok => "ok     ",
+        Verdict::Warning => "warning",
+        Verdict::Refusal => "REFUSED",
+    };
+    let mending = finding.mending.as_ref().map(|mending| format!("\n         mend: {mending}")).unwrap_or_default();
+    format!("{mark}  {}: {}{mending}", finding.what, finding.measured)
+}

@@ -1,0 +1,193 @@
+//! What the kernel, the memory, the disk and the network of this machine say.
+
+use std::{fs, path::Path};
+
+use interface::Paths;
+use nix::sys::{statvfs::statvfs, utsname::uname};
+
+use super::{Finding, Verdict};
+
+/// Three nodes with all labs take under 2 GB; a compiler beside them takes the rest.
+const MEMORY_GB: f64 = 3.0;
+/// Go's and cargo's caches, the programs, the images and three nodes' copies of them.
+const DISK_GB: f64 = 12.0;
+
+/// Everything about the machine that decides whether the labs run.
+pub fn findings(paths: &Paths, number: u8) -> Vec<Finding> {
+    let mut findings = vec![kernel(), btf(), memory(), disk(&paths.cache), inotify(), cgroup(), root()];
+    findings.extend(filesystems());
+    findings.push(routes(number, &fs::read_to_string("/proc/net/route").unwrap_or_default()));
+    findings
+}
+
+/// What a first run costs, so that nobody starts it five minutes before the room fills.
+pub fn costs(paths: &Paths) -> Vec<Finding> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Measured on two cores with cold caches: Go 10 minutes beside 6 of Rust; all of it compiles in parallel.
+    let minutes = 2 * 16 / (cores + 1).max(2);
+    let built = paths.programs.is_dir();
+    let say =
+        if built { "built already".to_owned() } else { format!("about {minutes} minutes on {cores} cores, once") };
+    vec![
+        Finding::ok("building the programs", say),
+        Finding::ok(
+            "downloads",
+            if built { "none" } else { "about 1.5 GB from the Go, Rust and npm package registries" },
+        ),
+    ]
+}
+
+fn kernel() -> Finding {
+    let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
+    match (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) {
+        // CAP_BPF and ring buffers came with 5.8, 5.10 is the oldest kernel that is looked after.
+        (major, minor) if (major, minor) >= (5, 10) => Finding::ok("kernel", release),
+        _ => Finding::bad("kernel", Verdict::Refusal, release, "use a distribution with Linux 5.10 or newer"),
+    }
+}
+
+fn btf() -> Finding {
+    match Path::new("/sys/kernel/btf/vmlinux").exists() {
+        true => Finding::ok("kernel types (BTF)", "/sys/kernel/btf/vmlinux"),
+        false => Finding::bad(
+            "kernel types (BTF)",
+            Verdict::Refusal,
+            "absent",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y",
+        ),
+    }
+}
+
+fn memory() -> Finding {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0);
+    let gigabytes = kilobytes / 1e6;
+    let measured = format!("{gigabytes:.1} GB available, {MEMORY_GB} needed");
+    match gigabytes >= MEMORY_GB {
+        true => Finding::ok("memory", measured),
+        false => Finding::bad(
+            "memory",
+            Verdict::Refusal,
+            measured,
+            "end programs that take memory, or give the machine more",
+        ),
+    }
+}
+
+fn disk(cache: &Path) -> Finding {
+    let existing = cache.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let free =
+        statvfs(existing).map(|stat| stat.blocks_available() as f64 * stat.fragment_size() as f64 / 1e9).unwrap_or(0.0);
+    let measured = format!("{free:.0} GB free at {}", existing.display());
+    match free {
+        free if free >= DISK_GB => Finding::ok("disk", measured),
+        free if free >= DISK_GB / 4.0 => {
+            Finding::bad("disk", Verdict::Warning, measured, &format!("a first build takes up to {DISK_GB} GB"))
+        }
+        _ => Finding::bad(
+            "disk",
+            Verdict::Refusal,
+            measured,
+            &format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk"),
+        ),
+    }
+}
+
+/// Each kubelet and containerd takes some; three nodes come near the kernel's default of 128.
+fn inotify() -> Finding {
+    let read = |name: &str| fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse::<u32>().ok();
+    let instances = read("max_user_instances").unwrap_or(0);
+    let measured = format!("{instances} instances a user");
+    match instances {
+        256.. => Finding::ok("inotify", measured),
+        128.. => Finding::bad(
+            "inotify",
+            Verdict::Warning,
+            measured,
+            "enough for one cluster; for more: sudo sysctl fs.inotify.max_user_instances=512",
+        ),
+        _ => Finding::bad("inotify", Verdict::Refusal, measured, "sudo sysctl fs.inotify.max_user_instances=512"),
+    }
+}
+
+fn cgroup() -> Finding {
+    match Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        true => Finding::ok("cgroups", "version 2"),
+        false if Path::new("/sys/fs/cgroup/memory").exists() => {
+            Finding::ok("cgroups", "version 1 (works up to Kubernetes 1.34)")
+        }
+        false => {
+            Finding::bad("cgroups", Verdict::Refusal, "not mounted", "mount them at /sys/fs/cgroup, as systemd does")
+        }
+    }
+}
+
+fn filesystems() -> Option<Finding> {
+    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    // A module that is not loaded yet is not listed: only a kernel that can't load any is refused.
+    let missing = !known.lines().any(|line| line.ends_with("\toverlay")) && !Path::new("/proc/modules").exists();
+    missing.then(|| {
+        Finding::bad("overlayfs", Verdict::Refusal, "unknown to this kernel", "use a kernel with CONFIG_OVERLAY_FS")
+    })
+}
+
+fn root() -> Finding {
+    match nix::unistd::geteuid().is_root() {
+        true => Finding::ok("root", "yes"),
+        false if crate::tools::find("sudo").is_some() => Finding::ok("root", "by sudo, asked for when needed"),
+        false => Finding::bad("root", Verdict::Refusal, "no, and no sudo", "run as root, or install sudo"),
+    }
+}
+
+/// The host gets a route to the nodes and one to the LoadBalancer addresses; one that is there already would swallow them.
+fn routes(number: u8, table: &str) -> Finding {
+    let mask = u32::from_be_bytes([255, 255, 255, 0]);
+    let ours = [[172, 18, 100 + number, 0], [172, 18, number, 0]].map(u32::from_be_bytes);
+    for line in table.lines().skip(1) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let (Some(link), Some(to), Some(their_mask)) = (fields.first(), fields.get(1), fields.get(7)) else { continue };
+        // The kernel prints addresses in the machine's own byte order, which is little-endian wherever we run.
+        let address = |hex: &str| u32::from_str_radix(hex, 16).map(u32::swap_bytes).unwrap_or(0);
+        let (to, their_mask) = (address(to), address(their_mask));
+        let common = mask & their_mask;
+        let overlaps = their_mask != 0 && ours.iter().any(|ours| ours & common == to & common);
+        if overlaps && !link.starts_with("ebpf-lab") {
+            let route = format!("{}/{} via {link}", std::net::Ipv4Addr::from(to), their_mask.count_ones());
+            let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
+            return Finding::bad(
+                "addresses",
+                Verdict::Refusal,
+                format!("the route {route} overlaps the lab's"),
+                mending,
+            );
+        }
+    }
+    let ours = ours.map(|address| format!("{}/24", std::net::Ipv4Addr::from(address)));
+    Finding::ok("addresses", format!("{} are free", ours.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+
+    #[test]
+    fn a_route_that_overlaps_is_refused_and_named() {
+        let docker = format!("{HEADER}br-kind\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n");
+        let finding = routes(1, &docker);
+        assert_eq!(finding.verdict, Verdict::Refusal);
+        assert!(finding.measured.contains("172.18.0.0/16 via br-kind"), "{finding:?}");
+    }
+
+    #[test]
+    fn the_default_route_and_our_own_are_no_overlap() {
+        let table = format!(
+            "{HEADER}eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
+             ebpf-lab-1\t006512AC\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+        );
+        assert_eq!(routes(1, &table).verdict, Verdict::Ok);
+    }
+}

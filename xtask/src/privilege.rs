@@ -1,0 +1,90 @@
+//! Root, for what needs it: asked for once, first, and told why.
+
+use std::{
+    ffi::OsString,
+    io::IsTerminal,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use interface::Paths;
+
+/// sudo forgets a password after some minutes (five at the least, by its manual); long builds take longer.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// How this process gets root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// It has it, or what it does needs none.
+    Present,
+    /// By sudo, whose password was given.
+    Sudo,
+}
+
+/// Sees that `lab` can be root, before anything long begins.
+///
+/// # Errors
+/// There is no sudo, or nobody there to type its password.
+pub fn obtain(why: &str) -> Result<Privilege> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(Privilege::Present);
+    }
+    if crate::tools::find("sudo").is_none() {
+        bail!("{why} needs root, and there is no sudo: run the same command as root");
+    }
+    let mut sudo = Command::new("sudo");
+    if std::io::stdin().is_terminal() {
+        eprintln!("{why} needs root; sudo may ask for your password");
+        sudo.arg("-v");
+    } else {
+        sudo.args(["-n", "-v"]).stderr(Stdio::null());
+    }
+    let granted = sudo.status().context("start sudo")?.success();
+    if !granted {
+        bail!("{why} needs root, and sudo did not grant it: run it on a terminal, or as root");
+    }
+    std::thread::spawn(keep_alive);
+    Ok(Privilege::Sudo)
+}
+
+fn keep_alive() {
+    loop {
+        std::thread::sleep(KEEP_ALIVE);
+        // If sudo refuses now, the command that needs it will say so.
+        let _ = Command::new("sudo").args(["-n", "-v"]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
+/// A command for one of our programs, as root if need be; the folders stay the caller's.
+pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Command {
+    let mut command = match privilege {
+        Privilege::Present => Command::new(program),
+        Privilege::Sudo => {
+            let mut sudo = Command::new("sudo");
+            // A bare environment assignment would need sudo's SETENV; `env` does not.
+            sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths)).arg(program);
+            return sudo;
+        }
+    };
+    command.envs(paths.environment());
+    command
+}
+
+fn assignments(paths: &Paths) -> impl Iterator<Item = OsString> {
+    paths.environment().into_iter().map(|(name, value)| {
+        let mut assignment = OsString::from(format!("{name}="));
+        assignment.push(value);
+        assignment
+    })
+}
+
+/// What sudo drops and `lab` reads: the terminal's abilities, the user's kubeconfig and shell.
+fn kept_environment() -> impl Iterator<Item = OsString> {
+    let names = ["HOME", "PATH", "TERM", "NO_COLOR", "KUBECONFIG", "SHELL", "SSH_CONNECTION", "BPF_CLANG"];
+    names.into_iter().filter_map(|name| {
+        let mut assignment = OsString::from(format!("{name}="));
+        assignment.push(std::env::var_os(name)?);
+        Some(assignment)
+    })
+}

@@ -1,0 +1,268 @@
+//! The tools that building and running need: found, measured, and with `--install` installed by apt.
+
+use std::{fmt, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+use interface::exit;
+use xshell::{Shell, cmd};
+
+/// What a command needs before it can build or run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// bee: a compiler for probes, and libbpf's own needs.
+    Probes,
+    /// kebpf's page.
+    Web,
+    /// The Go programs.
+    Go,
+    /// Namespaces and addresses of the host cluster.
+    Network,
+}
+
+/// One tool: how to see that it is there and new enough, and what brings it.
+struct Tool {
+    name: &'static str,
+    /// What apt calls it, on Debian and Ubuntu.
+    packages: &'static [&'static str],
+    /// What somebody without apt looks for.
+    elsewhere: &'static str,
+    need: Need,
+    found: fn() -> Result<(), String>,
+}
+
+const TOOLS: [Tool; 10] = [
+    Tool {
+        name: "clang (11 or newer)",
+        packages: &["clang"],
+        elsewhere: "your distribution's clang, or https://releases.llvm.org",
+        need: Need::Probes,
+        found: || version("clang", &["--version"], 11),
+    },
+    Tool {
+        name: "libelf",
+        packages: &["libelf-dev"],
+        elsewhere: "elfutils' libelf with headers",
+        need: Need::Probes,
+        found: || library("libelf"),
+    },
+    Tool {
+        name: "zlib",
+        packages: &["zlib1g-dev"],
+        elsewhere: "zlib with headers",
+        need: Need::Probes,
+        found: || library("zlib"),
+    },
+    Tool {
+        name: "make",
+        packages: &["make"],
+        elsewhere: "GNU make",
+        need: Need::Probes,
+        found: || version("make", &["--version"], 3),
+    },
+    Tool {
+        name: "pkg-config",
+        packages: &["pkg-config"],
+        elsewhere: "pkg-config or pkgconf",
+        need: Need::Probes,
+        found: || version("pkg-config", &["--version"], 0),
+    },
+    Tool {
+        name: "Node.js (18 or newer) with npm",
+        packages: &["nodejs", "npm"],
+        elsewhere: "https://nodejs.org",
+        need: Need::Web,
+        found: || version("node", &["--version"], 18).and_then(|()| version("npm", &["--version"], 8)),
+    },
+    Tool {
+        name: "Go (1.21 or newer, it fetches the pinned one)",
+        packages: &["golang-go"],
+        elsewhere: "https://go.dev/dl",
+        need: Need::Go,
+        found: go,
+    },
+    Tool {
+        name: "libseccomp",
+        packages: &["libseccomp-dev"],
+        elsewhere: "libseccomp with headers",
+        need: Need::Go,
+        found: || library("libseccomp"),
+    },
+    Tool {
+        name: "ip (iproute2)",
+        packages: &["iproute2"],
+        elsewhere: "iproute2",
+        need: Need::Network,
+        found: || version("ip", &["-V"], 0),
+    },
+    Tool {
+        name: "nft (nftables)",
+        packages: &["nftables"],
+        elsewhere: "nftables",
+        need: Need::Network,
+        found: || version("nft", &["--version"], 0),
+    },
+];
+
+/// Tools are missing; the message names all of them and the one command that mends it.
+#[derive(Debug)]
+pub struct Missing {
+    lines: Vec<String>,
+    pub mending: String,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "this machine lacks tools:\n{}", self.lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Missing {}
+
+impl Missing {
+    pub const EXIT_CODE: u8 = exit::UNFIT;
+}
+
+/// Sees that everything needed is there; with `install`, brings what is not.
+pub fn ensure(needs: &[Need], install: bool) -> Result<()> {
+    let missing = missing(needs);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if install {
+        return bring(&missing);
+    }
+    let packages = packages(&missing).join(" ");
+    let mending = match has_apt() {
+        true => format!("run the same command with --install, or: sudo apt-get install {packages}"),
+        false => format!("get them by your distribution's means; Debian and Ubuntu call them {packages}"),
+    };
+    Err(Missing { lines: describe(&missing), mending }.into())
+}
+
+/// Each tool that is missing or too old, as a line for `doctor`.
+pub fn report(needs: &[Need]) -> Vec<(String, Result<(), String>)> {
+    wanted(needs).map(|tool| (tool.name.to_owned(), (tool.found)())).collect()
+}
+
+fn wanted(needs: &[Need]) -> impl Iterator<Item = &'static Tool> {
+    TOOLS.iter().filter(|tool| needs.contains(&tool.need))
+}
+
+fn missing(needs: &[Need]) -> Vec<(&'static Tool, String)> {
+    wanted(needs).filter_map(|tool| Some((tool, (tool.found)().err()?))).collect()
+}
+
+fn describe(missing: &[(&Tool, String)]) -> Vec<String> {
+    missing.iter().map(|(tool, why)| format!("  {}: {why}", tool.name)).collect()
+}
+
+fn packages(missing: &[(&Tool, String)]) -> Vec<&'static str> {
+    missing.iter().flat_map(|(tool, _)| tool.packages).copied().collect()
+}
+
+/// Installs with apt, once, and looks again: a distribution's package may be too old.
+fn bring(missing: &[(&'static Tool, String)]) -> Result<()> {
+    if !has_apt() {
+        let places: Vec<_> =
+            missing.iter().map(|(tool, why)| format!("  {} ({why}): {}", tool.name, tool.elsewhere)).collect();
+        let mending = "--install knows apt only; get these by your distribution's means".to_owned();
+        return Err(Missing { lines: places, mending }.into());
+    }
+    let packages = packages(missing);
+    eprintln!("installing {}", packages.join(" "));
+    let shell = Shell::new()?;
+    shell.set_var("DEBIAN_FRONTEND", "noninteractive");
+    let sudo: &[&str] =
+        if nix::unistd::geteuid().is_root() { &[] } else { &["sudo", "--preserve-env=DEBIAN_FRONTEND"] };
+    apt(&shell, sudo, &["update", "-qq"])?;
+    apt(&shell, sudo, &[&["install", "-y", "-qq", "--no-install-recommends"], packages.as_slice()].concat())?;
+    let still: Vec<_> = missing.iter().filter_map(|(tool, _)| Some((*tool, (tool.found)().err()?))).collect();
+    if still.is_empty() {
+        return Ok(());
+    }
+    let lines =
+        still.iter().map(|(tool, why)| format!("  {}: {why}; get it from {}", tool.name, tool.elsewhere)).collect();
+    Err(Missing {
+        lines,
+        mending: "what apt has is not enough here; get these by hand and put them on PATH".to_owned(),
+    }
+    .into())
+}
+
+fn apt(shell: &Shell, sudo: &[&str], arguments: &[&str]) -> Result<()> {
+    let line: Vec<&str> = sudo.iter().chain(&["apt-get"]).chain(arguments).copied().collect();
+    let (program, arguments) = line.split_first().context("an apt command line")?;
+    let output = cmd!(shell, "{program} {arguments...}").quiet().ignore_status().output().context("start apt-get")?;
+    if !output.status.success() {
+        bail!(
+            "`{}` failed ({})\n{}",
+            line.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    Ok(())
+}
+
+fn has_apt() -> bool {
+    find("apt-get").is_some()
+}
+
+/// A program's path, if `PATH` has it. Administration tools lie in `/usr/sbin`, which many users' `PATH` lacks.
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// The first whole number that a program prints about its version must be at least `least`.
+fn version(program: &str, arguments: &[&str], least: u32) -> Result<(), String> {
+    let program = match (program, std::env::var_os("BPF_CLANG")) {
+        // Nix wraps clang in a way that BPF can't bear, and names the bare one here.
+        ("clang", Some(bare)) => PathBuf::from(bare),
+        _ => find(program).ok_or("not found")?,
+    };
+    let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let digits =
+        |word: &str| word.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match text.split_whitespace().find_map(digits) {
+        Some(major) if major < least => Err(format!("version {major} is too old")),
+        None if least > 0 => Err("does not say its version".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+fn go() -> Result<(), String> {
+    let program = find("go").ok_or("not found")?;
+    let output = Command::new(program).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output();
+    let text = String::from_utf8_lossy(&output.map_err(|error| error.to_string())?.stdout).trim().to_owned();
+    let mut numbers = text.trim_start_matches("go").split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    match (numbers.next(), numbers.next()) {
+        (Some(1), Some(minor)) if minor < 21 => Err(format!("{text} is too old")),
+        _ => Ok(()),
+    }
+}
+
+fn library(name: &str) -> Result<(), String> {
+    let found = Command::new("pkg-config").args(["--exists", name]).status();
+    if found.is_ok_and(|status| status.success()) { Ok(()) } else { Err("not found (with its headers)".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_error_names_everything_that_is_missing_and_one_command() {
+        let missing: Vec<_> = TOOLS.iter().take(2).map(|tool| (tool, "not found".to_owned())).collect();
+        assert_eq!(describe(&missing), ["  clang (11 or newer): not found", "  libelf: not found"]);
+        assert_eq!(packages(&missing), ["clang", "libelf-dev"]);
+    }
+
+    #[test]
+    fn a_tool_that_is_too_old_is_refused() {
+        assert_eq!(version("make", &["--version"], 9999).unwrap_err().split(' ').next(), Some("version"));
+        assert!(version("no-such-tool", &[], 0).is_err());
+    }
+}
