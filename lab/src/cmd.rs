@@ -117,12 +117,6 @@ impl Cmd {
     }
 }
 
-/// A program's path, if `PATH` has it.
-pub fn find(program: &str) -> Option<std::path::PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|file| file.is_file())
-}
-
 fn cannot_start(line: &str, error: io::Error) -> Failed {
     let hint = (error.kind() == io::ErrorKind::NotFound)
         .then(|| "run the same command with --install, which installs what is missing".to_owned());

@@ -43,6 +43,11 @@ impl Live {
         Self { bar: ProgressBar::hidden(), plain: Some(Arc::new(Mutex::new(plain))) }
     }
 
+    /// A handle that shows nothing.
+    pub fn silent() -> Self {
+        Self { bar: ProgressBar::hidden(), plain: None }
+    }
+
     /// Says what is being waited for, or how far the work is.
     pub fn waiting(&self, what: impl Into<String>) {
         let what = what.into();

@@ -3,16 +3,19 @@
 //! Reading order: [`labs`] is what the workshop does, [`check`] when a lab is done, [`cluster`] where Kubernetes runs,
 //! [`images`] what runs in it; [`run`] drives them and reports.
 
-mod cluster;
 mod check;
+mod cluster;
 mod cmd;
 mod commands;
+mod diagnostics;
 mod error;
 mod images;
 mod kubernetes;
 mod labs;
 mod live;
+mod lock;
 mod promql;
+mod report;
 mod run;
 mod wait;
 mod workshop;
@@ -20,5 +23,9 @@ mod workshop;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A process of a cluster's node is this program, too.
+    if let Some(code) = cluster::host::node::main_if_called() {
+        return code;
+    }
     commands::main()
 }

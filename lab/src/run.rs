@@ -1,1 +1,140 @@
-//! Drives labs and checks, and reports.
+//! Drives labs and checks: one step after the other, each named before it runs, each result reported.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use interface::LabRange;
+
+use crate::{
+    check::{Check, Finding},
+    cluster::Outcome,
+    diagnostics,
+    error::CheckFailed,
+    labs::{self, Lab, Step},
+    live::Live,
+    report::{Record, Report},
+    wait::{self, NotYet},
+    workshop::Workshop,
+};
+
+/// How long `lab` waits for a lab's conditions before it calls them failed.
+const CHECK_WAIT: Duration = Duration::from_secs(180);
+
+/// Runs labs in order, each followed by its checks.
+pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> Result<()> {
+    for number in range.iter() {
+        let lab = labs::lab(number, workshop);
+        report.begin(&lab);
+        if let Err(error) = steps(workshop, number, &lab.steps, report).await {
+            explain_folder(workshop, number).await;
+            return Err(error);
+        }
+        check(workshop, &lab, CHECK_WAIT, report, true).await?;
+    }
+    Ok(())
+}
+
+/// Runs the checks of labs; all labs are looked at, whatever the first ones say.
+pub async fn checks(workshop: &Workshop, range: LabRange, wait: Duration, report: &mut Report) -> Result<()> {
+    let mut failed = None;
+    for number in range.iter() {
+        let lab = labs::lab(number, workshop);
+        // The workshop's script is silent when the cluster is ready.
+        let quiet = range.first == range.last && number == 2;
+        if !quiet {
+            report.begin(&lab);
+        }
+        if let Err(error) = check(workshop, &lab, wait, report, !quiet).await {
+            failed.get_or_insert(error);
+        }
+    }
+    failed.map_or(Ok(()), Err)
+}
+
+/// Runs steps in order; stops at the first that fails.
+pub async fn steps(workshop: &Workshop, lab: u8, steps: &[Step], report: &mut Report) -> Result<()> {
+    for (index, step) in steps.iter().enumerate() {
+        let live = Live::new(format!("[{}/{}] {}", index + 1, steps.len(), step.title));
+        let started = Instant::now();
+        // What joins a long build has no deadline of its own.
+        let outcome = (step.run)(workshop, &live).await;
+        live.finish();
+        let mut record = Record::step(lab, index + 1, steps.len(), step, started.elapsed());
+        match outcome {
+            Ok(outcome) => report.add(record.done(outcome)),
+            Err(error) => {
+                record = record.failed(format!("{error:#}"), None);
+                report.add(record);
+                return Err(error.context(format!("lab {lab}: could not {}", step.title)));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Polls a lab's checks, one after the other, until each passes or the time is up for all of them.
+async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Report, loud: bool) -> Result<()> {
+    let deadline = Instant::now() + wait;
+    let mut failed = 0;
+    for (index, check) in lab.checks.iter().enumerate() {
+        let started = Instant::now();
+        let left = deadline.saturating_duration_since(started);
+        let result = ask(workshop, check, left).await;
+        let record = Record::check(lab.number, index + 1, lab.checks.len(), check, started.elapsed());
+        match result {
+            Ok(()) if loud => report.add(record.done(Outcome::Unchanged)),
+            Ok(()) => report.add_quietly(record.done(Outcome::Unchanged)),
+            Err(finding) => {
+                failed += 1;
+                report.add(record.failed(finding.to_string(), Some(finding)));
+            }
+        }
+    }
+    if failed == 0 {
+        return Ok(());
+    }
+    explain_folder(workshop, lab.number).await;
+    Err(CheckFailed { lab: lab.number, failed, total: lab.checks.len() }.into())
+}
+
+/// One check, asked again until it passes or `wait` has passed; without a wait it is asked once.
+async fn ask(workshop: &Workshop, check: &Check, wait: Duration) -> Result<(), Finding> {
+    let live = Live::new(check.title.clone());
+    let latest = Mutex::new(None);
+    let polled = wait::poll(&check.title, wait, &live, || async {
+        (check.run)(workshop, &live).await.map_err(|finding| {
+            let words = finding.to_string();
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding);
+            NotYet::Because(words)
+        })
+    })
+    .await;
+    live.finish();
+    let latest = latest.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let silent = |error| Finding::new(check.title.clone(), "no answer").because(format!("{error:#}")).cluster_down();
+    polled.map_err(|error| latest.unwrap_or_else(|| silent(error)))
+}
+
+async fn explain_folder(workshop: &Workshop, lab: u8) {
+    match diagnostics::collect(workshop, lab).await.context("collect diagnostics") {
+        Ok(folder) => eprintln!("diagnostics: {}", folder.display()),
+        Err(error) => eprintln!("warning: {error:#}"),
+    }
+}
+
+/// `--explain`: every step and its equivalent in a shell; nothing runs.
+pub fn explain(workshop: &Workshop, range: LabRange) {
+    for number in range.iter() {
+        let lab = labs::lab(number, workshop);
+        println!("# lab {number}: {}", lab.title);
+        for step in &lab.steps {
+            println!("\n# {}\n{}", step.title, step.shell);
+        }
+        println!("\n# done when");
+        lab.checks.iter().for_each(|check| println!("#   {}", check.title));
+        println!();
+    }
+}

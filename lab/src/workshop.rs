@@ -1,8 +1,8 @@
 //! What every lab step and check gets: where things lie, what was asked for, and the cluster.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use interface::{Options, Paths};
 
 use crate::cluster::{self, Cluster};
@@ -33,4 +33,20 @@ impl Workshop {
     pub fn timeout(&self) -> Duration {
         self.options.timeout
     }
+}
+
+/// The user and group behind sudo, if there is one.
+pub fn caller() -> Option<(u32, u32)> {
+    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
+    Some((number("SUDO_UID")?, number("SUDO_GID")?)).filter(|_| nix::unistd::geteuid().is_root())
+}
+
+/// Gives files that root made to the user behind sudo: what lies in the checkout and in the user's folders stays the user's.
+pub fn give_to_caller(paths: &[&Path]) -> Result<()> {
+    let Some((user, group)) = caller() else { return Ok(()) };
+    for path in paths {
+        let given = std::os::unix::fs::lchown(path, Some(user), Some(group));
+        given.with_context(|| format!("give {} to the user who called sudo", path.display()))?;
+    }
+    Ok(())
 }

@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::{Context, Result};
 use oci_spec::image::{
-    Arch, ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder,
-    MediaType, Os, RootFsBuilder, Sha256Digest,
+    Arch, ConfigBuilder, Descriptor, DescriptorBuilder, ImageConfigurationBuilder, ImageIndexBuilder,
+    ImageManifestBuilder, MediaType, Os, RootFsBuilder, Sha256Digest,
 };
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -22,12 +22,7 @@ use sha2::{Digest, Sha256};
 use super::{Image, cache, catalog::Recipe, rootfs::Content};
 
 /// Writes the image of `recipe` under `reference` into `folder`, named by its digest.
-pub fn write(
-    folder: &Path,
-    recipe: &Recipe,
-    reference: &str,
-    files: &BTreeMap<PathBuf, Content>,
-) -> Result<Image> {
+pub fn write(folder: &Path, recipe: &Recipe, reference: &str, files: &BTreeMap<PathBuf, Content>) -> Result<Image> {
     let mut layer = tempfile::tempfile_in(folder).context("make a temporary file for the image's layer")?;
     let layer_descriptor = write_layer(&mut layer, files)?;
     let config = config(recipe, &layer_descriptor)?;
@@ -42,7 +37,11 @@ pub fn write(
         .into_bytes();
     let manifest_descriptor = descriptor(MediaType::ImageManifest, &manifest)?;
     let digest = manifest_descriptor.digest().to_string();
-    let archive = folder.join(format!("{}-{}.tar", recipe.name, &manifest_descriptor.as_digest_sha256().unwrap_or_default()[..16]));
+    let archive = folder.join(format!(
+        "{}-{}.tar",
+        recipe.name,
+        &manifest_descriptor.as_digest_sha256().unwrap_or_default()[..16]
+    ));
 
     let docker = json!([{
         "Config": blob_path(&config_descriptor),
@@ -114,10 +113,8 @@ fn config(recipe: &Recipe, layer: &Descriptor) -> Result<Vec<u8>> {
     let program = Path::new("/bin").join(recipe.program.file_name().unwrap_or_default());
     let entrypoint = std::iter::once(program.to_string_lossy().into_owned());
     let entrypoint = entrypoint.chain(recipe.arguments.iter().map(|&argument| argument.to_owned()));
-    let run = ConfigBuilder::default()
-        .entrypoint(entrypoint.collect::<Vec<_>>())
-        .env(["PATH=/bin".to_owned()])
-        .build()?;
+    let run =
+        ConfigBuilder::default().entrypoint(entrypoint.collect::<Vec<_>>()).env(["PATH=/bin".to_owned()]).build()?;
     let rootfs = RootFsBuilder::default().typ("layers").diff_ids([layer.digest().to_string()]).build()?;
     let config = ImageConfigurationBuilder::default()
         .architecture(Arch::default())
@@ -132,7 +129,8 @@ fn config(recipe: &Recipe, layer: &Descriptor) -> Result<Vec<u8>> {
 /// The index names the image as containerd wants it. One annotation only: a map of several has no order.
 fn index(mut manifest: Descriptor, reference: &str) -> Result<Vec<u8>> {
     manifest.set_annotations(Some(HashMap::from([("io.containerd.image.name".to_owned(), reference.to_owned())])));
-    let index = ImageIndexBuilder::default().schema_version(2u32).media_type(MediaType::ImageIndex).manifests([manifest]);
+    let index =
+        ImageIndexBuilder::default().schema_version(2u32).media_type(MediaType::ImageIndex).manifests([manifest]);
     Ok(index.build()?.to_string()?.into_bytes())
 }
 

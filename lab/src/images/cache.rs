@@ -43,12 +43,7 @@ pub fn image(paths: &Paths, recipe: &Recipe) -> Result<Image> {
 }
 
 /// A file made from others, from the cache if they are unchanged.
-pub fn derived(
-    paths: &Paths,
-    name: &str,
-    inputs: &[&Path],
-    make: impl FnOnce(&Path) -> Result<()>,
-) -> Result<PathBuf> {
+pub fn derived(paths: &Paths, name: &str, inputs: &[&Path], make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let key = hex::encode(&Sha256::digest(stamp(inputs)?)[..8]);
     let file = folder(paths)?.join(format!("{key}-{name}"));
     if !file.is_file() {
@@ -61,9 +56,8 @@ pub fn derived(
 pub fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let partial = file.with_file_name(format!(".{}.{name}", std::process::id()));
-    let written = write(&partial).and_then(|()| {
-        fs::rename(&partial, file).with_context(|| format!("write {}", file.display()))
-    });
+    let written =
+        write(&partial).and_then(|()| fs::rename(&partial, file).with_context(|| format!("write {}", file.display())));
     if written.is_err() {
         // Nothing to remove if nothing was written.
         let _ = fs::remove_file(&partial);

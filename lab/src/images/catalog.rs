@@ -24,6 +24,9 @@ pub struct Recipe {
 /// The probe that lab 5 runs on every node, as it lies in bee's image.
 const PROBE: &str = "/probes/tcpconnect.o";
 
+/// Programs of this workspace, each in an image of its own name.
+const RUST_PROGRAMS: [&str; 3] = ["bookinfo", "kebpf", "bee"];
+
 /// Image name, program in `programs/bin`, arguments that select a component of it.
 const GO_PROGRAMS: [(&str, &str, &[&str]); 9] = [
     ("pause", "pause", &[]),
@@ -37,21 +40,17 @@ const GO_PROGRAMS: [(&str, &str, &[&str]); 9] = [
     ("node-exporter", "node_exporter", &[]),
 ];
 
-/// Every image that the labs use.
-pub fn recipes(paths: &Paths) -> Result<Vec<Recipe>> {
-    let go = GO_PROGRAMS.iter().map(|&(name, program, arguments)| {
-        Recipe { name, program: paths.programs.join("bin").join(program), files: vec![], arguments }
-    });
-    let rust = ["bookinfo", "kebpf"].map(|name| {
-        Recipe { name, program: paths.bin.join(name), files: vec![], arguments: &[] }
-    });
-    let bee = Recipe {
-        name: "bee",
-        program: paths.bin.join("bee"),
-        files: vec![(PROBE, probe(paths)?)],
-        arguments: &[],
-    };
-    Ok(go.chain(rust).chain([bee]).collect())
+/// What belongs into the image of this name.
+///
+/// # Errors
+/// There is no such image, or the probe of bee's does not compile.
+pub fn recipe(paths: &Paths, name: &str) -> Result<Recipe> {
+    if let Some(&(name, program, arguments)) = GO_PROGRAMS.iter().find(|(of, ..)| *of == name) {
+        return Ok(Recipe { name, program: paths.programs.join("bin").join(program), files: vec![], arguments });
+    }
+    let name = *RUST_PROGRAMS.iter().find(|of| **of == name).with_context(|| format!("there is no image {name}"))?;
+    let files = if name == "bee" { vec![(PROBE, probe(paths)?)] } else { vec![] };
+    Ok(Recipe { name, program: paths.bin.join(name), files, arguments: &[] })
 }
 
 /// The workshop's probe as an object file, compiled by bee.

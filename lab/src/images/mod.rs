@@ -34,16 +34,32 @@ pub fn reference(name: &str) -> String {
     format!("localhost/ebpf-lab/{name}:lab")
 }
 
-/// All images of the offline profile; those whose programs did not change come from the cache.
+/// Every image of the offline profile, by the last part of its name.
+pub const ALL: [&str; 12] = [
+    "pause",
+    "coredns",
+    "metallb-controller",
+    "metallb-speaker",
+    "prometheus-operator",
+    "prometheus-config-reloader",
+    "kube-state-metrics",
+    "prometheus",
+    "node-exporter",
+    "bookinfo",
+    "kebpf",
+    "bee",
+];
+
+/// These images of the offline profile; those whose programs did not change come from the cache.
 ///
 /// # Errors
 /// A program that is missing, a probe that does not compile, a full disk.
-pub fn build(paths: &Paths, live: &Live) -> Result<Vec<Image>> {
-    let recipes = catalog::recipes(paths)?;
-    let total = recipes.len();
-    let build_one = |(i, recipe): (usize, &catalog::Recipe)| {
-        live.waiting(format!("image {} of {total}: {}", i + 1, recipe.name));
-        cache::image(paths, recipe).with_context(|| format!("build the image {}", recipe.name))
+pub fn build(paths: &Paths, live: &Live, names: &[&str]) -> Result<Vec<Image>> {
+    let build_one = |(i, name): (usize, &&str)| {
+        live.waiting(format!("image {} of {}: {name}", i + 1, names.len()));
+        let recipe =
+            catalog::recipe(paths, name).with_context(|| format!("find what belongs into the image {name}"))?;
+        cache::image(paths, &recipe).with_context(|| format!("build the image {name}"))
     };
-    recipes.iter().enumerate().map(build_one).collect()
+    names.iter().enumerate().map(build_one).collect()
 }

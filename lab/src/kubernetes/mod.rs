@@ -1,9 +1,25 @@
-//! Talking to Kubernetes: apply, conditions, exec, the service proxy.
+//! Talking to Kubernetes: objects from manifests, apply and delete, rollouts and why they hang, exec, the service proxy.
+//!
+//! Nothing here knows a lab or where the cluster runs.
+
+pub mod apply;
+pub mod crds;
+pub mod dns;
+pub mod exec;
+pub mod manifest;
+pub mod pods;
+pub mod proxy;
+pub mod rollout;
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+
+/// Under this name the API server keeps which fields are ours.
+pub const FIELD_MANAGER: &str = "ebpf-lab";
+/// The label, key and value, on every object that we create.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANAGER);
 
 /// A client for one context of one kubeconfig file.
 pub async fn client(kubeconfig: &Path, context: &str) -> Result<kube::Client> {
@@ -12,4 +28,29 @@ pub async fn client(kubeconfig: &Path, context: &str) -> Result<kube::Client> {
     let options = KubeConfigOptions { context: Some(context.to_owned()), ..Default::default() };
     let config = kube::Config::from_custom_kubeconfig(file, &options).await.context("use the cluster's kubeconfig")?;
     kube::Client::try_from(config).context("make a Kubernetes client")
+}
+
+/// Whether we made the object, by its label.
+pub fn is_ours(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> bool {
+    let value = meta.labels.as_ref().and_then(|labels| labels.get(MANAGED_BY.0));
+    value.is_some_and(|value| value == MANAGED_BY.1)
+}
+
+/// What the API server says, without the debug form that `kube::Error` adds.
+pub fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => format!("{:#}", anyhow::anyhow!(other.to_string())),
+    }
+}
+
+/// Whether the API server answered that there is no such object, or no such kind.
+pub fn is_not_found(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// The address or name that a load balancer gave to a Service.
+pub fn ingress_address(service: &k8s_openapi::api::core::v1::Service) -> Option<String> {
+    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
+    ingress.ip.clone().or_else(|| ingress.hostname.clone())
 }

@@ -1,8 +1,125 @@
-//! Lab 2.
+//! Lab 2, the cluster: three real nodes, cluster DNS, and MetalLB to give out LoadBalancer addresses.
 
-use super::Lab;
-use crate::workshop::Workshop;
+use anyhow::{Context, Result};
+use interface::programs::{self, Progress};
+use kube::{ResourceExt, api::DynamicObject};
+use serde_json::{Value, json};
 
-pub fn lab(_workshop: &Workshop) -> Lab {
-    Lab { number: 2, title: "", steps: vec![], checks: vec![] }
+use super::{Lab, Step, steps};
+use crate::{
+    check::{Check, nodes},
+    cluster::Outcome,
+    images,
+    kubernetes::{manifest, rollout::Workload},
+    live::Live,
+    wait::{self, NotYet},
+    workshop::Workshop,
+};
+
+const METALLB: &str = "metallb-system";
+const POOL: &str = "manifests/lab2/pool.yaml";
+
+pub fn lab(workshop: &Workshop) -> Lab {
+    let up = workshop.cluster.up_in_shell();
+    let steps = vec![
+        Step::new("wait for Kubernetes' programs to be built", "cargo xtask images", |workshop, live| {
+            Box::pin(join(workshop, live))
+        }),
+        Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
+        Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
+            Box::pin(load(workshop, live))
+        }),
+        Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
+            Box::pin(metallb(workshop, live))
+        }),
+        Step::new("give MetalLB its addresses", format!("kubectl apply --server-side -f {POOL}"), |workshop, live| {
+            Box::pin(pool(workshop, live))
+        }),
+    ];
+    let mut checks = vec![nodes::all_ready(), nodes::dns_answers()];
+    if workshop.cluster.load_balancer_range().is_some() {
+        checks.push(Check::ready(Workload::deployment(METALLB, "controller"), 2));
+        checks.push(Check::ready(Workload::daemon_set(METALLB, "speaker"), 2));
+        checks.push(nodes::address_pool());
+    }
+    Lab { number: 2, title: "Cluster: a Kubernetes of three nodes", steps, checks, undo: vec![] }
+}
+
+/// The build may still run behind lab 1.
+async fn join(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    if programs::state(&workshop.paths)? == programs::State::Built {
+        return Ok(Outcome::Unchanged);
+    }
+    wait::poll("Kubernetes' programs", std::time::Duration::from_secs(3600), live, || async {
+        match programs::state(&workshop.paths)? {
+            programs::State::Built => Ok(()),
+            programs::State::Building(Progress { what, done, total }) => {
+                Err(NotYet::Because(format!("{what}: package {done} of {total}")))
+            }
+            programs::State::Failed(why) => Err(NotYet::Never(anyhow::anyhow!("their build failed: {why}"))),
+            programs::State::Absent => {
+                Err(NotYet::Never(anyhow::anyhow!("nobody builds them: run `cargo xtask lab 2`")))
+            }
+        }
+    })
+    .await?;
+    Ok(Outcome::Changed)
+}
+
+async fn load(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    let images = steps::images(workshop, live).await?;
+    workshop.cluster.load_images(&images, live).await
+}
+
+async fn metallb(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    if workshop.cluster.load_balancer_range().is_none() {
+        return Ok(Outcome::Unchanged);
+    }
+    let objects = manifest::read(&workshop.paths.programs.join("manifests/metallb-native.yaml"))?;
+    steps::apply_objects(workshop, live, objects.into_iter().filter_map(adapt).collect()).await
+}
+
+/// MetalLB's own manifest with our images, and without its admission webhook: rotating that one's certificate takes 15 s, and
+/// all it would check is the one pool that we make.
+fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
+    if manifest::kind(&object) == "ValidatingWebhookConfiguration" {
+        return None;
+    }
+    manifest::rewrite(&mut object.data, &|text| {
+        let name = text.strip_prefix("quay.io/metallb/")?.split(':').next()?;
+        Some(images::reference(&format!("metallb-{name}")))
+    });
+    if manifest::kind(&object) == "Deployment" && object.name_any() == "controller" {
+        let arguments = object.data.pointer_mut("/spec/template/spec/containers/0/args");
+        if let Some(Value::Array(arguments)) = arguments {
+            arguments.push(json!("--webhook-mode=disabled"));
+        }
+    }
+    Some(object)
+}
+
+async fn pool(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    let Some(range) = workshop.cluster.load_balancer_range() else { return Ok(Outcome::Unchanged) };
+    let mut objects = manifest::read(&workshop.paths.checkout.join(POOL))?;
+    let pool = objects.first_mut().context("the manifest of the pool is empty")?;
+    manifest::set(&mut pool.data, &["spec", "addresses"], json!([range]));
+    steps::apply_objects(workshop, live, objects).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metallb_runs_our_images_without_its_webhook() {
+        let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, spec: {template: {spec: {containers: \
+                    [{image: 'quay.io/metallb/controller:v0.15.2', args: [--port=7472]}]}}}}";
+        let object = adapt(manifest::parse(text).unwrap().remove(0)).unwrap();
+        let container = &object.data["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "localhost/ebpf-lab/metallb-controller:lab");
+        assert_eq!(container["args"][1], "--webhook-mode=disabled");
+        let webhook =
+            "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: x}}";
+        assert!(adapt(manifest::parse(webhook).unwrap().remove(0)).is_none());
+    }
 }

@@ -1,8 +1,65 @@
-//! Lab 5.
+//! Lab 5, BumbleBee on the cluster: the probe on every node, scraped by Prometheus, and traffic for it to see.
 
-use super::Lab;
-use crate::workshop::Workshop;
+use anyhow::{Result, ensure};
+
+use super::{Lab, Step, steps};
+use crate::{
+    check::{self, Check, connections, targets},
+    cluster::Outcome,
+    kubernetes::{exec, pods, rollout::Workload},
+    live::Live,
+    wait::{self, NotYet},
+    workshop::Workshop,
+};
+
+const MANIFEST: &str = "lab5/bumblebee.yaml";
+const PAGE: &str = "http://localhost:9080/productpage";
+/// As many as the workshop makes.
+const REQUESTS: usize = 20;
 
 pub fn lab(_workshop: &Workshop) -> Lab {
-    Lab { number: 5, title: "", steps: vec![], checks: vec![] }
+    let request = format!("kubectl exec deploy/productpage-v1 -- bookinfo get {PAGE} --repeat {REQUESTS}");
+    let steps = vec![
+        steps::apply("run the probe on every node and have it scraped", MANIFEST),
+        Step::new("wait until Prometheus scrapes every node's", "cargo xtask query up", |workshop, live| {
+            Box::pin(scraped(workshop, live))
+        }),
+        Step::new(format!("make {REQUESTS} requests in the productpage pod"), request, |workshop, live| {
+            Box::pin(traffic(workshop, live))
+        }),
+    ];
+    let checks =
+        vec![Check::ready(Workload::daemon_set("default", "bumblebee"), 5), targets::check(), connections::check()];
+    let undo = vec![steps::delete("remove the probe", MANIFEST)];
+    Lab { number: 5, title: "BumbleBee on the cluster", steps, checks, undo }
+}
+
+async fn scraped(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    let client = workshop.client().await?;
+    if targets::all_up(&client).await.is_ok() {
+        return Ok(Outcome::Unchanged);
+    }
+    let ask = || async { targets::all_up(&client).await.map_err(NotYet::found) };
+    wait::poll("every target to be up", workshop.timeout(), live, ask).await?;
+    Ok(Outcome::Changed)
+}
+
+/// The workshop's requests, from within the productpage pod.
+pub async fn traffic(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    let client = workshop.client().await?;
+    live.waiting(format!("{REQUESTS} requests for {PAGE}"));
+    let pod = pods::one_ready(&client, "default", "productpage").await?;
+    let command = command().map(str::to_owned);
+    let output = exec::run(&client, "default", &pod, &command).await?;
+    ensure!(
+        output.exit_code == 0,
+        "requests in the productpage pod failed: {}",
+        check::last_line(&output.stdout, &output.stderr)
+    );
+    Ok(Outcome::Changed)
+}
+
+/// How a request is made in the productpage pod: the offline image has no Python.
+fn command() -> [&'static str; 5] {
+    ["/bin/bookinfo", "get", PAGE, "--repeat", "20"]
 }

@@ -6,18 +6,25 @@ mod lab3;
 mod lab4;
 mod lab5;
 mod lab6;
+mod steps;
+pub mod student;
 
 use anyhow::Result;
 use futures::future::BoxFuture;
 
 use crate::{check::Check, cluster::Outcome, live::Live, workshop::Workshop};
 
-/// One lab: its steps in order, and the checks that tell whether it is done.
+pub use lab5::traffic;
+pub use lab6::graph_address;
+
+/// One lab: its steps in order, the checks that tell whether it is done, and how to undo it.
 pub struct Lab {
     pub number: u8,
     pub title: &'static str,
     pub steps: Vec<Step>,
     pub checks: Vec<Check>,
+    /// Removes what the lab made in the cluster, for `reset`, and for `clean` where the cluster is not ours.
+    pub undo: Vec<Step>,
 }
 
 /// One step of a lab. Running it again changes nothing; killed anywhere and run again it finishes.

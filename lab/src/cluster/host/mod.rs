@@ -1,22 +1,221 @@
-//! Kubernetes straight on this machine.
+//! Kubernetes straight on this machine: the real programs, three nodes in namespaces, no Docker, no image registry.
+//!
+//! Reading order: [`addresses`] and [`folders`] say where things are, [`keys`] who may talk to whom, [`network`] how; a
+//! [`node`] runs its [`components`]. Everything is made if it is missing and left alone if it is there, so that `up` resumes
+//! what was killed anywhere, and brings the same cluster back after a reboot.
 
-use std::path::{Path, PathBuf};
+mod addresses;
+mod cgroups;
+mod components;
+mod containers;
+mod folders;
+mod keys;
+mod memory;
+mod network;
+pub mod node;
 
-use anyhow::{Result, bail};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use interface::{Options, Paths};
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use serde_json::json;
 
-use crate::cluster::{Cluster, Outcome, ServicePort, State};
-use crate::{images::Image, live::Live};
+pub use self::keys::write_secret;
+use self::{
+    addresses::{Addresses, NODES},
+    containers::Containerd,
+    folders::{Folders, MountPoints},
+    network::Network,
+    node::Place,
+};
+use crate::{
+    check::nodes,
+    cluster::{Cluster, Outcome, ServicePort, State},
+    error::unfit,
+    images::{self, Image},
+    kubernetes::{self, apply::Applier, manifest},
+    live::Live,
+    wait::{self, NotYet},
+};
 
+/// The names under which hyperkube is called.
+const COMPONENTS: [&str; 8] = [
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kube-proxy",
+    "kubelet",
+    "kubectl",
+    "kubeadm",
+];
+/// containerd, what it starts, and what pods' networks are made by.
+const RUNTIME: [&str; 8] =
+    ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "host-local", "loopback", "ptp", "portmap"];
+
+/// Cluster number n on this machine.
 pub struct Host {
+    number: u8,
     name: String,
+    paths: Paths,
+    folders: Folders,
+    addresses: Addresses,
+    network: Network,
+    timeout: Duration,
 }
 
 impl Host {
-    pub fn new(_paths: &Paths, options: &Options) -> Result<Self> {
-        Ok(Self { name: format!("host-{}", options.number) })
+    pub fn new(paths: &Paths, options: &Options) -> Result<Self> {
+        let number = options.number;
+        Ok(Self {
+            number,
+            name: format!("host-{number}"),
+            paths: paths.clone(),
+            folders: Folders::new(number),
+            addresses: Addresses::new(number),
+            network: Network::new(number),
+            timeout: options.timeout,
+        })
     }
+
+    fn places(&self) -> impl Iterator<Item = Place> {
+        let number = self.number;
+        (0..NODES.len()).map(move |index| Place::new(number, index))
+    }
+
+    /// Whether every node is kept and Ready and cluster DNS answers, asked once.
+    async fn is_up(&self) -> bool {
+        let kept = self.places().all(|place| node::is_kept(&place));
+        kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
+    }
+
+    async fn is_ready(&self) -> Result<(), NotYet> {
+        let client = kubernetes::client(&self.kubeconfig(), "ebpf").await?;
+        let ready = async {
+            nodes::ready(&client, NODES.len()).await.map_err(NotYet::found)?;
+            nodes::dns_answers_now(&client).await.map_err(NotYet::found)
+        };
+        let patience = Duration::from_secs(5);
+        tokio::time::timeout(patience, ready)
+            .await
+            .map_err(|_| NotYet::Because("the API server does not answer".to_owned()))?
+    }
+
+    /// What can be done before anything runs.
+    fn prepare(&self, pause: &str) -> Result<()> {
+        if !self.paths.programs.is_dir() {
+            return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
+        }
+        if !nix::unistd::geteuid().is_root() {
+            return Err(unfit("a cluster on this machine needs root", "start with `cargo xtask`, which asks sudo"));
+        }
+        self.network.refuse_overlap()?;
+        self.folders.create(&NODES)?;
+        MountPoints::create()?;
+        self.link_programs()?;
+        keys::create(&self.folders.pki(), self.addresses)?;
+        self.write_kubeconfig()?;
+        for index in 0..NODES.len() {
+            components::write_configs(&self.folders, self.addresses, index, pause)?;
+        }
+        self.network.create()
+    }
+
+    /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
+    fn link_programs(&self) -> Result<()> {
+        let bin = self.paths.programs.join("bin");
+        let components = COMPONENTS.map(|name| (name, bin.join("hyperkube")));
+        let runtime = RUNTIME.map(|name| (name, bin.join(name)));
+        for (name, target) in components.into_iter().chain(runtime) {
+            let link = self.folders.bin().join(name);
+            if fs::read_link(&link).ok().as_ref() != Some(&target) {
+                let _ = fs::remove_file(&link);
+                symlink(&target, &link).with_context(|| format!("link {}", link.display()))?;
+            }
+        }
+        let (copy, partial) = (self.folders.bin().join("lab"), self.folders.bin().join(".lab"));
+        // A copy that runs can't be written, only replaced.
+        fs::copy(std::env::current_exe()?, &partial).context("copy lab into the cluster's folder")?;
+        fs::rename(partial, copy).context("put the copy of lab in place")
+    }
+
+    fn write_kubeconfig(&self) -> Result<()> {
+        let ours = fs::read_to_string(self.folders.pki().join("admin.kubeconfig"))?;
+        let path = self.kubeconfig();
+        if fs::read_to_string(&path).is_ok_and(|theirs| theirs == ours) {
+            return Ok(());
+        }
+        let folder = path.parent().context("the kubeconfig lies in a folder")?;
+        fs::create_dir_all(folder)?;
+        keys::write_secret(&path, &ours)?;
+        crate::workshop::give_to_caller(&[self.paths.state.as_path(), folder, &path])
+    }
+
+    async fn wait_for_containerd(&self, live: &Live) -> Result<Vec<Containerd>> {
+        let nodes = NODES.map(|node| Containerd::of_node(&self.folders, node));
+        wait::poll("containerd", self.timeout, live, || async {
+            match nodes.iter().zip(NODES).find(|(containerd, _)| !containerd.answers()) {
+                None => Ok(()),
+                Some((_, node)) => Err(NotYet::Because(format!("{node}'s does not answer yet"))),
+            }
+        })
+        .await?;
+        Ok(nodes.to_vec())
+    }
+
+    /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
+    async fn furnish(&self, live: &Live) -> Result<()> {
+        let client = wait::poll("the API server", self.timeout, live, || async {
+            let client = kubernetes::client(&self.kubeconfig(), "ebpf").await?;
+            let ready = http::Request::get("/readyz").body(vec![])?;
+            client.request_text(ready).await?;
+            Ok(client)
+        })
+        .await?;
+        Applier::new(client.clone(), true, live).apply(self.dns_objects()?).await.context("install cluster DNS")?;
+        wait::poll("the control plane's node", self.timeout, live, || label_control_plane(&client)).await?;
+        wait::poll("every node and cluster DNS", self.timeout, live, || self.is_ready()).await
+    }
+
+    /// Cluster DNS has the tenth address of the Services' range; the manifest has that of cluster 1.
+    fn dns_objects(&self) -> Result<Vec<DynamicObject>> {
+        let mut objects = manifest::read(&self.paths.checkout.join("manifests/lab2/coredns.yaml"))?;
+        let (first, ours) = (Addresses::new(1).dns().to_string(), self.addresses.dns().to_string());
+        for object in &mut objects {
+            manifest::rewrite(&mut object.data, &|text| (text == first).then(|| ours.clone()));
+        }
+        Ok(objects)
+    }
+}
+
+/// A kubelet may not give itself this label (NodeRestriction).
+async fn label_control_plane(client: &Client) -> Result<(), NotYet> {
+    let label = json!({ "metadata": { "labels": { "node-role.kubernetes.io/control-plane": "" } } });
+    let nodes = Api::<Node>::all(client.clone());
+    nodes.patch(NODES[0], &PatchParams::default(), &Patch::Merge(label)).await?;
+    Ok(())
+}
+
+/// Loads images into all nodes at once.
+async fn load(nodes: Vec<Containerd>, images: &[Image]) -> Result<Outcome> {
+    let loads = nodes.into_iter().map(|containerd| {
+        let images = images.to_vec();
+        async move { tokio::task::spawn_blocking(move || containerd.load(&images)).await.context("load images")? }
+    });
+    let outcomes = try_join_all(loads).await?;
+    Ok(if outcomes.contains(&Outcome::Changed) { Outcome::Changed } else { Outcome::Unchanged })
 }
 
 #[async_trait]
@@ -24,37 +223,79 @@ impl Cluster for Host {
     fn name(&self) -> &str {
         &self.name
     }
+
     fn kubeconfig(&self) -> PathBuf {
-        PathBuf::new()
+        self.paths.kubeconfig(&self.name)
     }
+
     fn context(&self) -> &str {
-        &self.name
+        "ebpf"
     }
+
     fn ours(&self) -> bool {
         true
     }
-    async fn up(&self, _live: &Live) -> Result<Outcome> {
-        bail!("not built yet")
+
+    async fn up(&self, live: &Live) -> Result<Outcome> {
+        if self.is_up().await {
+            return Ok(Outcome::Unchanged);
+        }
+        let needed = images::build(&self.paths, live, &["pause", "coredns"])?;
+        self.prepare(&images::reference("pause"))?;
+        for place in self.places() {
+            node::start(&place)?;
+        }
+        let images = async {
+            let nodes = self.wait_for_containerd(live).await?;
+            load(nodes, &needed).await
+        };
+        futures::try_join!(images, self.furnish(live))?;
+        Ok(Outcome::Changed)
     }
-    async fn down(&self, _live: &Live) -> Result<Outcome> {
-        bail!("not built yet")
+
+    async fn down(&self, live: &Live) -> Result<Outcome> {
+        let there = self.folders.data.exists() || self.folders.run.exists() || self.kubeconfig().exists();
+        live.waiting("ending the cluster's processes");
+        cgroups::remove(self.number)?;
+        self.network.remove()?;
+        self.folders.remove()?;
+        if self.kubeconfig().exists() {
+            fs::remove_file(self.kubeconfig()).context("remove the kubeconfig")?;
+        }
+        Ok(if there { Outcome::Changed } else { Outcome::Unchanged })
     }
+
     fn up_in_shell(&self) -> String {
-        String::new()
+        "cargo xtask lab 2    # starts etcd, Kubernetes and containerd in namespaces of their own; see lab/src/cluster/host".to_owned()
     }
-    async fn load_images(&self, _images: &[Image], _live: &Live) -> Result<Outcome> {
-        bail!("not built yet")
+
+    async fn load_images(&self, images: &[Image], live: &Live) -> Result<Outcome> {
+        live.waiting("loading images into the nodes");
+        load(NODES.map(|node| Containerd::of_node(&self.folders, node)).to_vec(), images).await
     }
+
     fn load_balancer_range(&self) -> Option<String> {
-        None
+        let [a, b, c, _] = self.addresses.load_balancers().base.octets();
+        Some(format!("{a}.{b}.{c}.1-{a}.{b}.{c}.254"))
     }
-    async fn reach(&self, _client: &kube::Client, _port: &ServicePort) -> Result<String> {
-        bail!("not built yet")
+
+    async fn reach(&self, client: &Client, port: &ServicePort) -> Result<String> {
+        let service = Api::<Service>::namespaced(client.clone(), &port.namespace).get(&port.service).await?;
+        let address = kubernetes::ingress_address(&service)
+            .with_context(|| format!("service {} has no LoadBalancer address yet", port.service))?;
+        Ok(if port.port == 80 { format!("http://{address}") } else { format!("http://{address}:{}", port.port) })
     }
+
     fn state(&self) -> Result<State> {
-        bail!("not built yet")
+        let running = self.places().all(|place| node::is_kept(&place));
+        Ok(State { running, memory: memory::by_component(self.number) })
     }
-    async fn diagnostics(&self, _into: &Path) -> Result<()> {
-        bail!("not built yet")
+
+    async fn diagnostics(&self, into: &Path) -> Result<()> {
+        for entry in fs::read_dir(self.folders.logs()).context("find the components' logs")? {
+            let entry = entry?;
+            fs::copy(entry.path(), into.join(entry.file_name()))?;
+        }
+        Ok(())
     }
 }

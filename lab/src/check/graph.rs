@@ -1,0 +1,141 @@
+//! Whether kebpf's page is reachable and its graph shows what Bookinfo does, and nothing else of it.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::{
+    Check, Finding,
+    bookinfo::{CALLS, DEPLOYMENTS, SERVICES},
+};
+use crate::{labs::graph_address, workshop::Workshop};
+
+const OBJECT: &str = "service/kebpf in namespace default";
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The page answers at the address that a browser would use.
+pub fn page_answers() -> Check {
+    Check::new("the graph's page answers at its LoadBalancer address", |workshop, _| {
+        Box::pin(async move {
+            let page = get(workshop, "/").await;
+            let page = page
+                .map_err(|error| finding("its page does not answer").because(format!("{error:#}")).mend(MEND_REACH))?;
+            if page.contains("<html") { Ok(()) } else { Err(finding("what answers is not a page").mend(MEND_REACH)) }
+        })
+    })
+}
+
+const MEND_REACH: &str = "`cargo xtask check 2` says whether MetalLB is well, `cargo xtask kubectl describe service kebpf` what address it gave";
+
+/// Bookinfo's edges, all of them and no other among its services.
+pub fn holds_bookinfo() -> Check {
+    Check::new(
+        "the graph holds what Bookinfo does: productpage -> details, productpage -> reviews, reviews -> ratings",
+        |workshop, _| {
+            Box::pin(async move {
+                let graph = graph(workshop).await;
+                let graph = graph.map_err(|error| {
+                    finding("its graph can't be read").because(format!("{error:#}")).mend(MEND_REACH)
+                })?;
+                judge(&graph).map_err(|condition| finding(&condition).mend(MEND_GRAPH))
+            })
+        },
+    )
+}
+
+const MEND_GRAPH: &str = "`cargo xtask traffic` makes requests, a scrape later they are in the graph; `cargo xtask check 5` tells whether Prometheus has them, \
+                          `cargo xtask kubectl logs deployment/kebpf` what kebpf could not read";
+
+fn finding(condition: &str) -> Finding {
+    Finding::new(OBJECT, condition)
+}
+
+#[derive(Debug, Deserialize)]
+struct Graph {
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Node {
+    id: String,
+    kind: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Edge {
+    source: String,
+    target: String,
+}
+
+async fn graph(workshop: &Workshop) -> Result<Graph> {
+    serde_json::from_str(&get(workshop, "/api/graph").await?).context("the graph is not what kebpf's API promises")
+}
+
+async fn get(workshop: &Workshop, path: &str) -> Result<String> {
+    let url = format!("{}{path}", graph_address(workshop).await?);
+    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
+    let answer = client.get(&url).send().await.with_context(|| format!("ask {url}"))?;
+    Ok(answer.error_for_status()?.text().await?)
+}
+
+/// Nothing if the graph is right, else what is wrong with it.
+fn judge(graph: &Graph) -> Result<(), String> {
+    let name = |id: &str| SERVICES.into_iter().find(|name| id == format!("service/default/{name}"));
+    let edges: BTreeSet<_> =
+        graph.edges.iter().filter_map(|edge| Some((name(&edge.source)?, name(&edge.target)?))).collect();
+    let list = |edges: Vec<&(&str, &str)>| {
+        edges.iter().map(|(from, to)| format!("{from} -> {to}")).collect::<Vec<_>>().join(", ")
+    };
+    let missing: Vec<_> = CALLS.iter().filter(|call| !edges.contains(*call)).collect();
+    if !missing.is_empty() {
+        return Err(format!("its graph lacks {}", list(missing)));
+    }
+    let more: Vec<_> = edges.iter().filter(|edge| !CALLS.contains(edge)).collect();
+    if !more.is_empty() {
+        return Err(format!("its graph has {}, which Bookinfo does not do", list(more)));
+    }
+    let twice =
+        graph.nodes.iter().find(|node| DEPLOYMENTS.iter().any(|name| node.id == format!("deployment/default/{name}")));
+    if let Some(node) = twice {
+        return Err(format!("its graph shows {} beside its Service", node.id));
+    }
+    match graph.nodes.iter().find(|node| node.kind == "external" && is_of_cluster(&node.id)) {
+        Some(node) => Err(format!("its graph takes {} for an address outside the cluster", node.id)),
+        None => Ok(()),
+    }
+}
+
+/// Addresses that the clusters of this workshop give to pods and Services.
+fn is_of_cluster(id: &str) -> bool {
+    id.strip_prefix("external/").is_some_and(|address| address.starts_with("10."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn graph(edges: &[(&str, &str)], more: &[(&str, &str)]) -> Graph {
+        let id = |name: &str| format!("service/default/{name}");
+        let nodes = SERVICES.iter().map(|name| Node { id: id(name), kind: "service".into() });
+        let more = more.iter().map(|(id, kind)| Node { id: (*id).into(), kind: (*kind).into() });
+        let edges = edges.iter().map(|(source, target)| Edge { source: id(source), target: id(target) }).collect();
+        Graph { nodes: nodes.chain(more).collect(), edges }
+    }
+
+    #[test]
+    fn bookinfos_edges_and_no_other_pass() {
+        assert_eq!(judge(&graph(&CALLS, &[])), Ok(()));
+        assert_eq!(judge(&graph(&CALLS[..2], &[])).unwrap_err(), "its graph lacks reviews -> ratings");
+        let wrong = [&CALLS[..], &[("ratings", "details")]].concat();
+        assert!(judge(&graph(&wrong, &[])).unwrap_err().contains("ratings -> details"));
+    }
+
+    #[test]
+    fn a_workload_beside_its_service_and_a_false_external_do_not_pass() {
+        assert!(judge(&graph(&CALLS, &[("deployment/default/reviews-v1", "deployment")])).is_err());
+        assert!(judge(&graph(&CALLS, &[("external/10.101.1.7", "external")])).is_err());
+        assert_eq!(judge(&graph(&CALLS, &[("external/192.0.2.7", "external")])), Ok(()));
+    }
+}

@@ -1,0 +1,149 @@
+//! The cluster's cgroups: `ebpf-lab/N/NODE` in every hierarchy, and what runs in them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A mounted cgroup hierarchy: version 1 has several, version 2 one.
+#[derive(Debug, Clone)]
+pub struct Hierarchy {
+    pub mount: PathBuf,
+    /// `cgroup` or `cgroup2`.
+    pub kind: String,
+    /// The options that mount it again: its controllers.
+    pub options: String,
+}
+
+/// Mount options that say how, not what.
+const GENERIC: [&str; 8] = ["rw", "ro", "relatime", "nosuid", "nodev", "noexec", "xattr", "nsdelegate"];
+
+/// Every hierarchy that is mounted.
+pub fn hierarchies() -> Result<Vec<Hierarchy>> {
+    let mounts = fs::read_to_string("/proc/mounts").context("read /proc/mounts")?;
+    Ok(mounts.lines().filter_map(parse).collect())
+}
+
+fn parse(line: &str) -> Option<Hierarchy> {
+    let mut fields = line.split(' ').skip(1);
+    let (mount, kind, options) = (fields.next()?, fields.next()?, fields.next()?);
+    let particular = |option: &&str| !GENERIC.contains(option) && !option.starts_with("memory_");
+    let options: Vec<_> = options.split(',').filter(particular).collect();
+    kind.starts_with("cgroup").then(|| Hierarchy {
+        mount: mount.into(),
+        kind: kind.to_owned(),
+        options: options.join(","),
+    })
+}
+
+/// Puts this process into the cgroup `ebpf-lab/N/LEAF` of every hierarchy, making it where it is missing.
+pub fn join(number: u8, leaf: &str) -> Result<()> {
+    for hierarchy in hierarchies()? {
+        let mut folder = hierarchy.mount.clone();
+        for level in ["ebpf-lab", &number.to_string(), leaf] {
+            if hierarchy.kind == "cgroup2" {
+                delegate(&folder);
+            }
+            let parent = folder.clone();
+            folder.push(level);
+            fs::create_dir_all(&folder).with_context(|| format!("make the cgroup {}", folder.display()))?;
+            inherit_cpuset(&parent, &folder)?;
+        }
+        fs::write(folder.join("cgroup.procs"), "0").with_context(|| format!("join the cgroup {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+/// Gives all controllers to the groups below. One that the kernel lacks or has in a version 1 hierarchy can't be given.
+pub fn delegate(folder: &Path) {
+    let controllers = fs::read_to_string(folder.join("cgroup.controllers")).unwrap_or_default();
+    for controller in controllers.split_whitespace() {
+        let _ = fs::write(folder.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
+}
+
+/// A version 1 cpuset without processors takes no process.
+fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let current = fs::read_to_string(child.join(file));
+        if current.is_ok_and(|text| text.trim().is_empty()) && !child.join("cgroup.controllers").exists() {
+            fs::copy(parent.join(file), child.join(file))
+                .with_context(|| format!("fill {file} of {}", child.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Every process in the cluster's cgroups, with the path below `ebpf-lab/N/`.
+pub fn processes(number: u8) -> Vec<(i32, String)> {
+    let prefix = format!("/ebpf-lab/{number}/");
+    let find = |process: procfs::process::Process| {
+        let groups = process.cgroups().ok()?;
+        let below = groups.0.iter().find_map(|group| Some(group.pathname.split_once(&prefix)?.1.to_owned()))?;
+        Some((process.pid(), below))
+    };
+    procfs::process::all_processes().into_iter().flatten().flatten().filter_map(find).collect()
+}
+
+/// Ends every process of the cluster and removes its cgroups.
+pub fn remove(number: u8) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let alive = processes(number);
+        for (pid, _) in &alive {
+            // It may have ended since it was listed.
+            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
+        }
+        let left = remove_folders(number)?;
+        if alive.is_empty() && left.is_none() {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("could not remove the cluster's cgroups: {left:?} and processes {alive:?} remain");
+        }
+        // The kernel lets a cgroup go a moment after its last process.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Removes what is empty; answers a folder that is not.
+fn remove_folders(number: u8) -> Result<Option<PathBuf>> {
+    let mut left = None;
+    for hierarchy in hierarchies()? {
+        let all = hierarchy.mount.join("ebpf-lab");
+        let top = all.join(number.to_string());
+        let walk = walkdir::WalkDir::new(&top).contents_first(true);
+        for entry in walk.into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
+            if fs::remove_dir(entry.path()).is_err() && entry.path().exists() {
+                left = Some(entry.path().to_owned());
+            }
+        }
+        // Fails while another cluster is in it, as it should.
+        let _ = fs::remove_dir(all);
+    }
+    Ok(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hierarchies_keep_the_options_that_name_controllers() {
+        let v1 =
+            parse("cgroup /sys/fs/cgroup/cpu,cpuacct cgroup rw,nosuid,nodev,noexec,relatime,cpu,cpuacct 0 0").unwrap();
+        assert_eq!((v1.kind.as_str(), v1.options.as_str()), ("cgroup", "cpu,cpuacct"));
+        let v2 =
+            parse("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate,memory_recursiveprot 0 0")
+                .unwrap();
+        assert_eq!((v2.kind.as_str(), v2.options.as_str()), ("cgroup2", ""));
+        assert!(parse("proc /proc proc rw 0 0").is_none());
+    }
+}

@@ -1,0 +1,156 @@
+//! Process 1 of a node: starts its components, starts again what ends, reaps what is orphaned.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use nix::{
+    errno::Errno,
+    sys::wait::{WaitPidFlag, WaitStatus, waitpid},
+    unistd::{Pid, sethostname},
+};
+
+use super::{Place, enter, mounts};
+use crate::{
+    cluster::host::{
+        addresses::Addresses,
+        components::{self, Component},
+    },
+    cmd::Cmd,
+};
+
+/// Process 1 must reap any child and start others again at set times; it looks this often.
+const LOOK: Duration = Duration::from_millis(100);
+/// The rest before a component is started again, and how far it grows while the component keeps ending.
+const REST: Duration = Duration::from_millis(300);
+const LONGEST_REST: Duration = Duration::from_secs(5);
+/// A component that ran this long was well.
+const WELL: Duration = Duration::from_secs(20);
+/// A log is emptied beyond this size.
+const LOG_LIMIT: u64 = 20 << 20;
+
+pub fn run(place: &Place) -> Result<()> {
+    enter::end_with_parent()?;
+    sethostname(place.name()).context("name the node")?;
+    mounts::make(place)?;
+    let components = components::of_node(&place.folders, Addresses::new(place.number), place.index);
+    Supervisor::new(place, components).run()
+}
+
+struct Supervisor<'a> {
+    place: &'a Place,
+    components: Vec<Component>,
+    /// The component behind a process id.
+    running: HashMap<Pid, usize>,
+    /// When a component is to be started (again).
+    due: Vec<Option<Instant>>,
+    started: Vec<Instant>,
+    rest: Vec<Duration>,
+}
+
+impl<'a> Supervisor<'a> {
+    fn new(place: &'a Place, components: Vec<Component>) -> Self {
+        let count = components.len();
+        let now = Instant::now();
+        Self {
+            place,
+            components,
+            running: HashMap::new(),
+            due: vec![Some(now); count],
+            started: vec![now; count],
+            rest: vec![REST; count],
+        }
+    }
+
+    fn run(mut self) -> Result<()> {
+        let mut trimmed = Instant::now();
+        loop {
+            self.start_due();
+            self.reap()?;
+            if trimmed.elapsed() > WELL {
+                trimmed = Instant::now();
+                self.trim_logs();
+            }
+            sleep(LOOK);
+        }
+    }
+
+    /// Starts what is due, in order; what comes after a component whose socket does not answer yet waits for it.
+    fn start_due(&mut self) {
+        for index in 0..self.components.len() {
+            if self.due[index].is_some_and(|due| due <= Instant::now()) {
+                self.start(index);
+            }
+            if self.components[index].ready.as_ref().is_some_and(|socket| UnixStream::connect(socket).is_err()) {
+                return;
+            }
+        }
+    }
+
+    fn start(&mut self, index: usize) {
+        match self.spawn(&self.components[index]) {
+            Ok(pid) => {
+                self.running.insert(pid, index);
+                self.due[index] = None;
+                self.started[index] = Instant::now();
+            }
+            Err(error) => {
+                eprintln!("{}: {error:#}", self.components[index].name);
+                self.due[index] = Some(Instant::now() + LONGEST_REST);
+            }
+        }
+    }
+
+    fn spawn(&self, component: &Component) -> Result<Pid> {
+        let log = File::options().create(true).append(true).open(self.log(component))?;
+        let child = Cmd::new(&component.program)
+            .args(&component.arguments)
+            .spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
+        Ok(Pid::from_raw(i32::try_from(child.id())?))
+    }
+
+    fn reap(&mut self) -> Result<()> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
+                Ok(status) => self.ended(status),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error).context("wait for the node's processes"),
+            }
+        }
+    }
+
+    fn ended(&mut self, status: WaitStatus) {
+        let Some(index) = status.pid().and_then(|pid| self.running.remove(&pid)) else { return };
+        eprintln!("{} ended: {status:?}", self.components[index].name);
+        let rest = if self.started[index].elapsed() > WELL { REST } else { (self.rest[index] * 2).min(LONGEST_REST) };
+        self.due[index] = Some(Instant::now() + self.rest[index]);
+        self.rest[index] = rest;
+    }
+
+    fn trim_logs(&self) {
+        for component in &self.components {
+            let log = self.log(component);
+            // Its writer appends, so that it goes on at the new end.
+            if fs::metadata(&log).is_ok_and(|meta| meta.len() > LOG_LIMIT) {
+                let _ = File::options().write(true).truncate(true).open(&log);
+            }
+        }
+    }
+
+    fn log(&self, component: &Component) -> PathBuf {
+        log_file(&self.place.folders.logs(), self.place.name(), component.name)
+    }
+}
+
+/// `ebpf-worker-kubelet.log`
+fn log_file(folder: &Path, node: &str, component: &str) -> PathBuf {
+    folder.join(format!("{node}-{component}.log"))
+}

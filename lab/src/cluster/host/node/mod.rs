@@ -1,0 +1,72 @@
+//! A node: a tree of processes with mount, pid, network, UTS and cgroup namespaces of its own.
+//!
+//! Three steps, each a process of this program: the *keeper* lives as long as the node should and starts it again when it
+//! ends; *enter* makes the namespaces; *init* is process 1 in them and starts the components. They run from a copy in the
+//! cluster's folder, so that `cargo clean` harms nothing.
+
+mod enter;
+mod init;
+mod keeper;
+mod mounts;
+mod routes;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+pub use keeper::{is_kept, start};
+
+use super::{addresses::NODES, folders::Folders};
+
+/// Which node a process belongs to.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub number: u8,
+    /// Its place in [`NODES`].
+    pub index: usize,
+    pub folders: Folders,
+}
+
+impl Place {
+    pub fn new(number: u8, index: usize) -> Self {
+        Self { number, index, folders: Folders::new(number) }
+    }
+
+    pub fn name(&self) -> &'static str {
+        NODES[self.index]
+    }
+
+    /// The arguments that start another step of this node.
+    fn arguments(&self, step: &str) -> [String; 4] {
+        ["node".to_owned(), step.to_owned(), self.number.to_string(), self.index.to_string()]
+    }
+}
+
+/// Does a node's step if this process was started for one: `lab node STEP NUMBER INDEX`.
+pub fn main_if_called() -> Option<ExitCode> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if arguments.first().map(String::as_str) != Some("node") {
+        return None;
+    }
+    Some(match run(&arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let [step, number, index] = arguments else { bail!("expected a step, a cluster and a node") };
+    let index: usize = index.parse().context("read the node's index")?;
+    anyhow::ensure!(index < NODES.len(), "there is no node {index}");
+    let place = Place::new(number.parse().context("read the cluster's number")?, index);
+    match step.as_str() {
+        "keep" => keeper::run(&place),
+        "enter" => enter::run(&place),
+        "init" => init::run(&place),
+        "routes" => routes::run(&place),
+        _ => bail!("unknown step {step}"),
+    }
+}

@@ -1,0 +1,61 @@
+//! `clean` and `reset`: taking away what labs made.
+
+use anyhow::Result;
+
+use crate::{
+    cluster::Outcome,
+    labs::{self, student},
+    live::Live,
+    lock,
+    report::Report,
+    run,
+    workshop::Workshop,
+};
+
+pub async fn clean(workshop: &Workshop) -> Result<()> {
+    let lock = lock::take(workshop)?;
+    let outcome = down(workshop).await?;
+    drop(lock);
+    // The lock's folder goes last: it is empty now, or somebody else has taken the lock.
+    if let Some(folder) = workshop.cluster.kubeconfig().parent() {
+        let _ = std::fs::remove_file(folder.join("lock"));
+        let _ = std::fs::remove_dir(folder);
+    }
+    eprintln!("{}", if outcome == Outcome::Changed { "removed" } else { "there was nothing to remove" });
+    Ok(())
+}
+
+/// Removes the cluster if it is ours; on anybody else's, what the labs made.
+pub async fn down(workshop: &Workshop) -> Result<Outcome> {
+    let live = Live::new("remove the cluster");
+    if !workshop.cluster.ours() {
+        let mut report = Report::new(&workshop.options);
+        for number in (3..=6).rev() {
+            run::steps(workshop, number, &labs::lab(number, workshop).undo, &mut report).await?;
+        }
+    }
+    let outcome = workshop.cluster.down(&live).await;
+    live.finish();
+    outcome
+}
+
+pub async fn reset(workshop: &Workshop, number: u8) -> Result<()> {
+    let _lock = lock::take(workshop)?;
+    match number {
+        1 => forget_probes(workshop),
+        2 => down(workshop).await.map(drop),
+        _ => {
+            let mut report = Report::new(&workshop.options);
+            run::steps(workshop, number, &labs::lab(number, workshop).undo, &mut report).await
+        }
+    }
+}
+
+/// What lab 1 wrote into `work/` goes; what the student changed stays, and so does the store, whose images the next `lab 1`
+/// replaces.
+fn forget_probes(workshop: &Workshop) -> Result<()> {
+    for probe in [student::PROBE, student::TCPCONNECT] {
+        student::remove(workshop, probe)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What a failed lab leaves for whoever has to find out why: events, objects, logs, component logs, versions.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use jiff::Zoned;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client, ResourceExt,
+    api::{ListParams, LogParams},
+};
+
+use crate::{
+    cmd::Cmd,
+    workshop::{Workshop, give_to_caller},
+};
+
+/// A cluster that is broken may not answer: what it has said by then is what there is.
+const PATIENCE: Duration = Duration::from_secs(20);
+const NAMESPACES: [&str; 4] = ["default", "prometheus", "metallb-system", "kube-system"];
+const LOG_LINES: i64 = 500;
+
+/// Writes everything into a new folder and answers it.
+pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
+    let name = format!("{}-lab{lab}", Zoned::now().strftime("%Y%m%d-%H%M%S"));
+    let folder = workshop.paths.reports().join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    fs::write(folder.join("versions.txt"), versions(workshop))?;
+    if lab > 1 {
+        let components = folder.join("components");
+        fs::create_dir_all(&components)?;
+        // Each part is worth having without the others.
+        let _ = workshop.cluster.diagnostics(&components).await;
+        let _ = tokio::time::timeout(PATIENCE, cluster(workshop, &folder)).await;
+    }
+    for entry in walkdir::WalkDir::new(&folder).into_iter().flatten() {
+        give_to_caller(&[entry.path()])?;
+    }
+    Ok(folder)
+}
+
+fn versions(workshop: &Workshop) -> String {
+    let kernel = Cmd::new("uname").arg("-a").read().unwrap_or_default();
+    let programs = workshop.paths.programs.display();
+    format!(
+        "lab {}\nkernel {kernel}\nprograms {programs}\ncluster {}\n",
+        env!("CARGO_PKG_VERSION"),
+        workshop.cluster.name()
+    )
+}
+
+async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
+    let kubectl = |arguments: &[&str]| {
+        let hyperkube = Cmd::new(workshop.paths.programs.join("bin/hyperkube")).arg("kubectl").args(arguments);
+        let context = workshop.cluster.context();
+        hyperkube
+            .args(["--context", context, "--request-timeout=5s"])
+            .env("KUBECONFIG", workshop.cluster.kubeconfig())
+            .read()
+    };
+    let reports: [(&str, &[&str]); 5] = [
+        ("events.txt", &["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"]),
+        ("pods.txt", &["get", "pods", "--all-namespaces", "--output=wide"]),
+        ("nodes.txt", &["describe", "nodes"]),
+        (
+            "workloads.yaml",
+            &["get", "deployments,daemonsets,statefulsets,services", "--all-namespaces", "--output=yaml"],
+        ),
+        ("describe.txt", &["describe", "pods", "--all-namespaces"]),
+    ];
+    for (file, arguments) in reports {
+        let text = tokio::task::block_in_place(|| kubectl(arguments)).unwrap_or_else(|error| error.to_string());
+        fs::write(folder.join(file), text)?;
+    }
+    let client = workshop.client().await?;
+    for namespace in NAMESPACES {
+        logs(&client, namespace, folder).await?;
+    }
+    Ok(())
+}
+
+/// The last lines of every container, and of the one before it if it was restarted.
+async fn logs(client: &Client, namespace: &str, folder: &Path) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    for pod in pods.list(&ListParams::default()).await? {
+        let name = pod.name_any();
+        let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+        for container in containers {
+            for previous in [false, true] {
+                let params = LogParams {
+                    container: Some(container.name.clone()),
+                    previous,
+                    tail_lines: Some(LOG_LINES),
+                    ..LogParams::default()
+                };
+                // A container that has not started, or was never restarted, has no log.
+                if let Ok(text) = pods.logs(&name, &params).await {
+                    let suffix = if previous { "previous.log" } else { "log" };
+                    fs::write(folder.join(format!("{namespace}-{name}-{}.{suffix}", container.name)), text)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}

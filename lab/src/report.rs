@@ -1,0 +1,224 @@
+//! What became of each step and check: lines for a person on stderr, JSON for a program on stdout, JUnit XML for CI.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use interface::Options;
+use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use serde::Serialize;
+
+use crate::{
+    check::{Check, Finding},
+    cluster::Outcome,
+    labs::{Lab, Step},
+};
+
+/// Raised when a field of [`Record`] changes its meaning.
+const VERSION: u32 = 1;
+
+/// One step or check, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Record {
+    version: u32,
+    kind: Kind,
+    lab: u8,
+    index: usize,
+    total: usize,
+    title: String,
+    outcome: &'static str,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Step,
+    Check,
+}
+
+impl Record {
+    pub fn step(lab: u8, index: usize, total: usize, step: &Step, took: Duration) -> Self {
+        Self::new(Kind::Step, lab, (index, total), step.title.clone(), took)
+    }
+
+    pub fn check(lab: u8, index: usize, total: usize, check: &Check, took: Duration) -> Self {
+        Self::new(Kind::Check, lab, (index, total), check.title.clone(), took)
+    }
+
+    fn new(kind: Kind, lab: u8, (index, total): (usize, usize), title: String, took: Duration) -> Self {
+        let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
+        Self {
+            version: VERSION,
+            kind,
+            lab,
+            index,
+            total,
+            title,
+            outcome: "failed",
+            seconds,
+            error: None,
+            finding: None,
+        }
+    }
+
+    pub fn done(mut self, outcome: Outcome) -> Self {
+        self.outcome = match (self.kind, outcome) {
+            (Kind::Check, _) => "passed",
+            (Kind::Step, Outcome::Changed) => "changed",
+            (Kind::Step, Outcome::Unchanged) => "unchanged",
+        };
+        self
+    }
+
+    pub fn failed(mut self, error: String, finding: Option<Finding>) -> Self {
+        self.error = Some(error);
+        self.finding = finding;
+        self
+    }
+
+    fn line(&self) -> String {
+        let Self { index, total, title, seconds, .. } = self;
+        let mark = if self.error.is_some() { "✗" } else { "✓" };
+        let note = if self.outcome == "unchanged" { ", nothing to do" } else { "" };
+        match self.kind {
+            Kind::Step => format!("{mark} [{index}/{total}] {title} ({seconds:.1} s{note})"),
+            Kind::Check => format!("{mark} {title}"),
+        }
+    }
+
+    /// What is wrong, why, and what to do; one thought a line.
+    fn explanation(&self) -> Vec<String> {
+        match &self.finding {
+            Some(finding) => {
+                let mut lines = vec![format!("  {}: {}", finding.object, finding.condition)];
+                lines.extend(finding.why.iter().flat_map(|why| why.lines()).map(|why| format!("    why: {why}")));
+                lines.extend((!finding.mend.is_empty()).then(|| format!("    mend: {}", finding.mend)));
+                lines
+            }
+            None => self.error.iter().map(|error| format!("  {error}")).collect(),
+        }
+    }
+}
+
+/// Collects records and prints them as they come.
+pub struct Report {
+    json: bool,
+    junit: Option<PathBuf>,
+    colour: bool,
+    records: Vec<Record>,
+}
+
+impl Report {
+    pub fn new(options: &Options) -> Self {
+        let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Self { json: options.json, junit: options.junit.clone(), colour, records: vec![] }
+    }
+
+    pub fn begin(&self, lab: &Lab) {
+        eprintln!("lab {}: {}", lab.number, lab.title);
+    }
+
+    pub fn add(&mut self, record: Record) {
+        let (line, code) = (record.line(), if record.error.is_some() { 31 } else { 32 });
+        match line.split_once(' ') {
+            Some((mark, rest)) if self.colour => eprintln!("\u{1b}[{code}m{mark}\u{1b}[0m {rest}"),
+            _ => eprintln!("{line}"),
+        }
+        record.explanation().iter().for_each(|line| eprintln!("{line}"));
+        self.add_quietly(record);
+    }
+
+    /// For a check that has nothing to say to a person.
+    pub fn add_quietly(&mut self, record: Record) {
+        if self.json {
+            let line = serde_json::to_string(&record).unwrap_or_default();
+            // A reader that went away does not end a lab half-way.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+        self.records.push(record);
+    }
+
+    /// Writes the JUnit file, if one was asked for.
+    pub fn finish(self) -> Result<()> {
+        let Some(path) = &self.junit else { return Ok(()) };
+        let text = junit(&self.records).to_string().context("write JUnit XML")?;
+        std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    }
+}
+
+fn junit(records: &[Record]) -> quick_junit::Report {
+    let mut report = quick_junit::Report::new("ebpf-lab");
+    for lab in 1..=6 {
+        let mut suite = TestSuite::new(format!("lab {lab}"));
+        for record in records.iter().filter(|record| record.lab == lab) {
+            let status = match &record.error {
+                None => TestCaseStatus::success(),
+                Some(error) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(error.as_str()).set_description(record.explanation().join("\n"));
+                    status
+                }
+            };
+            let mut case = TestCase::new(record.title.as_str(), status);
+            case.set_time(Duration::from_secs_f64(record.seconds));
+            suite.add_test_case(case);
+        }
+        if suite.tests > 0 {
+            report.add_test_suite(suite);
+        }
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed() -> Record {
+        let finding = Finding::new("daemonset/bumblebee in namespace default", "2 of 3 pods ready")
+            .because("pod bumblebee-x: ErrImageNeverPull")
+            .mend("run `cargo xtask images load`");
+        let record =
+            Record::new(Kind::Check, 5, (1, 3), "daemonset/bumblebee is ready".to_owned(), Duration::from_millis(1234));
+        record.failed(finding.to_string(), Some(finding))
+    }
+
+    #[test]
+    fn a_failed_check_says_object_condition_why_and_mending() {
+        assert_eq!(failed().line(), "✗ daemonset/bumblebee is ready");
+        assert_eq!(
+            failed().explanation(),
+            [
+                "  daemonset/bumblebee in namespace default: 2 of 3 pods ready",
+                "    why: pod bumblebee-x: ErrImageNeverPull",
+                "    mend: run `cargo xtask images load`",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_json_of_a_record_is_versioned_and_complete() {
+        let json: serde_json::Value = serde_json::to_value(failed()).unwrap();
+        assert_eq!(json["version"], 1);
+        assert_eq!(
+            (json["kind"].as_str(), json["lab"].as_u64(), json["outcome"].as_str()),
+            (Some("check"), Some(5), Some("failed"))
+        );
+        assert_eq!(json["seconds"], 1.234);
+        assert_eq!(json["finding"]["mend"], "run `cargo xtask images load`");
+    }
+
+    #[test]
+    fn junit_has_a_case_for_each_record() {
+        let report = junit(&[failed()]);
+        assert_eq!((report.tests, report.failures), (1, 1));
+    }
+}
