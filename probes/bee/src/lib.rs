@@ -1,26 +1,23 @@
 //! bee builds eBPF probes, stores them as OCI images and runs them; their maps become logs and Prometheus metrics.
+//!
+//! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
+//! values; [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and [`output`] show it, [`run`] ties
+//! it together. [`init`], [`build`] and [`store`] are what comes before.
 
 pub mod atomic;
+pub mod btf;
 pub mod build;
+pub mod decode;
+mod elements;
+mod http;
 pub mod init;
+pub mod layout;
+pub mod metrics;
+pub mod object;
+mod output;
+pub mod probe;
+mod raw;
+pub mod run;
+pub mod series;
 pub mod store;
-
-pub mod object {
-    #[derive(Debug, thiserror::Error)]
-    #[error("x")]
-    pub struct Error;
-    pub fn inspect(_: &[u8]) -> Result<(), Error> {
-        Ok(())
-    }
-}
-pub mod run {
-    pub struct RunOptions {
-        pub name: String,
-        pub object: Vec<u8>,
-        pub terminal: bool,
-        pub port: u16,
-    }
-    pub fn run(_: RunOptions) -> anyhow::Result<()> {
-        Ok(())
-    }
-}
+pub mod variants;

@@ -1,0 +1,315 @@
+//! The BPF type format: what types an object's maps and variables have. Read without libbpf, and nothing in it is trusted.
+//!
+//! <https://docs.kernel.org/bpf/btf.html>
+
+use std::collections::BTreeMap;
+
+/// The number of a type; 0 is `void`.
+pub type TypeId = u32;
+
+/// Types that refer to each other are followed this far: longer is a circle.
+const DEPTH: usize = 32;
+
+const MAGIC: u16 = 0xeb9f;
+const HEADER: usize = 24;
+/// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
+const CONST_VOID: [u32; 3] = [0, 10 << 24, 0];
+
+/// Why BTF can't be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BtfError {
+    #[error("it does not begin as BTF does")]
+    Magic,
+    #[error("it is cut off")]
+    Truncated,
+    #[error("it has a type of the unknown kind {0}")]
+    Kind(u32),
+}
+
+/// All types of an object.
+#[derive(Debug, Clone)]
+pub struct Btf {
+    /// By number, from 1 on.
+    types: Vec<Type>,
+}
+
+/// One type.
+#[derive(Debug, Clone)]
+pub struct Type {
+    pub name: String,
+    pub kind: TypeKind,
+}
+
+#[derive(Debug, Clone)]
+pub enum TypeKind {
+    Int {
+        bytes: u32,
+        signed: bool,
+        boolean: bool,
+    },
+    Pointer(TypeId),
+    Array {
+        element: TypeId,
+        length: u32,
+    },
+    Struct {
+        bytes: u32,
+        members: Vec<Member>,
+    },
+    Union {
+        bytes: u32,
+        members: Vec<Member>,
+    },
+    Enum {
+        bytes: u32,
+        signed: bool,
+        values: Vec<(String, i64)>,
+    },
+    Typedef(TypeId),
+    /// `const`, `volatile`, `restrict` and tags: what they stand before counts.
+    Modifier(TypeId),
+    Variable(TypeId),
+    Section(Vec<SectionVariable>),
+    Float {
+        bytes: u32,
+    },
+    /// A function or a type that is only declared.
+    Other,
+}
+
+/// A member of a struct or union.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub name: String,
+    pub type_id: TypeId,
+    /// From the beginning of the struct, in bits.
+    pub offset: u32,
+    /// For a bit field.
+    pub bits: Option<u32>,
+}
+
+/// A variable in a section.
+#[derive(Debug, Clone, Copy)]
+pub struct SectionVariable {
+    pub type_id: TypeId,
+    pub offset: u32,
+    pub size: u32,
+}
+
+impl Btf {
+    pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
+        let parts = Parts::split(bytes)?;
+        let mut types = vec![];
+        let mut at = 0;
+        while at < parts.types.len() {
+            let (parsed, length) = parse_type(&parts, at)?;
+            types.push(parsed);
+            at += length;
+        }
+        Ok(Self { types })
+    }
+
+    pub fn get(&self, id: TypeId) -> Option<&Type> {
+        self.types.get((id as usize).checked_sub(1)?)
+    }
+
+    /// The variables of a section and their types; `None` if there is no such section.
+    pub fn variables(&self, section: &str) -> Option<Vec<(String, TypeId)>> {
+        let entries = self.section(section)?;
+        let variable = |entry: &SectionVariable| match self.get(entry.type_id)? {
+            Type { name, kind: TypeKind::Variable(type_id) } => Some((name.clone(), *type_id)),
+            _ => None,
+        };
+        Some(entries.iter().filter_map(variable).collect())
+    }
+
+    /// Where the variables of a section lie in it.
+    pub fn offsets(&self, section: &str) -> BTreeMap<String, u32> {
+        let entries = self.section(section).unwrap_or_default();
+        entries.iter().filter_map(|entry| Some((self.get(entry.type_id)?.name.clone(), entry.offset))).collect()
+    }
+
+    fn section(&self, name: &str) -> Option<&[SectionVariable]> {
+        self.types.iter().find_map(|found| match &found.kind {
+            TypeKind::Section(entries) if found.name == name => Some(entries.as_slice()),
+            _ => None,
+        })
+    }
+
+    /// The type behind typedefs and modifiers.
+    pub fn resolve(&self, mut id: TypeId) -> Option<(TypeId, &Type)> {
+        for _ in 0..DEPTH {
+            let found = self.get(id)?;
+            match found.kind {
+                TypeKind::Typedef(next) | TypeKind::Modifier(next) => id = next,
+                _ => return Some((id, found)),
+            }
+        }
+        None
+    }
+
+    pub fn members(&self, id: TypeId) -> Option<&[Member]> {
+        match &self.resolve(id)?.1.kind {
+            TypeKind::Struct { members, .. } | TypeKind::Union { members, .. } => Some(members),
+            _ => None,
+        }
+    }
+
+    pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
+        match self.resolve(id)?.1.kind {
+            TypeKind::Pointer(target) => Some(target),
+            _ => None,
+        }
+    }
+
+    pub fn array_length(&self, id: TypeId) -> Option<u32> {
+        match self.resolve(id)?.1.kind {
+            TypeKind::Array { length, .. } => Some(length),
+            _ => None,
+        }
+    }
+}
+
+/// The three parts of a BTF blob.
+struct Parts<'a> {
+    types: &'a [u8],
+    strings: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
+        if bytes.get(..2) != Some(&MAGIC.to_le_bytes()) {
+            return Err(BtfError::Magic);
+        }
+        let number = |at: usize| word(bytes, at).map(|number| number as usize);
+        let header = number(4)?;
+        let part = |offset: usize, length: usize| {
+            let start = header.checked_add(offset).ok_or(BtfError::Truncated)?;
+            bytes.get(start..start.checked_add(length).ok_or(BtfError::Truncated)?).ok_or(BtfError::Truncated)
+        };
+        Ok(Self { types: part(number(8)?, number(12)?)?, strings: part(number(16)?, number(20)?)? })
+    }
+
+    fn name(&self, offset: u32) -> Result<String, BtfError> {
+        let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
+        let end = rest.iter().position(|byte| *byte == 0).ok_or(BtfError::Truncated)?;
+        Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
+    let slice = at.checked_add(4).and_then(|end| bytes.get(at..end)).ok_or(BtfError::Truncated)?;
+    slice.try_into().map(u32::from_le_bytes).map_err(|_| BtfError::Truncated)
+}
+
+/// Reads the type at `at` and how many bytes it takes.
+fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
+    let types = parts.types;
+    let (name, info, size_or_type) = (word(types, at)?, word(types, at + 4)?, word(types, at + 8)?);
+    let (count, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info >> 31 == 1);
+    let body = at + 12;
+    let entry = |index: u32, words: usize, field: usize| word(types, body + (index as usize * words + field) * 4);
+    let (kind, words) = match kind {
+        1 => {
+            let encoding = word(types, body)? >> 24;
+            (TypeKind::Int { bytes: size_or_type, signed: encoding & 1 != 0, boolean: encoding & 4 != 0 }, 1)
+        }
+        2 => (TypeKind::Pointer(size_or_type), 0),
+        3 => (TypeKind::Array { element: word(types, body)?, length: word(types, body + 8)? }, 3),
+        4 | 5 => {
+            let member = |index| member(parts, entry(index, 3, 0)?, entry(index, 3, 1)?, entry(index, 3, 2)?, flag);
+            let members = (0..count).map(member).collect::<Result<_, _>>()?;
+            let bytes = size_or_type;
+            let kind = if kind == 4 { TypeKind::Struct { bytes, members } } else { TypeKind::Union { bytes, members } };
+            (kind, count * 3)
+        }
+        6 => {
+            let value = |index| Ok((parts.name(entry(index, 2, 0)?)?, i64::from(entry(index, 2, 1)? as i32)));
+            let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
+            (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 2)
+        }
+        8 => (TypeKind::Typedef(size_or_type), 0),
+        9 | 10 | 11 | 18 => (TypeKind::Modifier(size_or_type), 0),
+        7 | 12 => (TypeKind::Other, 0),
+        13 => (TypeKind::Other, count * 2),
+        14 => (TypeKind::Variable(size_or_type), 1),
+        15 => {
+            let variable = |index| {
+                Ok(SectionVariable {
+                    type_id: entry(index, 3, 0)?,
+                    offset: entry(index, 3, 1)?,
+                    size: entry(index, 3, 2)?,
+                })
+            };
+            (TypeKind::Section((0..count).map(variable).collect::<Result<_, BtfError>>()?), count * 3)
+        }
+        16 => (TypeKind::Float { bytes: size_or_type }, 0),
+        17 => (TypeKind::Other, 1),
+        19 => {
+            let value = |index| {
+                let wide = u64::from(entry(index, 3, 1)?) | u64::from(entry(index, 3, 2)?) << 32;
+                Ok((parts.name(entry(index, 3, 0)?)?, wide as i64))
+            };
+            let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
+            (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 3)
+        }
+        unknown => return Err(BtfError::Kind(unknown)),
+    };
+    let length = 12 + words as usize * 4;
+    if at + length > types.len() {
+        return Err(BtfError::Truncated);
+    }
+    Ok((Type { name: parts.name(name)?, kind }, length))
+}
+
+/// With the flag, a member's offset carries the width of a bit field in its upper byte.
+fn member(parts: &Parts, name: u32, type_id: u32, offset: u32, flag: bool) -> Result<Member, BtfError> {
+    let (offset, bits) = if flag { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
+    Ok(Member { name: parts.name(name)?, type_id, offset, bits: (bits > 0).then_some(bits) })
+}
+
+/// Joins the variables of several sections in one of another name. `bases` are the sections and how far each one's content moves.
+/// No type changes its number: the sections that are emptied become a type that says nothing.
+pub fn merge_sections(bytes: &[u8], bases: &[(&str, u32)], name: &str) -> Result<Vec<u8>, BtfError> {
+    let parts = Parts::split(bytes)?;
+    let (mut before, mut variables, mut after) = (vec![], vec![], vec![]);
+    let (mut found, mut size, mut at) = (false, 0, 0);
+    while at < parts.types.len() {
+        let (parsed, length) = parse_type(&parts, at)?;
+        let raw = &parts.types[at..at + length];
+        at += length;
+        let base = bases.iter().find(|(section, _)| *section == parsed.name).map(|(_, base)| *base);
+        match (parsed.kind, base) {
+            (TypeKind::Section(entries), Some(base)) => {
+                // clang leaves sizes and offsets 0 for libbpf to fill in from the symbols; a linker has filled them.
+                let filled = entries.iter().all(|entry| entry.size != 0) && word(raw, 8)? != 0;
+                size = if filled { base + word(raw, 8)? } else { 0 };
+                for entry in entries {
+                    variables.push([entry.type_id, if filled { entry.offset + base } else { 0 }, entry.size]);
+                }
+                if found {
+                    after.extend(CONST_VOID.iter().flat_map(|word| word.to_le_bytes()));
+                }
+                found = true;
+            }
+            _ if found => after.extend_from_slice(raw),
+            _ => before.extend_from_slice(raw),
+        }
+    }
+    let section = [parts.strings.len() as u32, 15 << 24 | variables.len() as u32, size];
+    let words = section.into_iter().chain(variables.into_iter().flatten());
+    before.extend(words.flat_map(u32::to_le_bytes));
+    before.extend(after);
+    let strings = [parts.strings, name.as_bytes(), b"\0"].concat();
+    Ok(assemble(&before, &strings))
+}
+
+fn assemble(types: &[u8], strings: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_le_bytes().to_vec();
+    bytes.extend([1, 0]);
+    let words = [HEADER, 0, types.len(), types.len(), strings.len()];
+    bytes.extend(words.into_iter().flat_map(|word| (word as u32).to_le_bytes()));
+    bytes.extend_from_slice(types);
+    bytes.extend_from_slice(strings);
+    bytes
+}

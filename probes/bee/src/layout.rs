@@ -1,0 +1,199 @@
+//! How the bytes of an event, key or value are laid out, as its BTF says: offsets and padding, nested structs, arrays, enums,
+//! bit fields, and the typedefs that carry a meaning.
+
+use crate::btf::{Btf, Member, Type, TypeId, TypeKind};
+
+/// Types in types are followed this far, and a layout has at most this many fields: a probe's records are small.
+const DEPTH: usize = 16;
+const FIELDS: usize = 512;
+
+/// How a value lies in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// In bytes.
+    pub size: usize,
+    pub shape: Shape,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    Unsigned,
+    Signed,
+    Bool,
+    Float,
+    Pointer,
+    /// An enumeration's names.
+    Enum {
+        signed: bool,
+        names: Vec<(String, i64)>,
+    },
+    /// `char[]`, ended by a zero or by its length.
+    Text,
+    /// `u8[]`.
+    Bytes,
+    /// `ipv4_addr`: an address in network order.
+    Ipv4,
+    /// `struct in6_addr`, or any 16 bytes named `ipv6_addr`.
+    Ipv6,
+    /// `duration`, in nanoseconds.
+    Duration,
+    Array {
+        element: Box<Layout>,
+        length: usize,
+    },
+    Struct(Vec<Field>),
+}
+
+/// A member of a struct; members of anonymous structs and unions stand among the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// From the beginning of the record, in bits.
+    pub offset: usize,
+    /// For a bit field.
+    pub bits: Option<usize>,
+    pub layout: Layout,
+}
+
+/// Why a type can't be shown; reads on from "its value …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    #[error("has a part whose type bee can't show (`{0}`)")]
+    Unknown(String),
+    #[error("is too deep or has more than {FIELDS} fields")]
+    TooLarge,
+}
+
+impl Layout {
+    pub fn of(btf: &Btf, id: TypeId) -> Result<Self, LayoutError> {
+        Reader { btf, fields: 0 }.layout(id, 0)
+    }
+
+    pub fn is_integer(&self) -> bool {
+        matches!(self.shape, Shape::Unsigned | Shape::Signed | Shape::Duration) && self.size <= 8
+    }
+
+    /// The field of an event that a gauge takes its value from.
+    pub fn gauge_value(&self) -> Option<&Field> {
+        let Shape::Struct(fields) = &self.shape else { return None };
+        fields.iter().find(|field| field.name == "value" && field.layout.is_integer())
+    }
+}
+
+struct Reader<'a> {
+    btf: &'a Btf,
+    fields: usize,
+}
+
+impl Reader<'_> {
+    fn layout(&mut self, id: TypeId, depth: usize) -> Result<Layout, LayoutError> {
+        if depth > DEPTH {
+            return Err(LayoutError::TooLarge);
+        }
+        if let Some(layout) = self.named(id) {
+            return Ok(layout);
+        }
+        let unknown =
+            || LayoutError::Unknown(self.btf.get(id).map_or_else(|| "void".to_owned(), |found| found.name.clone()));
+        let (resolved, found) = self.btf.resolve(id).ok_or_else(unknown)?;
+        let (size, shape) = match &found.kind {
+            TypeKind::Int { bytes, boolean: true, .. } => (*bytes, Shape::Bool),
+            TypeKind::Int { bytes, signed: true, .. } => (*bytes, Shape::Signed),
+            TypeKind::Int { bytes, .. } => (*bytes, Shape::Unsigned),
+            TypeKind::Float { bytes } => (*bytes, Shape::Float),
+            TypeKind::Pointer(_) => (8, Shape::Pointer),
+            TypeKind::Enum { bytes, signed, values } => {
+                (*bytes, Shape::Enum { signed: *signed, names: values.clone() })
+            }
+            TypeKind::Array { element, length } => return self.array(*element, *length as usize, depth),
+            TypeKind::Struct { bytes, .. } if found.name == "in6_addr" && *bytes == 16 => (16, Shape::Ipv6),
+            TypeKind::Struct { bytes, .. } | TypeKind::Union { bytes, .. } => {
+                let mut fields = vec![];
+                self.members(resolved, 0, depth, &mut fields)?;
+                (*bytes, Shape::Struct(fields))
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(Layout { size: size as usize, shape })
+    }
+
+    /// A typedef whose name says what the value means, however it is made.
+    fn named(&self, mut id: TypeId) -> Option<Layout> {
+        for _ in 0..DEPTH {
+            let Type { name, kind } = self.btf.get(id)?;
+            let next = match kind {
+                TypeKind::Typedef(next) | TypeKind::Modifier(next) => *next,
+                _ => return None,
+            };
+            let size = || self.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
+            let shape = match (name.as_str(), size()) {
+                ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
+                ("ipv6_addr", Some(16)) => Some((16, Shape::Ipv6)),
+                ("duration", Some(8)) => Some((8, Shape::Duration)),
+                _ => None,
+            };
+            if let Some((size, shape)) = shape {
+                return Some(Layout { size, shape });
+            }
+            id = next;
+        }
+        None
+    }
+
+    fn size(&self, id: TypeId) -> Option<u32> {
+        match &self.btf.resolve(id)?.1.kind {
+            TypeKind::Int { bytes, .. } | TypeKind::Struct { bytes, .. } | TypeKind::Union { bytes, .. } => {
+                Some(*bytes)
+            }
+            TypeKind::Array { element, length } => self.size(*element)?.checked_mul(*length),
+            _ => None,
+        }
+    }
+
+    fn array(&mut self, element: TypeId, length: usize, depth: usize) -> Result<Layout, LayoutError> {
+        // `u8` and `unsigned char` have the same base type: only their own names tell bytes from text.
+        let shape = match self.element_name(element).as_deref() {
+            Some("char" | "unsigned char" | "signed char") => Some(Shape::Text),
+            Some("u8" | "__u8" | "uint8_t") => Some(Shape::Bytes),
+            _ => None,
+        };
+        if let Some(shape) = shape {
+            return Ok(Layout { size: length, shape });
+        }
+        let element = Box::new(self.layout(element, depth + 1)?);
+        self.fields = self.fields.saturating_add(length);
+        let size = element.size.checked_mul(length).filter(|_| self.fields <= FIELDS).ok_or(LayoutError::TooLarge)?;
+        Ok(Layout { size, shape: Shape::Array { element, length } })
+    }
+
+    /// The first name on the way to the base type.
+    fn element_name(&self, mut id: TypeId) -> Option<String> {
+        for _ in 0..DEPTH {
+            let found = self.btf.get(id)?;
+            match found.kind {
+                TypeKind::Modifier(next) => id = next,
+                _ => return Some(found.name.clone()),
+            }
+        }
+        None
+    }
+
+    fn members(&mut self, id: TypeId, base: usize, depth: usize, fields: &mut Vec<Field>) -> Result<(), LayoutError> {
+        let btf = self.btf;
+        for Member { name, type_id, offset, bits } in btf.members(id).unwrap_or_default() {
+            let offset = base + *offset as usize;
+            self.fields += 1;
+            if self.fields > FIELDS || depth > DEPTH {
+                return Err(LayoutError::TooLarge);
+            }
+            if name.is_empty() {
+                self.members(*type_id, offset, depth + 1, fields)?;
+            } else {
+                let layout = self.layout(*type_id, depth + 1)?;
+                fields.push(Field { name: name.clone(), offset, bits: bits.map(|bits| bits as usize), layout });
+            }
+        }
+        Ok(())
+    }
+}

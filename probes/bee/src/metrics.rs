@@ -1,0 +1,155 @@
+//! The text that Prometheus scrapes (<https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4).
+
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+
+use crate::object::Kind;
+use crate::series::{Exported, Losses, Series};
+
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
+const PREFIX: &str = "ebpf_solo_io_";
+
+/// All metrics at this moment.
+pub fn text(maps: &[Exported], losses: &Losses) -> String {
+    let mut text = String::new();
+    for exported in maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
+        match exported.series() {
+            Ok(series) => family(&mut text, exported, series),
+            Err(error) => eprintln!("map {} can't be read: {error:#}", exported.map.name),
+        }
+    }
+    own(&mut text, maps, losses);
+    text
+}
+
+fn family(text: &mut String, exported: &Exported, mut series: Vec<Series>) {
+    let name = format!("{PREFIX}{}", metric_name(&exported.map.name));
+    let kind = if exported.map.kind == Kind::Gauge { "gauge" } else { "counter" };
+    series.sort();
+    header(text, &name, kind, &format!("What the probe keeps in its map {}.", exported.map.name));
+    // Keys that differ only in padding, or in text after its end, are the same series.
+    for group in series.chunk_by(|a, b| a.0 == b.0) {
+        let value: i128 = if kind == "gauge" {
+            group.last().map_or(0, |(_, value)| *value)
+        } else {
+            group.iter().map(|(_, value)| value).sum()
+        };
+        let labels: Vec<_> = group[0].0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        sample(text, &name, &labels, value);
+    }
+}
+
+/// bee's own account of what is missing.
+fn own(text: &mut String, maps: &[Exported], losses: &Losses) {
+    let of = |exported: &Exported| (exported.map.name.clone(), losses.of(&exported.map));
+    let is_ring = |exported: &&Exported| matches!(exported.map.source, crate::object::Source::Events(_));
+    let counted = |ring: bool| maps.iter().filter(move |exported| is_ring(exported) == ring).map(of);
+    let known = |all: Vec<(String, Option<u64>)>| {
+        all.into_iter().filter_map(|(map, lost)| Some((map, lost?))).collect::<Vec<_>>()
+    };
+    table(
+        text,
+        "bee_events_lost_total",
+        "counter",
+        "Events that a full ring buffer refused; absent for probes that do not count them.",
+        known(counted(true).collect()),
+    );
+    table(
+        text,
+        "bee_inserts_failed_total",
+        "counter",
+        "Keys that a full hash refused; absent for probes that do not count them.",
+        known(counted(false).collect()),
+    );
+    let loss_known = maps
+        .iter()
+        .map(|exported| (exported.map.name.clone(), u64::from(losses.of(&exported.map).is_some())))
+        .collect();
+    table(
+        text,
+        "bee_loss_known",
+        "gauge",
+        "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
+        loss_known,
+    );
+    let read = |counter: fn(&Exported) -> &std::sync::atomic::AtomicU64| {
+        maps.iter().map(|exported| (exported.map.name.clone(), counter(exported).load(Ordering::Relaxed))).collect()
+    };
+    table(
+        text,
+        "bee_records_bad_total",
+        "counter",
+        "Records that were shorter than their type.",
+        read(|exported| &exported.bad),
+    );
+    table(
+        text,
+        "bee_series_left_out",
+        "gauge",
+        "Series, or events of such, beyond the most that one map may have.",
+        read(|exported| &exported.overflow),
+    );
+}
+
+fn table(text: &mut String, name: &str, kind: &str, help: &str, rows: Vec<(String, u64)>) {
+    if rows.is_empty() {
+        return;
+    }
+    header(text, name, kind, help);
+    for (map, value) in rows {
+        sample(text, name, &[("map", &map)], value.into());
+    }
+}
+
+// Writing to a String does not fail.
+fn header(text: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: i128) {
+    text.push_str(name);
+    for (index, (label, content)) in labels.iter().enumerate() {
+        text.push(if index == 0 { '{' } else { ',' });
+        let _ = write!(text, "{}=\"", metric_name(label));
+        escape(text, content);
+        text.push('"');
+    }
+    let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
+}
+
+/// C's names are Prometheus' names as well, except for what a section or array may add.
+fn metric_name(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+}
+
+fn escape(text: &mut String, content: &str) {
+    for c in content.chars() {
+        match c {
+            '\\' => text.push_str("\\\\"),
+            '"' => text.push_str("\\\""),
+            '\n' => text.push_str("\\n"),
+            c => text.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped() {
+        let mut text = String::new();
+        sample(&mut text, "m", &[("comm", "a\"b\\c\nd"), ("x", "")], -1);
+        assert_eq!(text, "m{comm=\"a\\\"b\\\\c\\nd\",x=\"\"} -1\n");
+    }
+
+    #[test]
+    fn a_sample_without_labels_has_no_braces() {
+        let mut text = String::new();
+        sample(&mut text, "m", &[], 7);
+        assert_eq!(text, "m 7\n");
+    }
+}

@@ -1,0 +1,24 @@
+//! Why an object can't be used.
+
+use crate::btf::BtfError;
+
+/// What is wrong with a probe's object.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("it is no ELF file: give an object that `bee build` or `clang -target bpf` made")]
+    NotElf,
+    #[error("it is an ELF file, but not of BPF (machine {0}): compile it with `clang -target bpf`")]
+    NotBpf(u16),
+    #[error("it is cut off or damaged: {0} lies outside the file")]
+    Truncated(&'static str),
+    #[error("it is longer than {} MiB", super::SIZE_LIMIT >> 20)]
+    TooLong,
+    #[error("it has no type information (.BTF): compile it with `-g`")]
+    NoBtf,
+    #[error("its type information is damaged: {0}")]
+    Btf(#[from] BtfError),
+    #[error("the section {0} is none of .maps.print, .maps.counter and .maps.gauge")]
+    Section(String),
+    #[error("map {map} can't be exported: {why}")]
+    Map { map: String, why: String },
+}

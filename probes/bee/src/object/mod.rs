@@ -1,0 +1,144 @@
+//! A probe's object file: what maps it has and what is to become of them, as pure functions over bytes.
+//!
+//! The workshop writes maps into sections named `.maps.print` or `.maps.counter`, which libbpf does not know; [`normalise`]
+//! turns such an object into one that it does. [`inspect`] says what bee will export, or why it can't.
+
+mod elf;
+mod error;
+mod merge;
+
+use crate::{
+    btf::{Btf, TypeId},
+    layout::{Layout, LayoutError},
+};
+
+pub use error::Error;
+
+/// The longest object that is looked at; the workshop's have some kilobytes, debug information some hundred.
+pub const SIZE_LIMIT: usize = 64 << 20;
+
+/// What becomes of a map's content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Shown as it comes.
+    Print,
+    /// A metric that only grows.
+    Counter,
+    /// A metric that goes up and down.
+    Gauge,
+}
+
+/// An object that libbpf can load, and what its maps mean.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The object with all maps in the section `.maps`.
+    pub object: Vec<u8>,
+    /// The maps that are exported, in the object's order.
+    pub maps: Vec<Map>,
+    pub btf: Btf,
+}
+
+/// A map that is exported.
+#[derive(Debug, Clone)]
+pub struct Map {
+    pub name: String,
+    pub kind: Kind,
+    pub source: Source,
+}
+
+/// Where a map's data comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A ring buffer's events.
+    Events(Layout),
+    /// A hash's or array's elements; with `per_cpu`, each has a value for every processor.
+    Elements { key: Layout, value: Layout, per_cpu: bool },
+}
+
+/// Reads an object and says what bee will export.
+///
+/// # Errors
+/// It is no BPF object, is cut off, or has a map that can't be exported; the error names it.
+pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
+    if bytes.len() > SIZE_LIMIT {
+        return Err(Error::TooLong);
+    }
+    let (object, sections) = merge::normalise(bytes)?;
+    let btf = Btf::parse(elf::Elf::parse(&object)?.section_bytes(".BTF")?.ok_or(Error::NoBtf)?)?;
+    let mut maps = vec![];
+    for (name, definition) in btf.variables(".maps").unwrap_or_default() {
+        let kind = sections.get(&name).copied().or_else(|| Kind::from_prefix(&name));
+        let Some(kind) = kind else { continue };
+        let refuse = |why: String| Error::Map { map: name.clone(), why };
+        let source = source(&btf, definition, kind).map_err(refuse)?;
+        maps.push(Map { name, kind, source });
+    }
+    Ok(Inspection { object, maps, btf })
+}
+
+impl Kind {
+    /// The workshop's form: the section's suffix.
+    fn from_section(name: &str) -> Option<Result<Self, Error>> {
+        let suffix = name.strip_prefix(".maps.")?;
+        Some(match suffix {
+            "print" => Ok(Self::Print),
+            "counter" => Ok(Self::Counter),
+            "gauge" => Ok(Self::Gauge),
+            _ => Err(Error::Section(name.to_owned())),
+        })
+    }
+
+    /// BumbleBee's newer form: the map's name begins with its kind.
+    fn from_prefix(name: &str) -> Option<Self> {
+        let kinds = [("print_", Self::Print), ("counter_", Self::Counter), ("gauge_", Self::Gauge)];
+        kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, kind)| kind)
+    }
+}
+
+/// `enum bpf_map_type` of <linux/bpf.h>.
+mod map_type {
+    pub const HASH: u32 = 1;
+    pub const ARRAY: u32 = 2;
+    pub const PERCPU_HASH: u32 = 5;
+    pub const PERCPU_ARRAY: u32 = 6;
+    pub const LRU_HASH: u32 = 9;
+    pub const LRU_PERCPU_HASH: u32 = 10;
+    pub const RINGBUF: u32 = 27;
+}
+
+/// Reads a map's definition: a struct whose members' types carry the values.
+fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
+    let member = |name: &str| btf.members(definition).into_iter().flatten().find(|member| member.name == name);
+    let number = |name: &str| member(name).and_then(|member| btf.array_length(btf.pointee(member.type_id)?));
+    let layout = |name: &str| {
+        let pointer = member(name).ok_or_else(|| format!("it has no __type({name}, …)"))?;
+        let target = btf.pointee(pointer.type_id).ok_or_else(|| format!("its {name} has no type"))?;
+        Layout::of(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
+    };
+    match number("type").ok_or("it has no __uint(type, …)")? {
+        map_type::RINGBUF => {
+            let event = layout("value")?;
+            if kind == Kind::Gauge && event.gauge_value().is_none() {
+                return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
+            }
+            Ok(Source::Events(event))
+        }
+        number @ (map_type::HASH
+        | map_type::ARRAY
+        | map_type::LRU_HASH
+        | map_type::PERCPU_HASH
+        | map_type::PERCPU_ARRAY
+        | map_type::LRU_PERCPU_HASH) => {
+            let (key, value) = (layout("key")?, layout("value")?);
+            if kind != Kind::Print && !value.is_integer() {
+                return Err("a metric needs a value that is an integer".to_owned());
+            }
+            let per_cpu = matches!(number, map_type::PERCPU_HASH | map_type::PERCPU_ARRAY | map_type::LRU_PERCPU_HASH);
+            if per_cpu && !value.is_integer() {
+                return Err("values of several processors can only be added up if they are integers".to_owned());
+            }
+            Ok(Source::Elements { key, value, per_cpu })
+        }
+        number => Err(format!("maps of type {number} (enum bpf_map_type) are neither ring buffers, hashes nor arrays")),
+    }
+}

@@ -1,0 +1,64 @@
+//! One JSON object per event on standard output, as log collectors take it.
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::decode::decode;
+use crate::object::Source;
+use crate::series::Exported;
+
+/// Writes events and changed elements, and keeps the first error for [`JsonLines::flush`].
+pub struct JsonLines<W> {
+    output: W,
+    error: Option<io::Error>,
+    /// What was last printed of each element, by map and key.
+    printed: HashMap<(String, Vec<u8>), Vec<u8>>,
+}
+
+impl<W: Write> JsonLines<W> {
+    pub fn new(output: W) -> Self {
+        Self { output, error: None, printed: HashMap::new() }
+    }
+
+    /// `{"map":"events","event":{…}}`
+    pub fn event(&mut self, exported: &Exported, record: &[u8]) {
+        let Source::Events(layout) = &exported.map.source else { return };
+        match decode(layout, record) {
+            Ok(event) => self.line(&json!({ "map": exported.map.name, "event": event })),
+            Err(_) => drop(exported.bad.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// `{"map":"sizes","key":{…},"value":…}` for each element that is new or changed.
+    pub fn elements(&mut self, exported: &Exported) {
+        let Source::Elements { key, value, .. } = &exported.map.source else { return };
+        // A map that can't be read says so with its metrics.
+        for (key_bytes, value_bytes) in exported.elements().unwrap_or_default() {
+            let place = (exported.map.name.clone(), key_bytes);
+            if self.printed.get(&place) == Some(&value_bytes) {
+                continue;
+            }
+            if let (Ok(key), Ok(value)) = (decode(key, &place.1), decode(value, &value_bytes)) {
+                self.line(&json!({ "map": exported.map.name, "key": key, "value": value }));
+            }
+            self.printed.insert(place, value_bytes);
+        }
+    }
+
+    fn line(&mut self, value: &Value) {
+        if let Err(error) = writeln!(self.output, "{value}") {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Hands on what was written, or the first error since the last time.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.output.flush(),
+        }
+    }
+}

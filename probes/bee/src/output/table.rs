@@ -1,0 +1,129 @@
+//! A live table per map on a terminal: the latest events, the largest counts. `q` or Ctrl-C ends it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyModifiers};
+use ratatui::layout::{Constraint, Layout as Split, Rect};
+use ratatui::style::{Style, Stylize};
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Row, Table};
+use ratatui::{DefaultTerminal, Frame};
+
+use crate::decode::labels;
+use crate::object::{Kind, Source};
+use crate::probe::Probe;
+use crate::run::{Error, RunOptions, Running, consume};
+use crate::series::Exported;
+
+/// How often the picture is drawn anew.
+const FRAME: Duration = Duration::from_millis(250);
+/// Printed events that are kept for the table.
+const KEPT: usize = 200;
+
+/// The newest printed events of each map, by its name.
+type Latest = Mutex<VecDeque<(String, Vec<(String, String)>)>>;
+
+/// Shows the probe until its end; the terminal is then as it was.
+pub fn show(
+    options: &RunOptions,
+    attached: &str,
+    probe: &Probe,
+    running: &Running,
+    end: &AtomicBool,
+) -> Result<(), Error> {
+    let mut terminal = ratatui::try_init().map_err(Error::Output)?;
+    let latest = Latest::default();
+    let each = |exported: &Exported, record: &[u8]| remember(&latest, exported, record);
+    let mut drawn = None;
+    let mut round = || {
+        if drawn.is_none_or(|at: Instant| at.elapsed() >= FRAME) {
+            drawn = Some(Instant::now());
+            draw(&mut terminal, options, attached, running, &latest)?;
+        }
+        Ok(!asked_to_end()?)
+    };
+    let result = consume(probe, running, end, &each, &mut round);
+    ratatui::restore();
+    result
+}
+
+fn remember(latest: &Latest, exported: &Exported, record: &[u8]) {
+    let Source::Events(layout) = &exported.map.source else { return };
+    if let (Kind::Print, Ok(fields)) = (exported.map.kind, labels(layout, record, None)) {
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.push_front((exported.map.name.clone(), fields));
+        latest.truncate(KEPT);
+    }
+}
+
+/// In raw mode Ctrl-C comes as a key.
+fn asked_to_end() -> io::Result<bool> {
+    while event::poll(Duration::ZERO)? {
+        if let Event::Key(key) = event::read()? {
+            let interrupt = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+            if interrupt || key.code == KeyCode::Char('q') {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn draw(
+    terminal: &mut DefaultTerminal,
+    options: &RunOptions,
+    attached: &str,
+    running: &Running,
+    latest: &Latest,
+) -> io::Result<()> {
+    let maps: Vec<_> = running.maps.iter().map(|exported| (exported, rows(exported, latest))).collect();
+    let empty = maps.iter().all(|(_, rows)| rows.is_empty());
+    let state = if empty {
+        format!("{attached}; waiting; in a second terminal: curl localhost:{}/metrics", options.port)
+    } else {
+        format!("{attached}; metrics: localhost:{}/metrics; q ends", options.port)
+    };
+    terminal.draw(|frame| picture(frame, &options.name, &state, &maps))?;
+    Ok(())
+}
+
+fn picture(frame: &mut Frame, name: &str, state: &str, maps: &[(&Exported, Vec<Vec<(String, String)>>)]) {
+    let mut heights = vec![Constraint::Length(1)];
+    heights.extend(maps.iter().map(|_| Constraint::Fill(1)));
+    let areas = Split::vertical(heights).split(frame.area());
+    frame.render_widget(Line::from(format!("{name}  {state}")).bold(), areas[0]);
+    for ((exported, rows), area) in maps.iter().zip(&areas[1..]) {
+        map_table(frame, &exported.map.name, rows, *area);
+    }
+}
+
+fn map_table(frame: &mut Frame, name: &str, rows: &[Vec<(String, String)>], area: Rect) {
+    let block = Block::bordered().title(format!(" {name} ({}) ", rows.len()));
+    let Some(first) = rows.first() else {
+        frame.render_widget(block, area);
+        return;
+    };
+    let names = Row::new(first.iter().map(|(name, _)| name.clone())).style(Style::new().bold());
+    let widths = vec![Constraint::Fill(1); first.len()];
+    let lines = rows.iter().map(|row| Row::new(row.iter().map(|(_, value)| value.clone())));
+    frame.render_widget(Table::new(lines, widths).header(names).block(block), area);
+}
+
+/// Printed maps show their newest events, metrics their largest values first.
+fn rows(exported: &Exported, latest: &Latest) -> Vec<Vec<(String, String)>> {
+    if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
+        let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        return latest.iter().filter(|(map, _)| *map == exported.map.name).map(|(_, fields)| fields.clone()).collect();
+    }
+    let mut series = exported.series().unwrap_or_default();
+    series.sort_by_key(|(labels, value)| (std::cmp::Reverse(*value), labels.clone()));
+    let row = |(mut labels, value): (Vec<(String, String)>, i128)| {
+        labels.push(("value".to_owned(), value.to_string()));
+        labels
+    };
+    series.into_iter().take(KEPT).map(row).collect()
+}

@@ -1,0 +1,37 @@
+//! The one system call that libbpf-rs has no safe form of.
+
+#![allow(unsafe_code, reason = "a batched look-up takes raw buffers")]
+
+use std::ffi::c_void;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// `bpf_map_lookup_batch`: fills `keys` and `values` with up to `room` elements, going on from `position`. Answers libbpf's status
+/// (0, or a negative errno) and how many elements were written.
+pub fn lookup_batch(
+    map: BorrowedFd,
+    position: &mut [u8],
+    first: bool,
+    keys: &mut [u8],
+    values: &mut [u8],
+    room: usize,
+) -> (i32, usize) {
+    let mut count = u32::try_from(room).unwrap_or(u32::MAX);
+    let next = position.as_mut_ptr().cast::<c_void>();
+    let from = if first { std::ptr::null_mut() } else { next };
+    // SAFETY: the kernel writes at most `count` keys and values, for which the caller's buffers have room: they are `room` times the
+    // map's own key and value size. It reads and writes `position` with at most max(4, key size) bytes, its length; that both
+    // pointers to it are the same is what the call is documented for.
+    let status = unsafe {
+        libbpf_sys::bpf_map_lookup_batch(
+            map.as_raw_fd(),
+            from,
+            next,
+            keys.as_mut_ptr().cast(),
+            values.as_mut_ptr().cast(),
+            &raw mut count,
+            std::ptr::null(),
+        )
+    };
+    let written = if status == 0 || status == -libc::ENOENT { count as usize } else { 0 };
+    (status, written)
+}

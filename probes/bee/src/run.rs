@@ -1,0 +1,148 @@
+//! Runs a probe: attaches it, shows its events, serves its metrics, until a signal ends it.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::http::{self, PortTaken};
+use crate::metrics;
+use crate::object::{self, Inspection, Kind, Source};
+use crate::output::{json::JsonLines, table};
+use crate::probe::{AT_ONCE, Probe, ProbeError, REST};
+use crate::series::{Exported, Losses};
+
+/// How often the elements of a printed hash are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What to run, and how.
+pub struct RunOptions {
+    /// The probe's name, for the reader.
+    pub name: String,
+    pub object: Vec<u8>,
+    /// A live table instead of JSON lines.
+    pub terminal: bool,
+    /// The metrics' port.
+    pub port: u16,
+}
+
+/// Why a probe does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{name} is no probe that bee can run")]
+    Object { name: String, source: object::Error },
+    #[error(transparent)]
+    Port(#[from] PortTaken),
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    #[error("can't wait for signals")]
+    Signals(#[source] io::Error),
+    #[error("can't start the metrics' thread")]
+    Thread(#[source] io::Error),
+    #[error("can't write the output")]
+    Output(#[source] io::Error),
+}
+
+/// A probe that runs.
+pub(crate) struct Running {
+    pub maps: Vec<Exported>,
+    pub losses: Losses,
+}
+
+/// Runs a probe until SIGINT or SIGTERM, or until nobody reads its output any more. Events that the kernel has by then are still shown.
+pub fn run(options: RunOptions) -> Result<(), Error> {
+    let inspection =
+        object::inspect(&options.object).map_err(|source| Error::Object { name: options.name.clone(), source })?;
+    let listener = http::listen(options.port)?;
+    let end = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, end.clone()).map_err(Error::Signals)?;
+    }
+    let probe = Probe::attach(&inspection)?;
+    let running = Arc::new(running(&probe, &inspection)?);
+    let served = running.clone();
+    let serve = move || http::serve(listener, move || metrics::text(&served.maps, &served.losses));
+    thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
+    let attached = attached(&probe);
+    if options.terminal {
+        table::show(&options, &attached, &probe, &running, &end)
+    } else {
+        eprintln!("{}: {attached}; metrics: localhost:{}/metrics", options.name, options.port);
+        print(&probe, &running, &end)
+    }
+}
+
+fn running(probe: &Probe, inspection: &Inspection) -> Result<Running, ProbeError> {
+    let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<_, _>>()?;
+    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf) })
+}
+
+/// `attached (tp_btf)`, and why not by what stands before it.
+fn attached(probe: &Probe) -> String {
+    let variant = probe.variant.as_ref().map(|variant| format!(" ({variant})")).unwrap_or_default();
+    let refused: Vec<_> = probe.refused.iter().map(ToString::to_string).collect();
+    if refused.is_empty() {
+        format!("attached{variant}")
+    } else {
+        format!("attached{variant}, not as {}", refused.join("; "))
+    }
+}
+
+/// Takes events from all ring buffers until the end; `each` gets every event, `round` is called between the rests.
+pub(crate) fn consume(
+    probe: &Probe,
+    running: &Running,
+    end: &AtomicBool,
+    each: &dyn Fn(&Exported, &[u8]),
+    round: &mut dyn FnMut() -> io::Result<bool>,
+) -> Result<(), Error> {
+    let rings: Vec<_> =
+        running.maps.iter().filter(|exported| matches!(exported.map.source, Source::Events(_))).collect();
+    let names: Vec<_> = rings.iter().map(|exported| exported.map.name.as_str()).collect();
+    let take = |index: usize, record: &[u8]| {
+        rings[index].add(record);
+        each(rings[index], record);
+    };
+    let buffer = probe.events(&names, &take)?;
+    let mut last = false;
+    loop {
+        let taken = buffer.as_ref().map_or(0, |buffer| buffer.consume_raw_n(AT_ONCE));
+        if !round().map_err(Error::Output)? || (last && taken <= 0) {
+            return Ok(());
+        }
+        // One more look after the signal: what was sent before it belongs to the run.
+        last = end.load(Ordering::Relaxed);
+        if !last && usize::try_from(taken).is_ok_and(|taken| taken < AT_ONCE) {
+            thread::sleep(REST);
+        }
+    }
+}
+
+/// JSON lines on standard output.
+fn print(probe: &Probe, running: &Running, end: &AtomicBool) -> Result<(), Error> {
+    let output = Mutex::new(JsonLines::new(io::BufWriter::with_capacity(1 << 16, io::stdout())));
+    let output = || output.lock().unwrap_or_else(PoisonError::into_inner);
+    let each = |exported: &Exported, record: &[u8]| {
+        if exported.map.kind == Kind::Print {
+            output().event(exported, record);
+        }
+    };
+    let mut looked = Instant::now();
+    let mut round = || {
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            running
+                .maps
+                .iter()
+                .filter(|exported| exported.map.kind == Kind::Print)
+                .for_each(|exported| output().elements(exported));
+        }
+        match output().flush() {
+            // Nobody reads any more: that is how `bee run | head` ends.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            flushed => flushed.map(|()| true),
+        }
+    };
+    consume(probe, running, end, &each, &mut round)
+}

@@ -1,0 +1,167 @@
+//! What a probe's maps amount to: events added up by their bytes, elements read when somebody asks.
+//!
+//! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
+
+use crate::decode::{self, integer};
+use crate::elements;
+use crate::layout::Layout;
+use crate::object::{Kind, Map, Source};
+use crate::probe::{Probe, ProbeError};
+
+/// Labels and value of one time series.
+pub type Series = (Vec<(String, String)>, i128);
+
+/// More series than this from one map are left out, and their number is exported instead: each costs memory here and in Prometheus.
+const MOST: usize = 100_000;
+
+/// One exported map of a running probe.
+pub struct Exported {
+    pub map: Map,
+    handle: MapHandle,
+    /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
+    events: Mutex<HashMap<Vec<u8>, i128>>,
+    /// Events that were not added because there were too many different ones.
+    pub overflow: AtomicU64,
+    /// Records that could not be decoded.
+    pub bad: AtomicU64,
+}
+
+impl Exported {
+    pub fn new(probe: &Probe, map: &Map) -> Result<Self, ProbeError> {
+        let handle = probe.map(&map.name)?;
+        let (overflow, bad) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Self { map: map.clone(), handle, events: Mutex::default(), overflow, bad })
+    }
+
+    /// Takes an event of this map's ring buffer into account.
+    pub fn add(&self, record: &[u8]) {
+        let Source::Events(layout) = &self.map.source else { return };
+        let Some(record) = record.get(..layout.size) else {
+            self.bad.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        match self.map.kind {
+            Kind::Print => {}
+            Kind::Counter => self.update(record.to_vec(), |count| count + 1),
+            Kind::Gauge => {
+                let (key, value) = split_gauge(layout, record);
+                self.update(key, |_| value);
+            }
+        }
+    }
+
+    fn update(&self, key: Vec<u8>, change: impl FnOnce(i128) -> i128) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() >= MOST && !events.contains_key(&key) {
+            self.overflow.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let value = events.entry(key).or_default();
+        *value = change(*value);
+    }
+
+    /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
+    pub fn series(&self) -> Result<Vec<Series>, libbpf_rs::Error> {
+        match &self.map.source {
+            Source::Events(layout) => {
+                let leave_out =
+                    layout.gauge_value().filter(|_| self.map.kind == Kind::Gauge).map(|field| field.name.as_str());
+                let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                Ok(events
+                    .into_iter()
+                    .filter_map(|(key, value)| Some((decode::labels(layout, &key, leave_out).ok()?, value)))
+                    .collect())
+            }
+            Source::Elements { key, value, per_cpu } => {
+                let elements = self.elements()?;
+                let more = elements.len().saturating_sub(MOST) as u64;
+                self.overflow.store(more, Ordering::Relaxed);
+                let series = |(bytes, values): &elements::Element| {
+                    Some((decode::labels(key, bytes, None).ok()?, sum(value, values, *per_cpu)?))
+                };
+                Ok(elements.iter().take(MOST).filter_map(series).collect())
+            }
+        }
+    }
+
+    /// The raw elements of a hash or array; none of a ring buffer.
+    pub fn elements(&self) -> Result<Vec<elements::Element>, libbpf_rs::Error> {
+        match self.map.source {
+            Source::Events(_) => Ok(vec![]),
+            Source::Elements { .. } => elements::read(&self.handle),
+        }
+    }
+}
+
+/// A gauge's series is what its event says without the value.
+fn split_gauge(layout: &Layout, record: &[u8]) -> (Vec<u8>, i128) {
+    let Some(field) = layout.gauge_value() else { return (record.to_vec(), 0) };
+    let (start, size) = (field.offset / 8, field.layout.size);
+    let mut key = record.to_vec();
+    let bytes = key.get_mut(start..start + size).unwrap_or_default();
+    let value = integer(&field.layout, bytes).unwrap_or(0);
+    bytes.fill(0);
+    (key, value)
+}
+
+/// The value of an element, added up over the processors.
+fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
+    if !per_cpu {
+        return integer(layout, values);
+    }
+    values.chunks_exact(elements::stride(layout.size)).map(|value| integer(layout, value)).sum()
+}
+
+/// What bee.h counts in a probe's global variables: events that a full ring buffer refused, keys that a full hash did.
+pub struct Losses {
+    globals: Option<MapHandle>,
+    offsets: std::collections::BTreeMap<String, u32>,
+}
+
+impl Losses {
+    pub fn new(probe: &Probe, btf: &crate::btf::Btf) -> Self {
+        Self { globals: probe.globals(), offsets: btf.offsets(".bss") }
+    }
+
+    /// How many of a map's events or keys were lost; `None` if the probe does not count them, for then nobody knows.
+    pub fn of(&self, map: &Map) -> Option<u64> {
+        let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { "bee_failed_" };
+        let offset = *self.offsets.get(&format!("{prefix}{}", map.name))? as usize;
+        let globals = self.globals.as_ref()?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;
+        let bytes = globals.get(offset..offset + 8)?;
+        bytes.try_into().ok().map(u64::from_ne_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{Field, Shape};
+
+    #[test]
+    fn values_of_several_processors_are_added_up() {
+        let layout = Layout { size: 4, shape: Shape::Unsigned };
+        let values = [[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], [2, 0, 0, 0, 0, 0, 0, 0]].concat();
+        assert_eq!(sum(&layout, &values, true), Some(3));
+        assert_eq!(sum(&layout, &values, false), Some(1));
+    }
+
+    #[test]
+    fn a_gauges_value_is_no_part_of_its_series() {
+        let number = |name: &str, byte: usize| Field {
+            name: name.into(),
+            offset: byte * 8,
+            bits: None,
+            layout: Layout { size: 4, shape: Shape::Signed },
+        };
+        let layout = Layout { size: 8, shape: Shape::Struct(vec![number("cpu", 0), number("value", 4)]) };
+        let (key, value) = split_gauge(&layout, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);
+        assert_eq!((key, value), (vec![3, 0, 0, 0, 0, 0, 0, 0], -2));
+    }
+}

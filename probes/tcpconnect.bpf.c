@@ -1,0 +1,68 @@
+/*
+ * Who connects to whom over IPv4, counted by address pair in two ways that must agree: by a ring buffer whose events bee adds up
+ * (ebpf_solo_io_events_ring), and by a hash in the kernel (ebpf_solo_io_events_hash).
+ *
+ * Hooks, the first that the kernel has: the tracepoint inet_sock_set_state with BTF (5.5 and newer; two capabilities suffice), else a
+ * kprobe on tcp_connect.
+ */
+#include "vmlinux.h"
+#include "bpf/bpf_helpers.h"
+#include "bpf/bpf_core_read.h"
+#include "bpf/bpf_tracing.h"
+#include "bee.h"
+#include "connect.h"
+
+char __license[] SEC("license") = "Dual MIT/GPL";
+
+struct pair_t {
+	ipv4_addr saddr;
+	ipv4_addr daddr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+	__type(value, struct pair_t);
+} events_ring SEC(".maps.counter");
+BEE_RING(events_ring);
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct pair_t);
+	__type(value, __u64);
+} events_hash SEC(".maps.counter");
+BEE_HASH(events_hash);
+
+static inline __attribute__((always_inline)) void record(const struct sock *sk)
+{
+	struct pair_t pair = {
+		.saddr = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr),
+		.daddr = BPF_CORE_READ(sk, __sk_common.skc_daddr),
+	};
+
+	BEE_INCREMENT(events_hash, &pair);
+
+	struct pair_t *event = BEE_RESERVE(events_ring, struct pair_t);
+	if (!event)
+		return;
+	*event = pair;
+	BEE_SUBMIT(event);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+{
+	if (connection_opened(sk, oldstate))
+		record(sk);
+	return 0;
+}
+
+SEC("kprobe/tcp_connect")
+int BPF_KPROBE(connect___kprobe, struct sock *sk)
+{
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
+		record(sk);
+	return 0;
+}
