@@ -1,5 +1,7 @@
 //! First versions of probes: twelve, put together from three choices, each of which builds, loads and shows something as it is.
 
+mod template;
+
 use std::fmt;
 
 use clap::ValueEnum;
@@ -53,13 +55,6 @@ pub struct Template {
     pub program_type: ProgramType,
     pub map: Map,
     pub output: Output,
-}
-
-impl Template {
-    /// The probe's C source.
-    pub fn source(&self) -> String {
-        String::new()
-    }
 }
 
 /// Names as the prompts show them.
