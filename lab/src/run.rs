@@ -23,6 +23,9 @@ use crate::{
 /// How long `lab` waits for a lab's conditions before it calls them failed.
 const CHECK_WAIT: Duration = Duration::from_secs(180);
 
+/// How long one look may take: lab 1's check runs a probe for some seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Runs labs in order, each followed by its checks.
 pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> Result<()> {
     for number in range.iter() {
@@ -104,7 +107,7 @@ async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Repo
 async fn ask(workshop: &Workshop, check: &Check, wait: Duration) -> Result<(), Finding> {
     let live = Live::new(check.title.clone());
     let latest = Mutex::new(None);
-    let polled = wait::poll(&check.title, wait, &live, || async {
+    let polled = wait::poll_patiently(&check.title, wait, PATIENCE, &live, || async {
         (check.run)(workshop, &live).await.map_err(|finding| {
             let words = finding.to_string();
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(finding);

@@ -40,14 +40,28 @@ impl NotYet {
 }
 
 /// Tries `probe` until it succeeds. The latest reason is shown live, and is the error when `timeout` has passed.
-pub async fn poll<T, F>(what: &str, timeout: Duration, live: &Live, mut probe: impl FnMut() -> F) -> Result<T>
+pub async fn poll<T, F>(what: &str, timeout: Duration, live: &Live, probe: impl FnMut() -> F) -> Result<T>
+where
+    F: Future<Output = Result<T, NotYet>>,
+{
+    poll_patiently(what, timeout, REST, live, probe).await
+}
+
+/// Like [`poll`], for a probe that takes its time: each try may take `patience`, even the one at the deadline.
+pub async fn poll_patiently<T, F>(
+    what: &str,
+    timeout: Duration,
+    patience: Duration,
+    live: &Live,
+    mut probe: impl FnMut() -> F,
+) -> Result<T>
 where
     F: Future<Output = Result<T, NotYet>>,
 {
     let deadline = Instant::now() + timeout;
     let mut reason = "no answer yet".to_owned();
     loop {
-        match timeout_at(deadline.max(Instant::now() + REST), probe()).await {
+        match timeout_at(deadline.max(Instant::now() + patience), probe()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(NotYet::Never(error))) => return Err(error.context(format!("waiting for {what}"))),
             Ok(Err(NotYet::Because(why))) => reason = why,

@@ -88,7 +88,7 @@ impl TestCluster {
         assert_eq!(run.code, 0, "query {promql}: {}", run.stderr);
         let answer: Value = serde_json::from_str(&run.stdout).expect("query prints JSON");
         let samples = answer["result"].as_array().expect("a result").iter();
-        samples.map(|sample| (labels(&sample["metric"]), value(&sample["value"]))).collect()
+        samples.map(|sample| (labels(&sample["labels"]), sample["value"].as_f64().expect("a number"))).collect()
     }
 
     /// `check N` must pass within `wait`.
@@ -126,7 +126,10 @@ impl Run {
 
     /// The objects that `--json` printed, one a line.
     pub fn records(&self) -> Vec<Value> {
-        self.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+            .collect()
     }
 }
 
@@ -134,8 +137,4 @@ fn labels(metric: &Value) -> String {
     let labels: BTreeMap<_, _> = metric.as_object().expect("labels").iter().collect();
     let pair = |(name, value): (&String, &Value)| format!("{name}={}", value.as_str().unwrap_or_default());
     labels.into_iter().map(pair).collect::<Vec<_>>().join(",")
-}
-
-fn value(pair: &Value) -> f64 {
-    pair[1].as_str().and_then(|text| text.parse().ok()).expect("a number")
 }

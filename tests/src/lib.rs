@@ -8,4 +8,4 @@
 pub mod cluster;
 pub mod machine;
 
-pub use cluster::{TestCluster, Run};
+pub use cluster::{Run, TestCluster};

@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, fs, process::Command};
 /// Everything that `clean` must give back, one line each.
 pub fn traces() -> BTreeSet<String> {
     let mut traces = BTreeSet::new();
-    let mut add = |kind: &str, lines: Vec<String>| traces.extend(lines.into_iter().map(|line| format!("{kind}: {line}")));
+    let mut add =
+        |kind: &str, lines: Vec<String>| traces.extend(lines.into_iter().map(|line| format!("{kind}: {line}")));
     add("link", command("ip", &["-brief", "link"], 1));
     add("route", command("ip", &["route", "show", "table", "all"], usize::MAX));
     add("namespace", command("ip", &["netns", "list"], 1));
@@ -51,7 +52,9 @@ fn processes() -> Vec<String> {
     let names = ["hyperkube", "kube-", "kubelet", "etcd", "containerd", "runc", "coredns", "lab"];
     let all = procfs::process::all_processes().expect("list processes").flatten();
     let ours = all.filter(|process| process.pid() != std::process::id() as i32).flat_map(|process| process.stat());
-    ours.filter(|stat| names.iter().any(|name| stat.comm.starts_with(name))).map(|stat| format!("{} {}", stat.pid, stat.comm)).collect()
+    ours.filter(|stat| names.iter().any(|name| stat.comm.starts_with(name)))
+        .map(|stat| format!("{} {}", stat.pid, stat.comm))
+        .collect()
 }
 
 fn entries(folder: &str) -> Vec<String> {

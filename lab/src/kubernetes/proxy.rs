@@ -1,5 +1,7 @@
 //! HTTP to a Service through the API server: works wherever the API server does, with no port of its own.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, anyhow, bail};
 use futures::AsyncReadExt;
 use kube::Client;
@@ -9,9 +11,16 @@ use crate::cluster::ServicePort;
 
 /// What a Service may answer.
 const MOST: u64 = 32 << 20;
+/// The API server waits for a pod that does not answer as long as we do.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The body of a 2xx answer. `path` begins with a slash and is percent-encoded already.
 pub async fn get(client: &Client, to: &ServicePort, path: &str) -> Result<String> {
+    let answer = tokio::time::timeout(PATIENCE, read(client, to, path)).await;
+    answer.unwrap_or_else(|_| bail!("{}:{} does not answer within {} s", to.service, to.port, PATIENCE.as_secs()))
+}
+
+async fn read(client: &Client, to: &ServicePort, path: &str) -> Result<String> {
     let ServicePort { namespace, service, port } = to;
     let url = format!("/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy{path}");
     let request = http::Request::get(&url).body(vec![]).with_context(|| format!("the address {url}"))?;

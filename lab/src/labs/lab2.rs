@@ -95,6 +95,13 @@ fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
             arguments.push(json!("--webhook-mode=disabled"));
         }
     }
+    for probe in ["initialDelaySeconds", "periodSeconds"] {
+        let path = format!("/spec/template/spec/containers/0/readinessProbe/{probe}");
+        if let Some(seconds) = object.data.pointer_mut(&path) {
+            // The manifest's 10 s are for clusters that nobody waits for.
+            *seconds = json!(1);
+        }
+    }
     Some(object)
 }
 

@@ -46,7 +46,8 @@ fn labs(cluster: &TestCluster) {
 fn ordinary_kubeconfig(cluster: &TestCluster) -> tempfile::NamedTempFile {
     let path = cluster.lab(&["kubeconfig"]).succeeds().stdout;
     let ours = fs::read_to_string(path.trim()).unwrap();
-    let theirs = ours.replace("name: ebpf", "name: classroom").replace("current-context: ebpf", "current-context: trap");
+    let theirs =
+        ours.replace("name: ebpf", "name: classroom").replace("current-context: ebpf", "current-context: trap");
     let theirs = theirs.replace("cluster: ebpf", "cluster: classroom").replace("user: ebpf", "user: classroom");
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), theirs).unwrap();

@@ -31,7 +31,11 @@ fn clean(cluster: &TestCluster) {
     cluster.lab(&["clean"]).succeeds();
     let before = machine::traces();
     cluster.lab(&["lab", "2-3"]).succeeds();
-    assert_ne!(machine::difference(&before, &machine::traces()), Vec::<String>::new(), "a cluster leaves traces while it is up");
+    assert_ne!(
+        machine::difference(&before, &machine::traces()),
+        Vec::<String>::new(),
+        "a cluster leaves traces while it is up"
+    );
     cluster.lab(&["clean"]).succeeds();
     assert_eq!(machine::difference(&before, &machine::traces()), Vec::<String>::new());
     other.passes("2", "0");

@@ -38,7 +38,9 @@ fn killed_lab(cluster: &TestCluster) {
 
 fn killed_component(cluster: &TestCluster) {
     cluster.lab(&["lab", "2-6"]).succeeds();
-    for component in ["kube-apiserver", "etcd", "kube-scheduler", "kube-controller-manager", "kubelet", "containerd", "kube-proxy"] {
+    for component in
+        ["kube-apiserver", "etcd", "kube-scheduler", "kube-controller-manager", "kubelet", "containerd", "kube-proxy"]
+    {
         let victim = *processes(cluster, component).first().unwrap_or_else(|| panic!("no {component} runs"));
         kill(Pid::from_raw(victim), Signal::SIGKILL).unwrap();
         let back = until(Duration::from_secs(30), || processes(cluster, component).iter().any(|&pid| pid != victim));
@@ -64,7 +66,8 @@ fn stopped(cluster: &TestCluster) {
 
 fn reboot(cluster: &TestCluster) {
     cluster.lab(&["lab", "2-6"]).succeeds();
-    let uid = |cluster: &TestCluster| cluster.kubectl(&["get", "namespace", "prometheus", "-o", "jsonpath={.metadata.uid}"]);
+    let uid =
+        |cluster: &TestCluster| cluster.kubectl(&["get", "namespace", "prometheus", "-o", "jsonpath={.metadata.uid}"]);
     let before = uid(cluster);
     power_off(cluster);
     let run = cluster.lab(&["lab", "2"]).succeeds();
@@ -133,7 +136,9 @@ fn all_processes(cluster: &TestCluster) -> Vec<i32> {
     let part = format!("/ebpf-lab/{}/", cluster.number);
     let all = procfs::process::all_processes().unwrap().flatten();
     let ours = all.filter(|process| {
-        process.cgroups().is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
+        process
+            .cgroups()
+            .is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
     });
     ours.map(|process| process.pid()).collect()
 }

@@ -8,6 +8,8 @@ cytoscape.use(dagre);
 
 const SHAPES: Record<string, string> = { service: "round-rectangle", node: "rectangle", external: "diamond" };
 
+const PADDING = 40;
+
 export class Drawing {
   private readonly cy: Core;
   private placed = "";
@@ -16,11 +18,11 @@ export class Drawing {
     private readonly canvas: HTMLElement,
     onSelect: (id: string | null) => void,
   ) {
-    this.cy = cytoscape({ container: canvas, style: styles(), minZoom: 0.15, maxZoom: 2.5, boxSelectionEnabled: false });
+    this.cy = cytoscape({ container: canvas, style: styles(), minZoom: 0.15, maxZoom: 1.5, boxSelectionEnabled: false });
     this.cy.on("select", "node", (event) => onSelect(event.target.id()));
     this.cy.on("unselect", "node", () => onSelect(null));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.cy.style(styles()));
-    new ResizeObserver(() => this.cy.resize()).observe(canvas);
+    new ResizeObserver(() => this.cy.resize().fit(undefined, PADDING)).observe(canvas);
   }
 
   /** Only a node or an edge that came or went moves anything: numbers change in place. */
@@ -41,13 +43,14 @@ export class Drawing {
   }
 
   private place(): void {
+    this.cy.resize();
     const animate = this.placed !== "" && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     const options: dagre.DagreLayoutOptions = {
       name: "dagre",
       rankDir: "LR",
       nodeSep: 40,
       rankSep: 130,
-      padding: 40,
+      padding: PADDING,
       animate,
       animationDuration: 300,
     };

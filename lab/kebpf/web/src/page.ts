@@ -12,7 +12,7 @@ const EDGES_LISTED = 2000;
 const element = (id: string) => document.getElementById(id) as HTMLElement;
 
 /** What a person chose, by group; the others follow their default. */
-const chosen = new Map<Group, boolean>(JSON.parse(localStorage.getItem("groups") ?? "[]"));
+const chosen = new Map<Group, boolean>(Object.entries(JSON.parse(localStorage.getItem("groups") ?? "{}")));
 const drawing = new Drawing(element("canvas"), select);
 let graph: Published | null = null;
 let selected: string | null = null;
@@ -45,7 +45,7 @@ function isShown(group: Group): boolean {
 
 function choose(groups: Group[], isShown: boolean): void {
   groups.forEach((group) => chosen.set(group, isShown));
-  localStorage.setItem("groups", JSON.stringify([...chosen]));
+  localStorage.setItem("groups", JSON.stringify(Object.fromEntries(chosen)));
   render();
 }
 

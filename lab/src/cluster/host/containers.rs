@@ -19,6 +19,11 @@ impl Containerd {
         Self { ctr: folders.bin().join("ctr"), socket: folders.containerd_socket(node) }
     }
 
+    /// A containerd that listens elsewhere.
+    pub fn at(folders: &Folders, socket: std::path::PathBuf) -> Self {
+        Self { ctr: folders.bin().join("ctr"), socket }
+    }
+
     /// Whether it answers.
     pub fn answers(&self) -> bool {
         self.socket.exists() && self.ctr(&["version"]).output().is_ok_and(|output| output.status.success())

@@ -13,6 +13,7 @@ mod keys;
 mod memory;
 mod network;
 pub mod node;
+mod seed;
 
 use std::{
     fs,
@@ -163,18 +164,6 @@ impl Host {
         crate::workshop::give_to_caller(&[self.paths.state.as_path(), folder, &path])
     }
 
-    async fn wait_for_containerd(&self, live: &Live) -> Result<Vec<Containerd>> {
-        let nodes = NODES.map(|node| Containerd::of_node(&self.folders, node));
-        wait::poll("containerd", self.timeout, live, || async {
-            match nodes.iter().zip(NODES).find(|(containerd, _)| !containerd.answers()) {
-                None => Ok(()),
-                Some((_, node)) => Err(NotYet::Because(format!("{node}'s does not answer yet"))),
-            }
-        })
-        .await?;
-        Ok(nodes.to_vec())
-    }
-
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
     async fn furnish(&self, live: &Live) -> Result<()> {
         let client = wait::poll("the API server", self.timeout, live, || async {
@@ -240,16 +229,14 @@ impl Cluster for Host {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
-        let needed = images::build(&self.paths, live, &["pause", "coredns"])?;
+        let images = images::build(&self.paths, live, &images::ALL)?;
         self.prepare(&images::reference("pause"))?;
+        let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
         for place in self.places() {
+            seed::plant(&seed, &self.folders.node(place.name()).join("containerd"))?;
             node::start(&place)?;
         }
-        let images = async {
-            let nodes = self.wait_for_containerd(live).await?;
-            load(nodes, &needed).await
-        };
-        futures::try_join!(images, self.furnish(live))?;
+        self.furnish(live).await?;
         Ok(Outcome::Changed)
     }
 

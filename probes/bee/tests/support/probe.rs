@@ -25,7 +25,7 @@ pub struct Run {
 impl Run {
     /// Runs an object file and waits until its metrics are served, which is when it is attached.
     pub fn start(object: &Path) -> Self {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut bee = Command::new(env!("CARGO_BIN_EXE_bee"));
         bee.arg("run").arg(object).args(["--no-tty", "--prom-port", &port.to_string()]);
         let mut child = bee.stdout(Stdio::piped()).spawn().unwrap();
@@ -78,6 +78,13 @@ impl Drop for Run {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A port that nobody listens on, outside the range from which the kernel takes ports for connections: there, asking a port until
+/// somebody answers may end in a connection with itself.
+fn free_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    (20_000 + (std::process::id() % 10_000) as u16..32_000).find(free).unwrap()
 }
 
 /// An address pair that nobody else uses; `number` tells tests apart.
