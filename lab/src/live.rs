@@ -32,7 +32,7 @@ impl Live {
     pub fn new(title: impl Into<String>) -> Self {
         let title = title.into();
         if std::io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg:.dim} {elapsed}");
+            let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}");
             let bar = ProgressBar::new_spinner().with_prefix(title);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(120));

@@ -50,10 +50,9 @@ fn run() -> Result<u8> {
 
 /// Builds what the command needs and hands it on to `lab`.
 fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
-    if matches!(cli.command, Command::Lab { .. }) && !cli.options.explain {
-        if let Some(code) = doctor::refuse(paths, &cli.options)? {
-            return Ok(code);
-        }
+    let starts = matches!(cli.command, Command::Lab { .. }) && !cli.options.explain;
+    if starts && let Some(code) = doctor::refuse(paths, &cli.options)? {
+        return Ok(code);
     }
     let needs = Needs::of(cli);
     tools::ensure(&needs.tools, cli.options.install)?;
@@ -84,8 +83,9 @@ struct Needs {
 impl Needs {
     fn of(cli: &Cli) -> Self {
         use Need::{Go, Network, Probes, Web};
-        let all: &'static [&'static str] = &["lab", "bee", "bookinfo", "kebpf"];
-        let light = Self { tools: vec![], packages: &["lab"], programs: false, programs_later: false, root: false };
+        let all: &'static [&'static str] = &["ebpf-lab", "bee", "bookinfo", "kebpf"];
+        let light =
+            Self { tools: vec![], packages: &["ebpf-lab"], programs: false, programs_later: false, root: false };
         if cli.options.explain {
             return light;
         }
@@ -98,18 +98,18 @@ impl Needs {
         };
         match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes, Go], packages: &["lab", "bee"], programs_later: true, ..full }
+                Self { tools: vec![Probes, Go], packages: &["ebpf-lab", "bee"], programs_later: true, ..full }
             }
             Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
             Command::Check { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes], packages: &["lab", "bee"], root: true, ..light }
+                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], root: true, ..light }
             }
             Command::Check { .. } => {
-                Self { tools: vec![Probes], packages: &["lab", "bee"], ..Self { root: true, ..light } }
+                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], ..Self { root: true, ..light } }
             }
             Command::Images { .. } => full,
             Command::Shell => {
-                Self { tools: vec![Probes], packages: &["lab", "bee"], programs: true, root: true, ..light }
+                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], programs: true, root: true, ..light }
             }
             Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
             _ => Self { root: true, ..light },

@@ -21,7 +21,7 @@ pub struct Line {
 impl Line {
     pub fn new(title: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg:.dim} {elapsed}");
+            let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}");
             let bar = ProgressBar::new_spinner().with_prefix(title.to_owned());
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(120));

@@ -80,7 +80,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
 /// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
 fn privileged(paths: &Paths, suite: Suite, package: &str) -> Result<Count> {
     if suite == Suite::Labs {
-        build::rust(paths, &["lab", "bee", "bookinfo", "kebpf"])?;
+        build::rust(paths, &["ebpf-lab", "bee", "bookinfo", "kebpf"])?;
         programs::join(paths)?;
     }
     let count = cargo_test(paths, &["-p", package], &["--ignored", "--test-threads=1"])?;

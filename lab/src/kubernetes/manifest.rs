@@ -5,7 +5,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::{Map, Value, json};
 
@@ -24,7 +24,11 @@ pub fn read(file: &Path) -> Result<Vec<DynamicObject>> {
 /// The objects of a multi-document YAML text; empty documents are left out.
 pub fn parse(text: &str) -> Result<Vec<DynamicObject>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).context("not YAML")?;
-    let object = |document| serde_json::from_value(document).context("a document without kind or metadata");
+    let object = |document| {
+        let object: DynamicObject = serde_json::from_value(document).context("a document that is no object")?;
+        ensure!(object.types.is_some() && object.metadata.name.is_some(), "a document without kind or name");
+        Ok(object)
+    };
     documents.into_iter().filter(|document| !document.is_null()).map(object).collect()
 }
 

@@ -45,12 +45,11 @@ fn labs(cluster: &TestCluster) {
 /// A kubeconfig as a person would have it: another name, and a current context that must never be used.
 fn ordinary_kubeconfig(cluster: &TestCluster) -> tempfile::NamedTempFile {
     let path = cluster.lab(&["kubeconfig"]).succeeds().stdout;
-    let ours = fs::read_to_string(path.trim()).unwrap();
-    let theirs =
-        ours.replace("name: ebpf", "name: classroom").replace("current-context: ebpf", "current-context: trap");
-    let theirs = theirs.replace("cluster: ebpf", "cluster: classroom").replace("user: ebpf", "user: classroom");
+    let mut theirs: serde_json::Value = serde_json::from_str(&fs::read_to_string(path.trim()).unwrap()).unwrap();
+    theirs["contexts"][0]["name"] = "classroom".into();
+    theirs["current-context"] = "trap".into();
     let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), theirs).unwrap();
+    fs::write(file.path(), theirs.to_string()).unwrap();
     file
 }
 

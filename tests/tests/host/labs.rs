@@ -206,7 +206,12 @@ fn restricted(cluster: &TestCluster) {
         "get",
         "http://productpage:9080/productpage",
     ];
-    assert!(cluster.kubectl(&get).contains("200"));
+    // A Service that is new is known to every node a moment later.
+    let answered = (0..20).any(|_| {
+        std::thread::sleep(Duration::from_millis(500));
+        cluster.try_kubectl(&get).stdout.contains("200")
+    });
+    assert!(answered, "{}", cluster.try_kubectl(&get).stderr);
     cluster.kubectl(&["delete", "namespace", namespace, "--wait=false"]);
 }
 

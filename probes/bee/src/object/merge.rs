@@ -45,7 +45,7 @@ pub fn normalise(bytes: &[u8]) -> Result<(Vec<u8>, BTreeMap<String, Kind>), Erro
 
 fn join(elf: &Elf) -> Result<(Vec<Part>, Vec<u8>), Error> {
     let (mut parts, mut joined) = (vec![], vec![]);
-    for (index, section) in elf.sections.iter().enumerate() {
+    for (index, section) in elf.sections.iter().enumerate().filter(|(_, section)| section.kind != SHT_LLVM_ADDRSIG) {
         let kind = Kind::from_section(&section.name).transpose()?;
         if kind.is_none() && section.name != MAPS {
             continue;

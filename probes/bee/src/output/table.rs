@@ -24,8 +24,10 @@ const FRAME: Duration = Duration::from_millis(250);
 /// Printed events that are kept for the table.
 const KEPT: usize = 200;
 
+/// A line of a table: names and values.
+type Fields = Vec<(String, String)>;
 /// The newest printed events of each map, by its name.
-type Latest = Mutex<VecDeque<(String, Vec<(String, String)>)>>;
+type Latest = Mutex<VecDeque<(String, Fields)>>;
 
 /// Shows the probe until its end; the terminal is then as it was.
 pub fn show(
@@ -91,7 +93,7 @@ fn draw(
     Ok(())
 }
 
-fn picture(frame: &mut Frame, name: &str, state: &str, maps: &[(&Exported, Vec<Vec<(String, String)>>)]) {
+fn picture(frame: &mut Frame, name: &str, state: &str, maps: &[(&Exported, Vec<Fields>)]) {
     let mut heights = vec![Constraint::Length(1)];
     heights.extend(maps.iter().map(|_| Constraint::Fill(1)));
     let areas = Split::vertical(heights).split(frame.area());
@@ -101,7 +103,7 @@ fn picture(frame: &mut Frame, name: &str, state: &str, maps: &[(&Exported, Vec<V
     }
 }
 
-fn map_table(frame: &mut Frame, name: &str, rows: &[Vec<(String, String)>], area: Rect) {
+fn map_table(frame: &mut Frame, name: &str, rows: &[Fields], area: Rect) {
     let block = Block::bordered().title(format!(" {name} ({}) ", rows.len()));
     let Some(first) = rows.first() else {
         frame.render_widget(block, area);
@@ -114,14 +116,14 @@ fn map_table(frame: &mut Frame, name: &str, rows: &[Vec<(String, String)>], area
 }
 
 /// Printed maps show their newest events, metrics their largest values first.
-fn rows(exported: &Exported, latest: &Latest) -> Vec<Vec<(String, String)>> {
+fn rows(exported: &Exported, latest: &Latest) -> Vec<Fields> {
     if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
         let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         return latest.iter().filter(|(map, _)| *map == exported.map.name).map(|(_, fields)| fields.clone()).collect();
     }
     let mut series = exported.series().unwrap_or_default();
     series.sort_by_key(|(labels, value)| (std::cmp::Reverse(*value), labels.clone()));
-    let row = |(mut labels, value): (Vec<(String, String)>, i128)| {
+    let row = |(mut labels, value): (Fields, i128)| {
         labels.push(("value".to_owned(), value.to_string()));
         labels
     };

@@ -1,0 +1,79 @@
+//! What `lab` says to bad input: one clear error, what to do, an exit code, and nothing half-done.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+/// `lab` in a world of its own: no cluster, no cache.
+fn lab(world: &Path) -> Command {
+    let mut lab = Command::cargo_bin("lab").unwrap();
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    lab.env("EBPF_LAB_CHECKOUT", checkout).env("EBPF_LAB_CACHE", world.join("cache"));
+    lab.env("EBPF_LAB_STATE", world.join("state")).env("EBPF_LAB_BIN", world.join("bin"));
+    lab.env("EBPF_LAB_PROGRAMS", world.join("programs"))
+        .env("KUBECONFIG", world.join("kubeconfig"))
+        .env("NO_COLOR", "1");
+    lab
+}
+
+#[track_caller]
+fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
+    let world = tempfile::tempdir().unwrap();
+    let kubeconfig = "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: 'https://127.0.0.1:1'}}], \
+                      users: [{name: u, user: {}}], contexts: [{name: mine, context: {cluster: c, user: u}}]}";
+    std::fs::write(world.path().join("kubeconfig"), kubeconfig).unwrap();
+    let assert = lab(world.path()).args(arguments).assert().code(code);
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    for word in words {
+        assert!(said.contains(word), "{arguments:?} does not say {word:?}:\n{said}");
+    }
+    assert!(!said.contains("panicked") && !said.contains("stack backtrace"), "{said}");
+}
+
+#[test]
+fn a_lab_that_does_not_exist() {
+    refuses(&["lab", "7"], 2, &["the labs are 1 to 6"]);
+    refuses(&["check", "4-2"], 2, &["the labs are 1 to 6"]);
+}
+
+#[test]
+fn a_cluster_that_does_not_exist() {
+    refuses(&["lab", "2", "--on", "mars"], 2, &["expected host, kind or context:NAME"]);
+    refuses(&["lab", "2", "--on", "kind"], 4, &["not there yet", "hint: use --on host"]);
+    refuses(&["lab", "2", "--number", "100"], 2, &["100 is not in 1..=99"]);
+}
+
+#[test]
+fn a_context_that_does_not_exist_or_does_not_answer() {
+    refuses(&["check", "3", "--on", "context:nowhere"], 4, &["no context nowhere", "hint: it has mine"]);
+    refuses(&["lab", "3", "--on", "context:mine"], 1, &["lab 3"]);
+}
+
+#[test]
+fn commands_of_a_cluster_that_is_not_there() {
+    refuses(&["kubeconfig", "--number", "98"], 4, &["there is no cluster", "cargo xtask lab 2"]);
+    refuses(&["query", "up", "--number", "98"], 1, &["run `cargo xtask lab 2` first"]);
+    refuses(&["check", "2", "--wait", "0", "--number", "98"], 3, &["can't be reached", "mend: "]);
+}
+
+#[test]
+fn programs_that_nobody_builds() {
+    refuses(&["lab", "2", "--number", "98"], 1, &["nobody builds them"]);
+}
+
+#[test]
+fn started_without_xtask() {
+    let assert = Command::cargo_bin("lab").unwrap().arg("status").env_remove("EBPF_LAB_CHECKOUT").assert().code(1);
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(said.contains("start with `cargo xtask`"), "{said}");
+}
+
+#[test]
+fn explain_prints_steps_and_runs_nothing() {
+    let world = tempfile::tempdir().unwrap();
+    let assert = lab(world.path()).args(["lab", "5", "--explain"]).assert().success();
+    insta::assert_snapshot!(String::from_utf8_lossy(&assert.get_output().stdout));
+    assert!(!world.path().join("state").exists(), "nothing was made");
+}

@@ -1,0 +1,76 @@
+//! bee's command line: its help, and what it says to bad input.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+fn bee(folder: &Path) -> Command {
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    bee.current_dir(folder).arg("--storage").arg(folder.join("store"));
+    bee
+}
+
+/// What bee says, with its exit code; nothing of it may be a panic.
+fn says(folder: &Path, arguments: &[&str], code: i32) -> String {
+    let assert = bee(folder).args(arguments).assert().code(code);
+    let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn the_help_of_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["", "init", "build", "list", "run", "version"] {
+        let mut help = Command::cargo_bin("bee").unwrap();
+        let words: Vec<_> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
+        let assert = help.current_dir(folder.path()).args(words).env("COLUMNS", "100").assert().success();
+        let name = if command.is_empty() { "bee" } else { command };
+        insta::assert_snapshot!(name.to_owned(), String::from_utf8_lossy(&assert.get_output().stdout).into_owned());
+    }
+}
+
+#[test]
+fn a_source_that_does_not_compile_is_shown_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.c"), "#include \"vmlinux.h\"\nint x = y;\n").unwrap();
+    let said = says(folder.path(), &["build", "broken.c", "broken:v1"], 3);
+    assert!(said.contains("broken.c:2:9: error"), "{said}");
+    let list = bee(folder.path()).args(["list", "--json"]).assert().success();
+    assert_eq!(String::from_utf8_lossy(&list.get_output().stdout).trim(), "[]", "nothing is stored");
+}
+
+#[test]
+fn a_map_that_cant_be_exported_is_named_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nstruct size_key { u32 a; };\nstruct size_value { u64 b; };\n\
+                  struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, struct size_key); __type(value, struct size_value); } \
+                  sizes SEC(\".maps.counter\");\n";
+    std::fs::write(folder.path().join("probe.c"), source).unwrap();
+    let said = says(folder.path(), &["build", "probe.c", "probe:v1"], 3);
+    assert!(said.contains("map sizes can't be exported: a metric needs a value that is an integer"), "{said}");
+}
+
+#[test]
+fn what_is_no_probe_is_refused_before_anything_is_attached() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("text.o"), "not an object").unwrap();
+    std::fs::copy(env!("CARGO_BIN_EXE_bee"), folder.path().join("program.o")).unwrap();
+    std::fs::write(folder.path().join("cut.o"), &std::fs::read(env!("CARGO_BIN_EXE_bee")).unwrap()[..40]).unwrap();
+    for (file, words) in [("text.o", "it is no ELF file"), ("program.o", "not of BPF"), ("cut.o", "cut off or damaged")]
+    {
+        let assert = bee(folder.path()).args(["run", file, "--no-tty", "--prom-port", "0"]).assert().failure();
+        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+        // Without the right to load probes that is what is said first.
+        assert!(said.contains(words) || said.contains("needs root"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_stored_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = says(folder.path(), &["run", "nothing:v1"], 1);
+    assert!(said.contains("nothing:v1"), "{said}");
+}

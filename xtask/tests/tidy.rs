@@ -1,0 +1,114 @@
+//! The project's invariants, each as a test rather than a sentence.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+/// The files that git knows or would, by extension, below the checkout.
+fn files(extension: &str) -> Vec<(String, String)> {
+    let git = Command::new("git")
+        .current_dir(root())
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .output()
+        .unwrap();
+    let names = String::from_utf8(git.stdout).unwrap();
+    let of_kind = names.lines().filter(|name| name.ends_with(&format!(".{extension}")) && root().join(name).is_file());
+    of_kind.map(|name| (name.to_owned(), fs::read_to_string(root().join(name)).unwrap())).collect()
+}
+
+fn none(found: Vec<String>, what: &str) {
+    assert!(found.is_empty(), "{what}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn there_are_files_to_look_at() {
+    assert!(files("rs").len() > 50 && files("toml").len() > 5);
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines() {
+    let long = files("rs").into_iter().filter(|(_, text)| text.lines().count() > 400);
+    none(long.map(|(name, _)| name).collect(), "too long for one idea");
+}
+
+#[test]
+fn every_file_says_why_it_exists() {
+    let silent = files("rs").into_iter().filter(|(_, text)| !text.starts_with("//!"));
+    none(silent.map(|(name, _)| name).collect(), "these do not begin with `//!`");
+}
+
+#[test]
+fn in_crate_lab_only_cmd_starts_programs() {
+    let starts =
+        |text: &str| text.contains("Command::new(") && text.contains("process::Command") || text.contains("xshell::");
+    let found = files("rs")
+        .into_iter()
+        .filter(|(name, text)| name.starts_with("lab/src/") && name != "lab/src/cmd.rs" && starts(text));
+    none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
+}
+
+#[test]
+fn only_bee_links_libbpf() {
+    let found = files("toml").into_iter().filter(|(name, text)| {
+        name.ends_with("Cargo.toml")
+            && name != "Cargo.toml"
+            && name != "probes/bee/Cargo.toml"
+            && text.contains("libbpf")
+    });
+    none(found.map(|(name, _)| name).collect(), "these depend on libbpf");
+}
+
+#[test]
+fn xtask_links_neither_kube_nor_tokio() {
+    let manifest = fs::read_to_string(root().join("xtask/Cargo.toml")).unwrap();
+    assert!(!manifest.contains("kube") && !manifest.contains("tokio"));
+}
+
+#[test]
+fn versions_of_crates_stand_in_the_root_only() {
+    let members = files("toml").into_iter().filter(|(name, _)| name.ends_with("/Cargo.toml"));
+    let lines = members.flat_map(|(name, text)| {
+        let dependencies = text.lines().filter(|line| line.contains(" = ") && line.contains("version = \""));
+        dependencies.map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
+    });
+    none(lines.collect(), "versions outside the root Cargo.toml");
+}
+
+#[test]
+fn labs_do_not_ask_where_the_cluster_runs() {
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let asks = name.starts_with("lab/src/labs/") || name.starts_with("lab/src/check/");
+        asks && (text.contains("ClusterChoice") || text.contains("cluster::host") || text.contains("cluster::context"))
+    });
+    none(found.map(|(name, _)| name).collect(), "these ask");
+}
+
+#[test]
+fn a_context_never_prints_its_braces() {
+    let found = files("rs").into_iter().flat_map(|(name, text)| {
+        let wrong = text
+            .lines()
+            .filter(|line| line.contains(".context(\"") && line.contains('{') && line.contains("}\""))
+            .map(str::to_owned);
+        wrong.map(|line| format!("{name}: {line}")).collect::<Vec<_>>()
+    });
+    none(found.collect(), "`context` does not format");
+}
+
+#[test]
+fn every_lab_has_its_file_and_its_row() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for lab in 1..=6 {
+        assert!(root().join(format!("lab/src/labs/lab{lab}.rs")).is_file(), "lab {lab} has no file");
+        assert!(readme.contains(&format!("lab/src/labs/lab{lab}.rs")), "lab {lab} has no row in the README");
+    }
+    assert!(readme.lines().count() <= 150, "the README is a page, not a book");
+}
