@@ -42,15 +42,20 @@ pub async fn all_up(client: &Client) -> Result<(), Finding> {
         let template = serde_json::to_value(&daemonset).unwrap_or_default();
         return Err(no_targets(client, &template, finding(condition)).await);
     }
-    let errors = targets.iter().filter(|target| !target.last_error.is_empty());
-    let why = errors.map(|target| format!("{}: {}", target.scrape_url, target.last_error)).collect();
+    let missing = targets.iter().filter(|target| target.health != "up");
+    let why =
+        missing.map(|target| format!("{} is {}: {}", target.scrape_url, target.health, target.last_error)).collect();
     Err(finding(condition).why(why).mend("a new target is up after its first scrape, within 15 s; `cargo xtask kubectl logs daemonset/bumblebee` shows bee's own words"))
 }
 
 fn enough(targets: &[Target], wanted: i32) -> Result<(), String> {
     let up = targets.iter().filter(|target| target.health == "up").count();
     let wanted = usize::try_from(wanted).unwrap_or(0);
-    if wanted == 0 || up < wanted { Err(format!("{up} of {wanted} targets up")) } else { Ok(()) }
+    if wanted == 0 || up < wanted {
+        Err(format!("{up} of {wanted} targets up, Prometheus knows {}", targets.len()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Why a PodMonitor selects nothing.
@@ -111,7 +116,7 @@ mod tests {
     #[test]
     fn every_node_that_runs_a_pod_needs_a_target() {
         assert_eq!(enough(&[target("up"), target("up")], 2), Ok(()));
-        assert_eq!(enough(&[target("up"), target("unknown")], 2).unwrap_err(), "1 of 2 targets up");
+        assert_eq!(enough(&[target("up"), target("unknown")], 2).unwrap_err(), "1 of 2 targets up, Prometheus knows 2");
         assert!(enough(&[], 0).is_err());
     }
 

@@ -15,7 +15,7 @@ fn overlapping_route(cluster: &TestCluster) {
     cluster.lab(&["clean"]).succeeds();
     let before = machine::traces();
     let ip = |args: &str| assert!(Command::new("ip").args(args.split(' ')).status().unwrap().success(), "ip {args}");
-    ip("link add taken type dummy");
+    ip("link add taken type veth peer name taken-far");
     ip("link set taken up");
     ip(&format!("route add 172.18.{}.0/24 dev taken", cluster.number));
     let run = cluster.lab(&["lab", "2"]);

@@ -43,6 +43,8 @@ export class Drawing {
   }
 
   private place(): void {
+    // Whatever still moves to its last place would go on doing so.
+    this.cy.stop(true).nodes().stop(true);
     this.cy.resize();
     const animate = this.placed !== "" && !matchMedia("(prefers-reduced-motion: reduce)").matches;
     const options: dagre.DagreLayoutOptions = {
