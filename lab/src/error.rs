@@ -36,6 +36,19 @@ pub fn unfit(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error 
     Unfit { what: what.into(), hint: hint.into() }.into()
 }
 
+/// The whole chain in one line; of what the API server says only the sentence, without the debug form that `kube::Error` adds.
+pub fn message(error: &anyhow::Error) -> String {
+    let mut words = vec![];
+    for cause in error.chain() {
+        if let Some(error @ kube::Error::Api(_)) = cause.downcast_ref() {
+            words.push(crate::kubernetes::words(error));
+            break;
+        }
+        words.push(cause.to_string());
+    }
+    words.join(": ")
+}
+
 /// The process's exit code for an error.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     if error.is::<CheckFailed>() {
@@ -53,4 +66,18 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
 pub fn hint(error: &anyhow::Error) -> Option<&str> {
     let unfit = error.downcast_ref::<Unfit>().map(|unfit| unfit.hint.as_str());
     unfit.or_else(|| error.downcast_ref::<crate::cmd::Failed>().and_then(|failed| failed.hint.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[test]
+    fn the_api_servers_sentence_stands_alone() {
+        let status = kube::core::Status::failure("pod does not exist", "NotFound").with_code(404);
+        let error = Err::<(), _>(kube::Error::Api(status.boxed())).context("reach the DNS pod").unwrap_err();
+        assert_eq!(message(&error), "reach the DNS pod: pod does not exist");
+        assert_eq!(message(&anyhow::anyhow!("no").context("ask")), "ask: no");
+    }
 }

@@ -79,7 +79,7 @@ async fn ask(client: &Client, what: &str, parameters: &[(&str, &str)]) -> Result
         Err(error) => match serde_json::from_str::<Answer>(&format!("{}", error.root_cause())) {
             Ok(refusal) => refusal.data(),
             Err(_) => Err(unfit(
-                format!("Prometheus does not answer: {error:#}"),
+                format!("Prometheus does not answer: {}", crate::error::message(&error)),
                 "`cargo xtask check 3` says why; `cargo xtask lab 3` installs it",
             )),
         },

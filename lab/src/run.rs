@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use interface::LabRange;
 
 use crate::{
@@ -25,6 +25,9 @@ const CHECK_WAIT: Duration = Duration::from_secs(180);
 
 /// How long one look may take: lab 1's check runs a probe for some seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a step's own wait may take beyond the limit to say what it waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs labs in order, each followed by its checks.
 pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> Result<()> {
@@ -62,20 +65,30 @@ pub async fn steps(workshop: &Workshop, lab: u8, steps: &[Step], report: &mut Re
     for (index, step) in steps.iter().enumerate() {
         let live = Live::new(format!("[{}/{}] {}", index + 1, steps.len(), step.title));
         let started = Instant::now();
-        // What joins a long build has no deadline of its own.
-        let outcome = (step.run)(workshop, &live).await;
+        let outcome = bounded(workshop, step, &live).await;
         live.finish();
         let mut record = Record::step(lab, index + 1, steps.len(), step, started.elapsed());
         match outcome {
             Ok(outcome) => report.add(record.done(outcome)),
             Err(error) => {
-                record = record.failed(format!("{error:#}"), None);
+                record = record.failed(crate::error::message(&error), None);
                 report.add(record);
                 return Err(error.context(format!("lab {lab}: could not {}", step.title)));
             }
         }
     }
     Ok(())
+}
+
+/// Runs a step for at most `--timeout`. A wait within it that ends just then is heard first: it knows what was missing.
+async fn bounded(workshop: &Workshop, step: &Step, live: &Live) -> Result<Outcome> {
+    let run = (step.run)(workshop, live);
+    if step.joins_a_build {
+        return run.await;
+    }
+    let limit = workshop.timeout();
+    let cut = tokio::time::timeout(limit + GRACE, run).await;
+    cut.unwrap_or_else(|_| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
 }
 
 /// Polls a lab's checks, one after the other, until each passes or the time is up for all of them.
@@ -117,14 +130,15 @@ async fn ask(workshop: &Workshop, check: &Check, wait: Duration) -> Result<(), F
     .await;
     live.finish();
     let latest = latest.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let silent = |error| Finding::new(check.title.clone(), "no answer").because(format!("{error:#}")).cluster_down();
+    let silent =
+        |error| Finding::new(check.title.clone(), "no answer").because(crate::error::message(&error)).cluster_down();
     polled.map_err(|error| latest.unwrap_or_else(|| silent(error)))
 }
 
 async fn explain_folder(workshop: &Workshop, lab: u8) {
     match diagnostics::collect(workshop, lab).await.context("collect diagnostics") {
         Ok(folder) => eprintln!("diagnostics: {}", folder.display()),
-        Err(error) => eprintln!("warning: {error:#}"),
+        Err(error) => eprintln!("warning: {}", crate::error::message(&error)),
     }
 }
 

@@ -13,7 +13,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{check::Finding, live::Live};
+use crate::{check::Finding, error::message, live::Live};
 
 /// How long a poll rests between two tries.
 const REST: Duration = Duration::from_millis(200);
@@ -28,7 +28,7 @@ pub enum NotYet {
 impl<E: Into<anyhow::Error>> From<E> for NotYet {
     /// Errors on the way to a condition (a server that is not up yet) are reasons to wait.
     fn from(error: E) -> Self {
-        Self::Because(format!("{:#}", error.into()))
+        Self::Because(message(&error.into()))
     }
 }
 

@@ -34,7 +34,7 @@ async fn page(client: &Client) -> Result<(), Finding> {
     for _ in 0..REQUESTS {
         let page = proxy::get(client, &to, "/productpage").await.map_err(|error| {
             finding("/productpage does not answer 200".into())
-                .because(format!("{error:#}"))
+                .because(crate::error::message(&error))
                 .mend("`cargo xtask lab 4` installs Bookinfo; `cargo xtask kubectl get pods` shows its pods")
         })?;
         complete(&page).map_err(|condition| {

@@ -35,8 +35,9 @@ pub fn check() -> Check {
 pub async fn bookinfo_seen(client: &Client) -> Result<(), Finding> {
     let finding = |condition: &str| Finding::new(METRIC, condition);
     let samples = promql::query(client, QUERY).await;
-    let samples = samples
-        .map_err(|error| finding("could not be asked for").because(format!("{error:#}")).mend(MEND_PROMETHEUS))?;
+    let samples = samples.map_err(|error| {
+        finding("could not be asked for").because(crate::error::message(&error)).mend(MEND_PROMETHEUS)
+    })?;
     if samples.is_empty() {
         return Err(finding("has no results")
             .mend("are the targets up? `cargo xtask check 5` tells; then `cargo xtask traffic`"));

@@ -19,8 +19,9 @@ pub fn page_answers() -> Check {
     Check::new("the graph's page answers at its LoadBalancer address", |workshop, _| {
         Box::pin(async move {
             let page = get(workshop, "/").await;
-            let page = page
-                .map_err(|error| finding("its page does not answer").because(format!("{error:#}")).mend(MEND_REACH))?;
+            let page = page.map_err(|error| {
+                finding("its page does not answer").because(crate::error::message(&error)).mend(MEND_REACH)
+            })?;
             if page.contains("<html") { Ok(()) } else { Err(finding("what answers is not a page").mend(MEND_REACH)) }
         })
     })
@@ -36,7 +37,7 @@ pub fn holds_bookinfo() -> Check {
             Box::pin(async move {
                 let graph = graph(workshop).await;
                 let graph = graph.map_err(|error| {
-                    finding("its graph can't be read").because(format!("{error:#}")).mend(MEND_REACH)
+                    finding("its graph can't be read").because(crate::error::message(&error)).mend(MEND_REACH)
                 })?;
                 judge(&graph).map_err(|condition| finding(&condition).mend(MEND_GRAPH))
             })

@@ -94,7 +94,7 @@ impl fmt::Display for Finding {
 pub async fn client(workshop: &Workshop) -> Result<Client, Finding> {
     workshop.client().await.map_err(|error| {
         Finding::new(format!("cluster {}", workshop.cluster.name()), "can't be reached")
-            .because(format!("{error:#}"))
+            .because(crate::error::message(&error))
             .cluster_down()
     })
 }

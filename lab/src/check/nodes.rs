@@ -64,8 +64,8 @@ pub async fn dns_answers_now(client: &Client) -> Result<(), Finding> {
         )
     };
     let addresses = dns::look_up(client, KUBERNETES).await;
-    let addresses =
-        addresses.map_err(|error| finding(format!("{KUBERNETES} was not answered")).because(format!("{error:#}")))?;
+    let addresses = addresses
+        .map_err(|error| finding(format!("{KUBERNETES} was not answered")).because(crate::error::message(&error)))?;
     let service = Api::<Service>::namespaced(client.clone(), "default").get("kubernetes").await;
     let service = service.map_err(|error| finding("could not be compared".into()).because(words(&error)))?;
     let expected = service.spec.and_then(|spec| spec.cluster_ip).unwrap_or_default();
@@ -79,7 +79,9 @@ async fn pool(client: &Client) -> Result<(), Finding> {
     let finding = |condition: &str| {
         Finding::new("ipaddresspool in namespace metallb-system", condition).mend("run `cargo xtask lab 2`")
     };
-    let pools = pools(client).await.map_err(|error| finding("could not be asked for").because(format!("{error:#}")))?;
+    let pools = pools(client)
+        .await
+        .map_err(|error| finding("could not be asked for").because(crate::error::message(&error)))?;
     let addresses = pools.iter().filter_map(|pool| pool.data["spec"]["addresses"].as_array()).flatten().count();
     if addresses == 0 { Err(finding("no addresses to give out")) } else { Ok(()) }
 }

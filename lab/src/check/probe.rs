@@ -67,7 +67,7 @@ fn expect(probe: Probe, what: &str, seen: usize, made: usize) -> Result<(), Find
 
 fn broken(probe: Probe, error: &anyhow::Error) -> Finding {
     Finding::new(format!("probe {}", probe.image), "does not run")
-        .because(format!("{error:#}"))
+        .because(crate::error::message(error))
         .mend("`cargo xtask lab 1` builds and stores it; `cargo xtask doctor` says what the kernel lacks")
 }
 

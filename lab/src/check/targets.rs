@@ -33,7 +33,7 @@ pub async fn all_up(client: &Client) -> Result<(), Finding> {
     let targets = promql::targets(client, JOB).await;
     let targets = targets.map_err(|error| {
         finding("Prometheus could not be asked for its targets".into())
-            .because(format!("{error:#}"))
+            .because(crate::error::message(&error))
             .mend("`cargo xtask check 3` says what is wrong with Prometheus")
     })?;
     let wanted = daemonset.status.as_ref().map_or(0, |status| status.desired_number_scheduled);
@@ -45,7 +45,7 @@ pub async fn all_up(client: &Client) -> Result<(), Finding> {
     let missing = targets.iter().filter(|target| target.health != "up");
     let why =
         missing.map(|target| format!("{} is {}: {}", target.scrape_url, target.health, target.last_error)).collect();
-    Err(finding(condition).why(why).mend("a new target is up after its first scrape, within 15 s; `cargo xtask kubectl logs daemonset/bumblebee` shows bee's own words"))
+    Err(finding(condition).why(why).mend("a new target is up after its first scrape, which takes seconds; `cargo xtask kubectl logs daemonset/bumblebee` shows bee's own words"))
 }
 
 fn enough(targets: &[Target], wanted: i32) -> Result<(), String> {

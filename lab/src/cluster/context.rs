@@ -87,7 +87,7 @@ impl Cluster for Context {
         let answer = tokio::time::timeout(PATIENCE, version).await;
         let failure = match answer {
             Ok(Ok(_)) => return Ok(Outcome::Unchanged),
-            Ok(Err(error)) => format!("{error:#}"),
+            Ok(Err(error)) => crate::error::message(&error),
             Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
         };
         let hint = format!("does `kubectl --context {} version` reach it?", self.context);

@@ -24,7 +24,7 @@ pub fn main() -> ExitCode {
     let code = match start(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", crate::error::message(&error));
             if let Some(hint) = error::hint(&error) {
                 eprintln!("hint: {hint}");
             }

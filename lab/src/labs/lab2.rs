@@ -24,7 +24,8 @@ pub fn lab(workshop: &Workshop) -> Lab {
     let steps = vec![
         Step::new("wait for Kubernetes' programs to be built", "cargo xtask images", |workshop, live| {
             Box::pin(join(workshop, live))
-        }),
+        })
+        .joining_a_build(),
         Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
         Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
             Box::pin(load(workshop, live))

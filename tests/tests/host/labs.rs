@@ -26,6 +26,8 @@ fn all_labs(cluster: &TestCluster) {
     cluster.lab(&["clean"]).succeeds();
     let run = cluster.lab(&["lab", "all", "--json"]).succeeds();
     eprintln!("lab all, everything built: {:.1} s", run.took.as_secs_f64());
+    // 47 s on two quiet cores, where the aim is 60; a machine that others use as well is slower.
+    assert!(run.took < Duration::from_secs(90), "lab all took {:?}", run.took);
     let records = run.records();
     for lab in 1..=6 {
         let of_lab =
@@ -95,7 +97,7 @@ fn settled(cluster: &TestCluster, promql: &str) -> BTreeMap<String, f64> {
     };
     let mut samples = BTreeMap::new();
     for _ in 0..6 {
-        std::thread::sleep(Duration::from_secs(17));
+        std::thread::sleep(Duration::from_secs(7));
         let mut now = cluster.query(promql);
         now.retain(|labels, _| ours(labels));
         if now == samples && !now.is_empty() {

@@ -22,6 +22,11 @@ pub struct Hierarchy {
     pub options: String,
 }
 
+/// The kernel lets a cgroup go a moment after its last process.
+const REST: Duration = Duration::from_millis(50);
+/// How often a node's start looks whether its old cgroups are gone.
+const LOOKS: usize = 40;
+
 /// Mount options that say how, not what.
 const GENERIC: [&str; 8] = ["rw", "ro", "relatime", "nosuid", "nodev", "noexec", "xattr", "nsdelegate"];
 
@@ -108,8 +113,7 @@ pub fn remove(number: u8) -> Result<()> {
         if Instant::now() > deadline {
             bail!("could not remove the cluster's cgroups: {left:?} and processes {alive:?} remain");
         }
-        // The kernel lets a cgroup go a moment after its last process.
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(REST);
     }
 }
 
@@ -118,17 +122,38 @@ fn remove_folders(number: u8) -> Result<Option<PathBuf>> {
     let mut left = None;
     for hierarchy in hierarchies()? {
         let all = hierarchy.mount.join("ebpf-lab");
-        let top = all.join(number.to_string());
-        let walk = walkdir::WalkDir::new(&top).contents_first(true);
-        for entry in walk.into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
-            if fs::remove_dir(entry.path()).is_err() && entry.path().exists() {
-                left = Some(entry.path().to_owned());
-            }
-        }
+        left = remove_tree(&all.join(number.to_string())).or(left);
         // Fails while another cluster is in it, as it should.
         let _ = fs::remove_dir(all);
     }
     Ok(left)
+}
+
+/// Removes the cgroups of pods that ended with their node. For each one left over its next kubelet asks containerd in vain, 3 s
+/// each, before it starts any pod.
+pub fn remove_leftovers(number: u8, node: &str) -> Result<()> {
+    for _ in 0..LOOKS {
+        let mut left = None;
+        for hierarchy in hierarchies()? {
+            left = remove_tree(&hierarchy.mount.join("ebpf-lab").join(number.to_string()).join(node)).or(left);
+        }
+        if left.is_none() {
+            break;
+        }
+        std::thread::sleep(REST);
+    }
+    Ok(())
+}
+
+fn remove_tree(top: &Path) -> Option<PathBuf> {
+    let mut left = None;
+    let walk = walkdir::WalkDir::new(top).contents_first(true);
+    for entry in walk.into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
+        if fs::remove_dir(entry.path()).is_err() && entry.path().exists() {
+            left = Some(entry.path().to_owned());
+        }
+    }
+    left
 }
 
 #[cfg(test)]

@@ -190,7 +190,7 @@ fn kubelet_config(folders: &Folders, addresses: Addresses, index: usize) -> Valu
         // The default until 1.34; from 1.35 on a kubelet refuses cgroup v1 unless told so.
         "failCgroupV1": false,
         // A changed ConfigMap or Secret reaches its pod within this time; the default is a minute.
-        "syncFrequency": "5s",
+        "syncFrequency": "1s",
         "clusterDNS": [addresses.dns().to_string()],
         "clusterDomain": "cluster.local",
         // Pods have no way out of the cluster: this machine's resolver would be out of their reach.

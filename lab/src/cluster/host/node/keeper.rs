@@ -51,6 +51,7 @@ pub fn run(place: &Place) -> Result<()> {
     }
     loop {
         let log = log(place)?;
+        cgroups::remove_leftovers(place.number, place.name())?;
         let node = Cmd::new(place.folders.bin().join("lab")).args(place.arguments("enter"));
         let ended = node.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?.wait()?;
         eprintln!("{} ended ({ended}), starting it again", place.name());
