@@ -77,3 +77,14 @@ fn explain_prints_steps_and_runs_nothing() {
     insta::assert_snapshot!(String::from_utf8_lossy(&assert.get_output().stdout));
     assert!(!world.path().join("state").exists(), "nothing was made");
 }
+
+#[test]
+fn explained_commands_run_nothing() {
+    for arguments in [&["clean"][..], &["reset", "1"], &["reset", "5"], &["traffic"], &["status"], &["images", "load"]]
+    {
+        let world = tempfile::tempdir().unwrap();
+        let assert = lab(world.path()).args(arguments).args(["--explain", "--number", "98"]).assert().success();
+        assert!(!assert.get_output().stdout.is_empty(), "{arguments:?} explains nothing");
+        assert!(std::fs::read_dir(world.path()).unwrap().next().is_none(), "{arguments:?} made a file");
+    }
+}

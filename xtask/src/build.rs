@@ -11,6 +11,11 @@ use serde_json::Value;
 
 use crate::progress::Line;
 
+/// What lab 1 needs.
+pub const STUDENTS: [&str; 2] = ["ebpf-lab", "bee"];
+/// What runs in the cluster only.
+pub const IN_IMAGES: [&str; 2] = ["bookinfo", "kebpf"];
+
 /// Builds these packages in the profile that everything here uses.
 ///
 /// # Errors

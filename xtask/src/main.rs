@@ -14,7 +14,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use interface::{Cli, ClusterChoice, Command, Paths, exit};
+use interface::{
+    Cli, ClusterChoice, Command, Paths, exit,
+    programs::{State, state},
+};
 
 use privilege::Privilege;
 use tools::Need;
@@ -61,7 +64,9 @@ fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
     if needs.programs {
         programs::start_behind(paths)?;
     }
-    build::rust(paths, needs.packages)?;
+    // The first time, what only runs in the cluster is built behind lab 1, with the Go programs.
+    let behind = needs.programs_later && state(paths)? != State::Built;
+    build::rust(paths, if behind { &build::STUDENTS } else { needs.packages })?;
     if needs.programs && !needs.programs_later {
         programs::join(paths)?;
     }
@@ -98,18 +103,18 @@ impl Needs {
         };
         match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes, Go], packages: &["ebpf-lab", "bee"], programs_later: true, ..full }
+                Self { tools: vec![Probes, Go], packages: &build::STUDENTS, programs_later: true, ..full }
             }
             Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
             Command::Check { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], root: true, ..light }
+                Self { tools: vec![Probes], packages: &build::STUDENTS, root: true, ..light }
             }
             Command::Check { .. } => {
-                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], ..Self { root: true, ..light } }
+                Self { tools: vec![Probes], packages: &build::STUDENTS, ..Self { root: true, ..light } }
             }
             Command::Images { .. } => full,
             Command::Shell => {
-                Self { tools: vec![Probes], packages: &["ebpf-lab", "bee"], programs: true, root: true, ..light }
+                Self { tools: vec![Probes], packages: &build::STUDENTS, programs: true, root: true, ..light }
             }
             Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
             _ => Self { root: true, ..light },

@@ -4,6 +4,7 @@
 //! holds a lock that the builder keeps, its log, and how far it is; a builder that was killed leaves the lock free.
 
 use std::{
+    fmt,
     fs::{self, File},
     path::PathBuf,
 };
@@ -33,6 +34,15 @@ pub struct Progress {
     /// Go packages compiled, of all that take time.
     pub done: usize,
     pub total: usize,
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.total {
+            0 => write!(f, "{}", self.what),
+            total => write!(f, "{}: package {} of {total}", self.what, self.done),
+        }
+    }
 }
 
 /// Where a build in progress lies.
@@ -121,6 +131,7 @@ mod tests {
         lock.lock().unwrap();
         fs::write(building.progress(), "etcd\n3\n9\n").unwrap();
         let progress = Progress { what: "etcd".to_owned(), done: 3, total: 9 };
+        assert_eq!(progress.to_string(), "etcd: package 3 of 9");
         assert_eq!(state(&paths).unwrap(), State::Building(progress));
 
         drop(lock);

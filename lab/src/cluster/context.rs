@@ -104,6 +104,10 @@ impl Cluster for Context {
         format!("kubectl --context {} version", self.context)
     }
 
+    fn down_in_shell(&self) -> String {
+        "# the cluster stays: it is not ours".to_owned()
+    }
+
     /// Its nodes are out of our reach: whoever runs it has loaded the images there.
     async fn load_images(&self, _images: &[Image], live: &Live) -> Result<Outcome> {
         live.say("the nodes of this cluster must have the labs' images (localhost/ebpf-lab/…) already");

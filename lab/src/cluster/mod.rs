@@ -61,6 +61,9 @@ pub trait Cluster: Send + Sync {
     /// The equivalent of [`Cluster::up`] for a shell, for `--explain`.
     fn up_in_shell(&self) -> String;
 
+    /// The equivalent of [`Cluster::down`] for a shell.
+    fn down_in_shell(&self) -> String;
+
     /// Makes images known to every node; those that a node has already are left alone.
     async fn load_images(&self, images: &[Image], live: &Live) -> Result<Outcome>;
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod clean;
+mod explain;
 mod images;
 mod open;
 mod query;
@@ -49,6 +50,10 @@ fn start(cli: Cli) -> Result<u8> {
 }
 
 async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
+    if workshop.options.explain {
+        explain::run(workshop, &command);
+        return Ok(exit::OK);
+    }
     match command {
         Command::Lab { labs, rm } => lab(workshop, labs, rm).await?,
         Command::Check { labs, wait } => check(workshop, labs, wait).await?,
@@ -70,10 +75,6 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
 }
 
 async fn lab(workshop: &Workshop, labs: interface::LabRange, rm: bool) -> Result<()> {
-    if workshop.options.explain {
-        run::explain(workshop, labs);
-        return Ok(());
-    }
     let _lock = lock::take(workshop)?;
     let mut report = Report::new(&workshop.options);
     let result = run::labs(workshop, labs, &mut report).await;
@@ -89,10 +90,6 @@ async fn lab(workshop: &Workshop, labs: interface::LabRange, rm: bool) -> Result
 }
 
 async fn check(workshop: &Workshop, labs: interface::LabRange, wait: std::time::Duration) -> Result<()> {
-    if workshop.options.explain {
-        run::explain(workshop, labs);
-        return Ok(());
-    }
     let mut report = Report::new(&workshop.options);
     let result = run::checks(workshop, labs, wait, &mut report).await;
     report.finish()?;

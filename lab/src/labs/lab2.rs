@@ -1,7 +1,7 @@
 //! Lab 2, the cluster: three real nodes, cluster DNS, and MetalLB to give out LoadBalancer addresses.
 
 use anyhow::{Context, Result};
-use interface::programs::{self, Progress};
+use interface::programs;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::{Value, json};
 
@@ -54,9 +54,7 @@ async fn join(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     wait::poll("Kubernetes' programs", std::time::Duration::from_secs(3600), live, || async {
         match programs::state(&workshop.paths)? {
             programs::State::Built => Ok(()),
-            programs::State::Building(Progress { what, done, total }) => {
-                Err(NotYet::Because(format!("{what}: package {done} of {total}")))
-            }
+            programs::State::Building(progress) => Err(NotYet::Because(progress.to_string())),
             programs::State::Failed(why) => Err(NotYet::Never(anyhow::anyhow!("their build failed: {why}"))),
             programs::State::Absent => {
                 Err(NotYet::Never(anyhow::anyhow!("nobody builds them: run `cargo xtask lab 2`")))

@@ -18,13 +18,12 @@ const PAGE: &str = "http://localhost:9080/productpage";
 const REQUESTS: usize = 20;
 
 pub fn lab(_workshop: &Workshop) -> Lab {
-    let request = format!("kubectl exec deploy/productpage-v1 -- bookinfo get {PAGE} --repeat {REQUESTS}");
     let steps = vec![
         steps::apply("run the probe on every node and have it scraped", MANIFEST),
         Step::new("wait until Prometheus scrapes every node's", "cargo xtask query up", |workshop, live| {
             Box::pin(scraped(workshop, live))
         }),
-        Step::new(format!("make {REQUESTS} requests in the productpage pod"), request, |workshop, live| {
+        Step::new(format!("make {REQUESTS} requests in the productpage pod"), traffic_in_shell(), |workshop, live| {
             Box::pin(traffic(workshop, live))
         }),
     ];
@@ -42,6 +41,10 @@ async fn scraped(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     let ask = || async { targets::all_up(&client).await.map_err(NotYet::found) };
     wait::poll("every target to be up", workshop.timeout(), live, ask).await?;
     Ok(Outcome::Changed)
+}
+
+pub fn traffic_in_shell() -> String {
+    format!("kubectl exec deploy/productpage-v1 -- bookinfo get {PAGE} --repeat {REQUESTS}")
 }
 
 /// The workshop's requests, from within the productpage pod.

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 
 use crate::{check::Check, cluster::Outcome, live::Live, workshop::Workshop};
 
-pub use lab5::traffic;
+pub use lab5::{traffic, traffic_in_shell};
 pub use lab6::graph_address;
 
 /// One lab: its steps in order, the checks that tell whether it is done, and how to undo it.

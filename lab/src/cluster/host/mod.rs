@@ -256,6 +256,16 @@ impl Cluster for Host {
         "cargo xtask lab 2    # starts etcd, Kubernetes and containerd in namespaces of their own; see lab/src/cluster/host".to_owned()
     }
 
+    fn down_in_shell(&self) -> String {
+        let (number, data, run) = (self.number, self.folders.data.display(), self.folders.run.display());
+        format!(
+            "# ends every process in the cgroups ebpf-lab/{number} and removes these, the cluster's network namespaces, links and\n\
+             # routes, and its kubeconfig; see lab/src/cluster/host\n\
+             rm --recursive {data} {run} {}",
+            self.kubeconfig().display()
+        )
+    }
+
     async fn load_images(&self, images: &[Image], live: &Live) -> Result<Outcome> {
         live.waiting("loading images into the nodes");
         load(NODES.map(|node| Containerd::of_node(&self.folders, node)).to_vec(), images).await

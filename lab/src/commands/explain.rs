@@ -1,0 +1,58 @@
+//! `--explain`: what a command does, as a person would type it. Nothing runs.
+
+use interface::{Command, cli::ImagesAction};
+
+use crate::{
+    labs::{self, Step},
+    run,
+    workshop::Workshop,
+};
+
+pub fn run(workshop: &Workshop, command: &Command) {
+    match command {
+        Command::Lab { labs, rm } => {
+            run::explain(workshop, *labs);
+            if *rm {
+                removal(workshop);
+            }
+        }
+        Command::Check { labs, .. } => run::explain(workshop, *labs),
+        Command::Clean | Command::Reset { lab: 2 } => removal(workshop),
+        Command::Reset { lab: 1 } => println!("# the unchanged probes of lab 1 go\nrm work/probe.c work/tcpconnect.c"),
+        Command::Reset { lab } => steps(&labs::lab(*lab, workshop).undo),
+        other => println!("{}", shell(workshop, other)),
+    }
+}
+
+fn removal(workshop: &Workshop) {
+    if !workshop.cluster.ours() {
+        (3..=6).rev().for_each(|number| steps(&labs::lab(number, workshop).undo));
+    }
+    println!("{}", workshop.cluster.down_in_shell());
+}
+
+fn steps(steps: &[Step]) {
+    steps.iter().for_each(|step| println!("# {}\n{}\n", step.title, step.shell));
+}
+
+/// The commands that are one line.
+fn shell(workshop: &Workshop, command: &Command) -> String {
+    let kubeconfig = workshop.cluster.kubeconfig().display().to_string();
+    match command {
+        Command::Status => "kubectl get nodes,pods --all-namespaces".to_owned(),
+        Command::Images { action: Some(ImagesAction::Load) } => {
+            "ctr --namespace k8s.io images import ARCHIVE    # each archive, on each node".to_owned()
+        }
+        Command::Images { action: None } => "ctr --namespace k8s.io images list".to_owned(),
+        Command::Kubeconfig => format!("echo {kubeconfig}"),
+        Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),
+        Command::Shell => format!("KUBECONFIG={kubeconfig} PATH={}:$PATH bash", workshop.paths.bin.display()),
+        Command::Traffic => labs::traffic_in_shell(),
+        Command::Query { promql } => format!(
+            "curl --get --data-urlencode 'query={promql}' http://localhost:9090/api/v1/query    # behind `kubectl port-forward \
+             --namespace prometheus service/prom-kube-prometheus-stack-prometheus 9090`"
+        ),
+        Command::Open { .. } => "kubectl port-forward service/kebpf 8080:80".to_owned(),
+        _ => "# nothing runs on the cluster".to_owned(),
+    }
+}
