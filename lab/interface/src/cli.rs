@@ -85,10 +85,15 @@ pub enum Command {
     },
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 pub enum ImagesAction {
     /// Load the images into the cluster's nodes.
     Load,
+    /// Save the images as archives, for `docker load`, `ctr images import` or `kind load image-archive` elsewhere.
+    Save {
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -43,6 +43,9 @@ fn shell(workshop: &Workshop, command: &Command) -> String {
         Command::Images { action: Some(ImagesAction::Load) } => {
             "ctr --namespace k8s.io images import ARCHIVE    # each archive, on each node".to_owned()
         }
+        Command::Images { action: Some(ImagesAction::Save { folder }) } => {
+            format!("cp {}/*.tar {}", workshop.paths.images().display(), folder.display())
+        }
         Command::Images { action: None } => "ctr --namespace k8s.io images list".to_owned(),
         Command::Kubeconfig => format!("echo {kubeconfig}"),
         Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),

@@ -1,6 +1,8 @@
 //! `images`: which images the labs use, and loading them into the nodes.
 
-use anyhow::Result;
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result};
 use comfy_table::{Table, presets::NOTHING};
 use interface::cli::ImagesAction;
 
@@ -9,7 +11,7 @@ use crate::{
     images::{self, Image},
     live::Live,
     lock,
-    workshop::Workshop,
+    workshop::{Workshop, give_to_caller},
 };
 
 pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()> {
@@ -19,6 +21,7 @@ pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()
     match action {
         None => list(workshop, &images),
         Some(ImagesAction::Load) => load(workshop, &images).await,
+        Some(ImagesAction::Save { folder }) => save(&images, &folder),
     }
 }
 
@@ -45,4 +48,42 @@ async fn load(workshop: &Workshop, images: &[Image]) -> Result<()> {
     let what = if outcome == Outcome::Changed { "loaded into the nodes" } else { "the nodes have all of them" };
     eprintln!("{} images: {what}", images.len());
     Ok(())
+}
+
+/// One archive an image: `bee.tar`. One that is cut short never has its name.
+fn save(images: &[Image], folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+        give_to_caller(&[folder])?;
+    }
+    for image in images {
+        let name = image.reference.rsplit('/').next().and_then(|name| name.split(':').next()).unwrap_or_default();
+        let (partial, path) = (folder.join(format!(".{name}.tar")), folder.join(format!("{name}.tar")));
+        fs::copy(&image.archive, &partial).with_context(|| format!("save {}", path.display()))?;
+        fs::rename(&partial, &path).with_context(|| format!("save {}", path.display()))?;
+        give_to_caller(&[&path])?;
+        println!("{}", path.display());
+    }
+    eprintln!(
+        "{} archives; load each with `docker load --input`, `ctr --namespace k8s.io images import` or `kind load image-archive`",
+        images.len()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_saved_under_its_images_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("bee-0123.tar");
+        fs::write(&archive, "tar").unwrap();
+        let image = Image { reference: images::reference("bee"), digest: "sha256:0".into(), archive, size: 3 };
+        let folder = dir.path().join("deep/folder");
+        save(&[image], &folder).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("bee.tar")).unwrap(), "tar");
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing else is left there");
+    }
 }
