@@ -12,16 +12,19 @@ use serde_json::Value;
 use crate::progress::Line;
 
 /// What lab 1 needs.
-pub const STUDENTS: [&str; 2] = ["ebpf-lab", "bee"];
+pub const STUDENTS: [&str; 2] = ["lab", "bee"];
 /// What runs in the cluster only.
 pub const IN_IMAGES: [&str; 2] = ["bookinfo", "kebpf"];
+/// Both.
+pub const ALL: [&str; 4] = ["lab", "bee", "bookinfo", "kebpf"];
 
-/// Builds these packages in the profile that everything here uses.
+/// Builds these programs in the profile that everything here uses. Whichever they are, cargo resolves features for the whole
+/// workspace: with `-p` each selection would have its own, and `status` after `lab all` would compile half of it again.
 ///
 /// # Errors
 /// What the compiler said, when it refused.
-pub fn rust(paths: &Paths, packages: &[&str]) -> Result<()> {
-    let line = Line::new(&format!("building {} (Rust; some minutes the first time)", packages.join(", ")));
+pub fn rust(paths: &Paths, programs: &[&str]) -> Result<()> {
+    let line = Line::new(&format!("building {} (Rust; some minutes the first time)", programs.join(", ")));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(&paths.checkout).args([
         "build",
@@ -29,7 +32,7 @@ pub fn rust(paths: &Paths, packages: &[&str]) -> Result<()> {
         "--locked",
         "--message-format=json-render-diagnostics",
     ]);
-    cargo.args(packages.iter().flat_map(|package| ["-p", package]));
+    cargo.arg("--workspace").args(programs.iter().flat_map(|program| ["--bin", program]));
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("start cargo")?;
     let mut said = child.stderr.take().context("read what cargo says")?;
@@ -51,7 +54,7 @@ pub fn rust(paths: &Paths, packages: &[&str]) -> Result<()> {
     drop(line);
     let messages = messages.join().unwrap_or_default();
     if !status.success() {
-        bail!("`cargo build` of {} failed ({status})\n{}", packages.join(", "), messages.trim_end());
+        bail!("`cargo build` of {} failed ({status})\n{}", programs.join(", "), messages.trim_end());
     }
     Ok(())
 }

@@ -66,7 +66,7 @@ fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
     }
     // The first time, what only runs in the cluster is built behind lab 1, with the Go programs.
     let behind = needs.programs_later && state(paths)? != State::Built;
-    build::rust(paths, if behind { &build::STUDENTS } else { needs.packages })?;
+    build::rust(paths, if behind { &build::STUDENTS } else { needs.binaries })?;
     if needs.programs && !needs.programs_later {
         programs::join(paths)?;
     }
@@ -78,7 +78,7 @@ fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
 /// What must be there before `lab` can do a command.
 struct Needs {
     tools: Vec<Need>,
-    packages: &'static [&'static str],
+    binaries: &'static [&'static str],
     programs: bool,
     /// `lab` itself joins the build of the programs when it comes to lab 2.
     programs_later: bool,
@@ -88,33 +88,31 @@ struct Needs {
 impl Needs {
     fn of(cli: &Cli) -> Self {
         use Need::{Go, Network, Probes, Web};
-        let all: &'static [&'static str] = &["ebpf-lab", "bee", "bookinfo", "kebpf"];
-        let light =
-            Self { tools: vec![], packages: &["ebpf-lab"], programs: false, programs_later: false, root: false };
+        let light = Self { tools: vec![], binaries: &["lab"], programs: false, programs_later: false, root: false };
         if cli.options.explain {
             return light;
         }
         let full = Self {
             tools: vec![Probes, Web, Go, Network],
-            packages: all,
+            binaries: &build::ALL,
             programs: true,
             programs_later: false,
             root: true,
         };
         match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes, Go], packages: &build::STUDENTS, programs_later: true, ..full }
+                Self { tools: vec![Probes, Go], binaries: &build::STUDENTS, programs_later: true, ..full }
             }
             Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
             Command::Check { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes], packages: &build::STUDENTS, root: true, ..light }
+                Self { tools: vec![Probes], binaries: &build::STUDENTS, root: true, ..light }
             }
             Command::Check { .. } => {
-                Self { tools: vec![Probes], packages: &build::STUDENTS, ..Self { root: true, ..light } }
+                Self { tools: vec![Probes], binaries: &build::STUDENTS, ..Self { root: true, ..light } }
             }
             Command::Images { .. } => full,
             Command::Shell => {
-                Self { tools: vec![Probes], packages: &build::STUDENTS, programs: true, root: true, ..light }
+                Self { tools: vec![Probes], binaries: &build::STUDENTS, programs: true, root: true, ..light }
             }
             Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
             _ => Self { root: true, ..light },

@@ -57,9 +57,11 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         );
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
     }
-    for (suite, title, package) in
-        [(Suite::Probes, "probes in this kernel", "bee"), (Suite::Labs, "labs on real clusters", "end-to-end")]
-    {
+    let suites: [(Suite, &str, &[&str]); 2] = [
+        (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
+        (Suite::Labs, "labs on real clusters", &["--test", "host"]),
+    ];
+    for (suite, title, targets) in suites {
         if !wanted(suite) {
             continue;
         }
@@ -68,7 +70,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             step(title, Ok(Count { skipped: 1, ..Count::default() }));
             continue;
         }
-        step(title, privileged(paths, suite, package));
+        step(title, privileged(paths, suite, targets));
     }
     if !broken.is_empty() {
         println!("failed: {}", broken.join(", "));
@@ -78,13 +80,13 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
 }
 
 /// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
-fn privileged(paths: &Paths, suite: Suite, package: &str) -> Result<Count> {
+fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
     if suite == Suite::Labs {
-        build::rust(paths, &["ebpf-lab", "bee", "bookinfo", "kebpf"])?;
+        build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
-    let count = cargo_test(paths, &["-p", package], &["--ignored", "--test-threads=1"])?;
-    anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no privileged test of {package} ran");
+    let count = cargo_test(paths, &[&["--workspace"], targets].concat(), &["--ignored", "--test-threads=1"])?;
+    anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no test of {targets:?} ran");
     Ok(count)
 }
 
@@ -104,10 +106,10 @@ fn once(paths: &Paths, title: &str, arguments: &[&str]) -> Result<Count> {
 }
 
 /// `cargo test` in the one profile, its output passed through and counted.
-fn cargo_test(paths: &Paths, packages: &[&str], arguments: &[&str]) -> Result<Count> {
+fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Count> {
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
-    cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(packages);
+    cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
     cargo.arg("--").args(arguments).envs(paths.environment()).env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();
