@@ -147,8 +147,8 @@ impl Host {
             }
         }
         let (copy, partial) = (self.folders.bin().join("lab"), self.folders.bin().join(".lab"));
-        // A copy that runs can't be written, only replaced.
-        fs::copy(std::env::current_exe()?, &partial).context("copy lab into the cluster's folder")?;
+        // A copy that runs can't be written, only replaced; and a build meanwhile may have replaced the file that runs here.
+        fs::copy("/proc/self/exe", &partial).context("copy lab into the cluster's folder")?;
         fs::rename(partial, copy).context("put the copy of lab in place")
     }
 
