@@ -51,7 +51,7 @@ pub fn start_behind(paths: &Paths) -> Result<()> {
     fs::create_dir_all(&building.folder).with_context(|| format!("make the folder {}", building.folder.display()))?;
     let log = File::options().create(true).append(true).open(building.log())?;
     let mut xtask = Command::new("nice");
-    xtask.args(["-n", "10"]).arg(std::env::current_exe()?).arg("build-programs").env("EBPF_LAB_ROOT", &paths.checkout);
+    xtask.args(["-n", "19"]).arg(std::env::current_exe()?).arg("build-programs").env("EBPF_LAB_ROOT", &paths.checkout);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     xtask.spawn().context("start the build of the Go programs")?;
     Ok(())
