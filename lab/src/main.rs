@@ -14,6 +14,7 @@ mod kubernetes;
 mod labs;
 mod live;
 mod lock;
+mod number;
 mod promql;
 mod report;
 mod run;

@@ -5,21 +5,27 @@ use std::{path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, Result};
 use interface::{Options, Paths};
 
-use crate::cluster::{self, Cluster};
+use crate::{
+    cluster::{self, Cluster},
+    number,
+};
 
 /// One run of the workshop; cheap to clone.
 #[derive(Clone)]
 pub struct Workshop {
     pub paths: Arc<Paths>,
     pub options: Arc<Options>,
+    /// Which of the clusters side by side.
+    pub number: u8,
     pub cluster: Arc<dyn Cluster>,
     client: Arc<tokio::sync::OnceCell<kube::Client>>,
 }
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
-        let cluster = cluster::choose(&paths, &options)?;
-        Ok(Self { paths: Arc::new(paths), options: Arc::new(options), cluster, client: Arc::default() })
+        let number = number::resolve(&paths, options.number, cluster::is_in_use)?;
+        let cluster = cluster::choose(&paths, &options, number)?;
+        Ok(Self { paths: Arc::new(paths), options: Arc::new(options), number, cluster, client: Arc::default() })
     }
 
     /// A client of the cluster, made once; never of the user's current context.

@@ -56,7 +56,7 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
 
 /// Before a lab: the exit code if this machine can't run it, with everything that refuses said at once.
 pub fn refuse(paths: &Paths, options: &Options) -> Result<Option<u8>> {
-    if options.on != ClusterChoice::Host {
+    if options.cluster() != ClusterChoice::Host {
         return Ok(None);
     }
     let findings = machine::findings(paths, options.number);

@@ -3,6 +3,7 @@
 //! It links neither kube nor libbpf, so that it is ready seconds after a clone.
 
 mod build;
+mod choice;
 mod doctor;
 mod privilege;
 mod programs;
@@ -10,7 +11,7 @@ mod progress;
 mod test;
 mod tools;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -43,23 +44,24 @@ fn run() -> Result<u8> {
         programs::build(&paths)?;
         return Ok(exit::OK);
     }
-    let cli = Cli::parse();
+    let arguments = choice::complete(&paths, std::env::args_os().collect())?;
+    let cli = Cli::parse_from(&arguments);
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Test { suites } => test::run(&paths, &cli.options, suites),
-        _ => lab(&paths, &cli),
+        _ => lab(&paths, &cli, &arguments[1..]),
     }
 }
 
 /// Builds what the command needs and hands it on to `lab`.
-fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
+fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
     let starts = matches!(cli.command, Command::Lab { .. }) && !cli.options.explain;
     if starts && let Some(code) = doctor::refuse(paths, &cli.options)? {
         return Ok(code);
     }
     let needs = Needs::of(cli);
     tools::ensure(&needs.tools, cli.options.install)?;
-    let root = needs.root && cli.options.on == ClusterChoice::Host;
+    let root = needs.root && cli.options.cluster() == ClusterChoice::Host;
     let privilege = if root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
     if needs.programs {
         programs::start_behind(paths)?;
@@ -71,7 +73,7 @@ fn lab(paths: &Paths, cli: &Cli) -> Result<u8> {
         programs::join(paths)?;
     }
     let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths);
-    let status = lab.args(std::env::args_os().skip(1)).status().context("start lab")?;
+    let status = lab.args(arguments).status().context("start lab")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }
 

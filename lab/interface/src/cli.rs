@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 /// An eBPF and Kubernetes workshop: runs and checks its six labs.
 #[derive(Debug, Clone, Parser)]
@@ -110,15 +111,19 @@ pub enum Suite {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Options for every command")]
 pub struct Options {
-    /// Where Kubernetes runs: `host` (straight on this Linux machine), `kind` (later), or `context:NAME` of your kubeconfig.
-    #[arg(long, global = true, value_name = "CLUSTER", default_value = "host")]
-    pub on: ClusterChoice,
-    /// Which of several clusters side by side: decides names and addresses.
-    #[arg(long, global = true, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=99))]
-    pub number: u8,
-    /// What the labs install: images built here, or (later) those of the upstream projects.
-    #[arg(long, global = true, value_enum, default_value_t = Profile::Offline)]
-    pub profile: Profile,
+    /// Where Kubernetes runs: `host` (straight on this Linux machine), `kind`, or `context:NAME` of your kubeconfig.
+    ///
+    /// Without it: what `lab.toml` in the checkout says, else kind where Docker and kind are found and fit, else host.
+    #[arg(long, global = true, value_name = "CLUSTER")]
+    pub on: Option<ClusterChoice>,
+    /// Which of several clusters side by side, 1 to 99: decides names and addresses. `auto` is the first that nobody uses.
+    #[arg(long, global = true, value_name = "N|auto", default_value = "1")]
+    pub number: Number,
+    /// What the labs install.
+    ///
+    /// Without it: what `lab.toml` says, else offline on host and upstream on kind and on a context.
+    #[arg(long, global = true, value_enum)]
+    pub profile: Option<Profile>,
     /// Install the tools that are missing (with apt on Debian and Ubuntu).
     #[arg(long, global = true)]
     pub install: bool,
@@ -137,10 +142,71 @@ pub struct Options {
     /// Show the output of the programs that run.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Where the nodes pull our own images from, as `images push` put them there; without it they are loaded into the nodes.
+    #[arg(long, global = true, value_name = "HOST[:PORT][/PATH]")]
+    pub registry: Option<String>,
+    /// A chart of kube-prometheus-stack as a folder or .tgz, in place of the one that helm would fetch.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub chart: Option<PathBuf>,
+    #[command(flatten)]
+    pub kind: KindOptions,
+}
+
+/// Flags that only `--on kind` has a use for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options for --on kind")]
+pub struct KindOptions {
+    /// How many workers beside the control plane [default: 2].
+    #[arg(long, global = true, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=9))]
+    pub workers: Option<u8>,
+    /// The cluster's name [default: ebpf, and ebpf-N for other numbers than 1].
+    #[arg(long, global = true)]
+    pub name: Option<String>,
+    /// The image of the nodes, in place of the pinned one.
+    #[arg(long, global = true, value_name = "IMAGE")]
+    pub node_image: Option<String>,
+    /// A registry that mirrors docker.io, for a room behind one address: the hub limits pulls.
+    #[arg(long, global = true, value_name = "URL")]
+    pub mirror: Option<String>,
+}
+
+impl Options {
+    /// Where Kubernetes runs; `xtask` has put the default in, so that only a `lab` started by hand finds none.
+    pub fn cluster(&self) -> ClusterChoice {
+        self.on.clone().unwrap_or(ClusterChoice::Host)
+    }
+
+    /// What the labs install.
+    pub fn profile(&self) -> Profile {
+        self.profile.unwrap_or(match self.cluster() {
+            ClusterChoice::Host => Profile::Offline,
+            ClusterChoice::Kind | ClusterChoice::Context(_) => Profile::Upstream,
+        })
+    }
+}
+
+/// A cluster's number, or the wish for one that nobody uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Number {
+    Auto,
+    /// 1 to 99.
+    Of(u8),
+}
+
+impl FromStr for Number {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            _ if text == "auto" => Ok(Self::Auto),
+            Ok(number @ 1..=99) => Ok(Self::Of(number)),
+            _ => Err("expected a number from 1 to 99, or auto".to_owned()),
+        }
+    }
 }
 
 /// Which cluster the labs run on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub enum ClusterChoice {
     /// Kubernetes' own programs started straight on this machine.
     Host,
@@ -162,6 +228,13 @@ impl FromStr for ClusterChoice {
     }
 }
 
+impl TryFrom<String> for ClusterChoice {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for ClusterChoice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -173,12 +246,22 @@ impl fmt::Display for ClusterChoice {
 }
 
 /// What the labs install.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Profile {
     /// Images that are built here; needs no image registry.
     Offline,
     /// The upstream projects' charts and images; needs the internet.
     Upstream,
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Offline => "offline",
+            Self::Upstream => "upstream",
+        })
+    }
 }
 
 /// A lab, a range of labs, or all of them; never empty, always within 1..=6.
@@ -241,6 +324,23 @@ mod tests {
         for wrong in ["0", "7", "4-2", "", "x", "1-", "-2"] {
             assert!(wrong.parse::<LabRange>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_is_1_to_99_or_auto() {
+        assert_eq!("auto".parse(), Ok(Number::Auto));
+        assert_eq!("99".parse(), Ok(Number::Of(99)));
+        for wrong in ["0", "100", "one", ""] {
+            assert!(wrong.parse::<Number>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_profile_follows_the_cluster_unless_it_is_named() {
+        let options = |line: &[&str]| Cli::parse_from([&["xtask", "status"], line].concat()).options;
+        assert_eq!(options(&[]).profile(), Profile::Offline);
+        assert_eq!(options(&["--on", "kind"]).profile(), Profile::Upstream);
+        assert_eq!(options(&["--on", "context:room", "--profile", "offline"]).profile(), Profile::Offline);
     }
 
     #[test]

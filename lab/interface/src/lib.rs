@@ -6,7 +6,9 @@
 pub mod cli;
 pub mod exit;
 pub mod paths;
+pub mod pins;
 pub mod programs;
+pub mod settings;
 
-pub use cli::{Cli, ClusterChoice, Command, LabRange, Options, Profile};
+pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;

@@ -81,11 +81,16 @@ pub trait Cluster: Send + Sync {
     async fn diagnostics(&self, into: &Path) -> Result<()>;
 }
 
-/// The cluster that `--on` and `--number` name.
-pub fn choose(paths: &Paths, options: &Options) -> Result<Arc<dyn Cluster>> {
-    match &options.on {
-        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options)?)),
-        ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, name)?)),
+/// Whether anything on this machine has the addresses of cluster number n.
+pub fn is_in_use(number: u8) -> bool {
+    host::is_in_use(number)
+}
+
+/// The cluster that `--on` names, with this number.
+pub fn choose(paths: &Paths, options: &Options, number: u8) -> Result<Arc<dyn Cluster>> {
+    match options.cluster() {
+        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, number, options.timeout))),
+        ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
         ClusterChoice::Kind => Err(unfit(
             "--on kind is not there yet",
             "use --on host, or create a kind cluster yourself and use --on context:NAME",

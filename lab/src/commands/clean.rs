@@ -6,7 +6,7 @@ use crate::{
     cluster::Outcome,
     labs::{self, student},
     live::Live,
-    lock,
+    lock, number,
     report::Report,
     run,
     workshop::Workshop,
@@ -16,6 +16,7 @@ pub async fn clean(workshop: &Workshop) -> Result<()> {
     let lock = lock::take(workshop)?;
     let outcome = down(workshop).await?;
     drop(lock);
+    number::release(&workshop.paths, workshop.number)?;
     // The lock's folder goes last: it is empty now, or somebody else has taken the lock.
     if let Some(folder) = workshop.cluster.kubeconfig().parent() {
         let _ = std::fs::remove_file(folder.join("lock"));

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use interface::Paths;
+use interface::{Number, Paths};
 use nix::sys::{statvfs::statvfs, utsname::uname};
 
 use super::{Finding, Verdict};
@@ -13,10 +13,13 @@ const MEMORY_GB: f64 = 3.0;
 const DISK_GB: f64 = 12.0;
 
 /// Everything about the machine that decides whether the labs run.
-pub fn findings(paths: &Paths, number: u8) -> Vec<Finding> {
+pub fn findings(paths: &Paths, number: Number) -> Vec<Finding> {
     let mut findings = vec![kernel(), btf(), memory(), disk(&paths.cache), inotify(), cgroup(), root()];
     findings.extend(filesystems());
-    findings.push(routes(number, &fs::read_to_string("/proc/net/route").unwrap_or_default()));
+    // With `auto`, `lab` looks for a number whose addresses are free.
+    if let Number::Of(number) = number {
+        findings.push(routes(number, &fs::read_to_string("/proc/net/route").unwrap_or_default()));
+    }
     findings
 }
 

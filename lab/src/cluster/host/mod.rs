@@ -25,7 +25,7 @@ use std::{
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use interface::{Options, Paths};
+use interface::Paths;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::{
     Api, Client,
@@ -66,6 +66,12 @@ const COMPONENTS: [&str; 8] = [
 const RUNTIME: [&str; 8] =
     ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "host-local", "loopback", "ptp", "portmap"];
 
+/// Whether there is a cluster of this number, running or not, or a route where it would have one.
+pub fn is_in_use(number: u8) -> bool {
+    let folders = Folders::new(number);
+    folders.run.exists() || folders.data.exists() || Network::new(number).refuse_overlap().is_err()
+}
+
 /// Cluster number n on this machine.
 pub struct Host {
     number: u8,
@@ -78,17 +84,17 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new(paths: &Paths, options: &Options) -> Result<Self> {
-        let number = options.number;
-        Ok(Self {
+    /// `timeout` is the longest that one wait may take.
+    pub fn new(paths: &Paths, number: u8, timeout: Duration) -> Self {
+        Self {
             number,
             name: format!("host-{number}"),
             paths: paths.clone(),
             folders: Folders::new(number),
             addresses: Addresses::new(number),
             network: Network::new(number),
-            timeout: options.timeout,
-        })
+            timeout,
+        }
     }
 
     fn places(&self) -> impl Iterator<Item = Place> {

@@ -1,0 +1,59 @@
+//! `manifests/pins.toml`: every outside version that no lock file of a language pins.
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+const TEXT: &str = include_str!("../../../manifests/pins.toml");
+
+/// The pinned versions, as the file has them.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pins {
+    pub tools: Tools,
+    pub chart: Chart,
+    pub bookinfo: Bookinfo,
+}
+
+/// Programs that the user brings.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Tools {
+    pub kind: Tool,
+    pub helm: Tool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Tool {
+    /// The oldest version that will do.
+    pub least: String,
+}
+
+/// The chart of lab 3.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Chart {
+    pub name: String,
+    pub repository: String,
+    pub version: String,
+}
+
+/// The images of lab 4.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Bookinfo {
+    /// What stands before `examples-bookinfo-…`.
+    pub registry: String,
+    pub version: String,
+}
+
+/// The pins that this program was built with.
+///
+/// # Errors
+/// The file is not what [`Pins`] says; a test sees to it.
+pub fn pins() -> Result<Pins> {
+    toml::from_str(TEXT).context("read manifests/pins.toml")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_pins_are_read() {
+        super::pins().unwrap();
+    }
+}
