@@ -2,21 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::path::Path;
+mod support;
 
-use assert_cmd::Command;
-
-/// `lab` in a world of its own: no cluster, no cache.
-fn lab(world: &Path) -> Command {
-    let mut lab = Command::cargo_bin("lab").unwrap();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    lab.env("EBPF_LAB_CHECKOUT", checkout).env("EBPF_LAB_CACHE", world.join("cache"));
-    lab.env("EBPF_LAB_STATE", world.join("state")).env("EBPF_LAB_BIN", world.join("bin"));
-    lab.env("EBPF_LAB_PROGRAMS", world.join("programs"))
-        .env("KUBECONFIG", world.join("kubeconfig"))
-        .env("NO_COLOR", "1");
-    lab
-}
+use support::lab;
 
 #[track_caller]
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {

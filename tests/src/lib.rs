@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+pub mod chart;
 pub mod cluster;
 pub mod machine;
+pub mod registry;
 
 pub use cluster::{Run, TestCluster};

@@ -60,7 +60,12 @@ pub fn start_behind(paths: &Paths) -> Result<()> {
     let log = File::options().create(true).append(true).open(building.log())?;
     let mut xtask = Command::new("nice");
     let folder = paths.programs.file_name().unwrap_or_default();
-    xtask.args(["-n", "19"]).arg(std::env::current_exe()?).arg("build-programs").arg(folder).env("EBPF_LAB_ROOT", &paths.checkout);
+    xtask
+        .args(["-n", "19"])
+        .arg(std::env::current_exe()?)
+        .arg("build-programs")
+        .arg(folder)
+        .env("EBPF_LAB_ROOT", &paths.checkout);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     xtask.spawn().context("start the build of the Go programs")?;
     Ok(())

@@ -24,9 +24,11 @@ pub fn lab(workshop: &Workshop) -> Lab {
         Step::new("wait until Prometheus scrapes every node's", "cargo xtask query up", |workshop, live| {
             Box::pin(scraped(workshop, live))
         }),
-        Step::new(format!("make {REQUESTS} requests in the productpage pod"), traffic_in_shell(workshop), |workshop, live| {
-            Box::pin(traffic(workshop, live))
-        }),
+        Step::new(
+            format!("make {REQUESTS} requests in the productpage pod"),
+            traffic_in_shell(workshop),
+            |workshop, live| Box::pin(traffic(workshop, live)),
+        ),
     ];
     let checks =
         vec![Check::ready(Workload::daemon_set("default", "bumblebee"), 5), targets::check(), connections::check()];

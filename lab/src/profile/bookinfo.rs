@@ -14,11 +14,8 @@ const MEMORY: [(&str, &str); 4] =
     [("productpage", "192Mi"), ("details", "64Mi"), ("ratings", "64Mi"), ("reviews", "256Mi")];
 
 /// Folders that a service writes to: the volume's name and where it is mounted.
-const WRITABLE: [(&str, &str, &str); 3] = [
-    ("productpage", "tmp", "/tmp"),
-    ("reviews", "tmp", "/tmp"),
-    ("reviews", "wlp-output", "/opt/ibm/wlp/output"),
-];
+const WRITABLE: [(&str, &str, &str); 3] =
+    [("productpage", "tmp", "/tmp"), ("reviews", "tmp", "/tmp"), ("reviews", "wlp-output", "/opt/ibm/wlp/output")];
 
 /// Makes a Deployment of our manifest run the original's image; leaves other objects alone.
 pub fn original(object: &mut DynamicObject, pins: &Bookinfo) {
@@ -113,9 +110,13 @@ mod tests {
     fn reviews_gets_the_folders_that_java_writes_to_and_room() {
         let objects = manifest();
         let reviews = pod(&objects, "reviews-v3");
-        let mounts = json!([{"name": "tmp", "mountPath": "/tmp"}, {"name": "wlp-output", "mountPath": "/opt/ibm/wlp/output"}]);
+        let mounts =
+            json!([{"name": "tmp", "mountPath": "/tmp"}, {"name": "wlp-output", "mountPath": "/opt/ibm/wlp/output"}]);
         assert_eq!(reviews["containers"][0]["volumeMounts"], mounts);
-        assert_eq!(reviews["volumes"], json!([{"name": "tmp", "emptyDir": {}}, {"name": "wlp-output", "emptyDir": {}}]));
+        assert_eq!(
+            reviews["volumes"],
+            json!([{"name": "tmp", "emptyDir": {}}, {"name": "wlp-output", "emptyDir": {}}])
+        );
         assert_eq!(reviews["containers"][0]["resources"]["requests"]["memory"], "256Mi");
         assert_eq!(reviews["containers"][0]["env"][0]["name"], "LOG_DIR");
         assert_eq!(pod(&objects, "ratings-v1").get("volumes"), None);

@@ -59,8 +59,8 @@ impl<'a> Helm<'a> {
     pub fn look(&self) -> Result<()> {
         let least = &self.pins.tools.helm.least;
         let found = self.command(["version", "--short"]).read().map_err(|failed| missing(&failed, least))?;
-        let number = numbers(&found)
-            .with_context(|| format!("`helm version --short` says `{found}`, which is no version"))?;
+        let number =
+            numbers(&found).with_context(|| format!("`helm version --short` says `{found}`, which is no version"))?;
         if Some(number) < numbers(least) {
             return Err(unfit(format!("helm {found} is too old: the labs need {least}"), INSTALL));
         }
@@ -74,14 +74,19 @@ impl<'a> Helm<'a> {
             version: String,
         }
         let pinned = &self.pins.chart;
-        let hint = format!("fetch it with `helm pull {} --repo {} --version {}`", pinned.name, pinned.repository, pinned.version);
+        let hint = format!(
+            "fetch it with `helm pull {} --repo {} --version {}`",
+            pinned.name, pinned.repository, pinned.version
+        );
         let text = self.command(["show", "chart"]).arg(chart).read().map_err(|failed| {
             let said = failed.stderr.unwrap_or(failed.how);
             unfit(format!("{} is no chart: {said}", chart.display()), &hint)
         })?;
-        let found: Chart = serde_saphyr::from_str(&text).with_context(|| format!("read the chart {}", chart.display()))?;
+        let found: Chart =
+            serde_saphyr::from_str(&text).with_context(|| format!("read the chart {}", chart.display()))?;
         if (&found.name, &found.version) != (&pinned.name, &pinned.version) {
-            let (wanted, found) = (format!("{} {}", pinned.name, pinned.version), format!("{} {}", found.name, found.version));
+            let (wanted, found) =
+                (format!("{} {}", pinned.name, pinned.version), format!("{} {}", found.name, found.version));
             return Err(unfit(format!("the chart {} is {found}, the labs need {wanted}", chart.display()), hint));
         }
         Ok(())
@@ -123,7 +128,9 @@ impl<'a> Helm<'a> {
         let pinned = &self.pins.chart;
         match &self.workshop.options.chart {
             Some(path) => vec![path.clone()],
-            None => [&pinned.name, "--repo", &pinned.repository, "--version", &pinned.version].map(PathBuf::from).to_vec(),
+            None => {
+                [&pinned.name, "--repo", &pinned.repository, "--version", &pinned.version].map(PathBuf::from).to_vec()
+            }
         }
     }
 
@@ -135,13 +142,15 @@ impl<'a> Helm<'a> {
     fn command<'w>(&self, words: impl AsRef<[&'w str]>) -> Cmd {
         let folder = self.workshop.paths.cache.join("helm");
         let ours = [("CACHE", "cache"), ("CONFIG", "config"), ("DATA", "data")];
-        let theirs = std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("HELM_"));
+        let theirs =
+            std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("HELM_"));
         let helm = Cmd::new("helm").args(words.as_ref()).with(|command| {
             for name in theirs {
                 command.env_remove(name);
             }
         });
-        let helm = ours.iter().fold(helm, |helm, (name, part)| helm.env(&format!("HELM_{name}_HOME"), folder.join(part)));
+        let helm =
+            ours.iter().fold(helm, |helm, (name, part)| helm.env(&format!("HELM_{name}_HOME"), folder.join(part)));
         helm.env("HELM_DRIVER", "secret")
     }
 
@@ -168,7 +177,10 @@ pub async fn release(client: &Client) -> Result<Option<Release>> {
 /// Forgets the latest revision, which a killed helm left half-done: the next one takes up what it made.
 pub async fn forget(client: &Client, release: &Release) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
-    secrets.delete(&release.secret, &DeleteParams::default()).await.context("forget what a killed helm left half-done")?;
+    secrets
+        .delete(&release.secret, &DeleteParams::default())
+        .await
+        .context("forget what a killed helm left half-done")?;
     Ok(())
 }
 
@@ -202,11 +214,11 @@ const REMEDIES: [(&str, &str); 9] = [
          `cargo xtask reset 3`, then this lab again",
     ),
     (
-        "not found in",
+        "not found in http",
         "manifests/pins.toml names a version that the repository does not have (any more): compare its list with \
          `helm search repo --versions`, or give a chart that you have with --chart PATH",
     ),
-    ("unreachable", "is the cluster up? `cargo xtask status` tells, `cargo xtask lab 2` starts it"),
+    ("cluster unreachable", "is the cluster up? `cargo xtask status` tells, `cargo xtask lab 2` starts it"),
     ("is not a valid chart repository or cannot be reached", NO_REPOSITORY),
     ("dial tcp", NO_REPOSITORY),
     ("unknown flag", "this helm does not know what Helm 3.14 to 4 know: compare `helm version`"),

@@ -104,10 +104,14 @@ impl Profile for Upstream {
             Step::new("remove the dashboard", DASHBOARD_AWAY, |workshop, live| {
                 Box::pin(async move { delete(workshop, live, dashboard(workshop)?).await })
             }),
-            Step::new("uninstall kube-prometheus-stack; its kinds stay, as Helm leaves them", UNINSTALL, move |workshop, live| {
-                let pins = uninstall_by.clone();
-                Box::pin(async move { uninstall(workshop, &pins, live).await })
-            }),
+            Step::new(
+                "uninstall kube-prometheus-stack; its kinds stay, as Helm leaves them",
+                UNINSTALL,
+                move |workshop, live| {
+                    let pins = uninstall_by.clone();
+                    Box::pin(async move { uninstall(workshop, &pins, live).await })
+                },
+            ),
             Step::new("remove the namespace", format!("kubectl delete namespace {NAMESPACE}"), |workshop, live| {
                 Box::pin(async move { delete(workshop, live, namespace()?).await })
             }),
@@ -184,7 +188,9 @@ async fn install(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outcom
 async fn settled(client: &kube::Client, live: &Live) -> Result<Option<helm::Release>> {
     let settled = wait::poll("another helm that is at work on release prom", OTHER_HELM, live, || async {
         match helm::release(client).await {
-            Ok(Some(release)) if release.is_pending() => Err(NotYet::Because(format!("the release is {}", release.status))),
+            Ok(Some(release)) if release.is_pending() => {
+                Err(NotYet::Because(format!("the release is {}", release.status)))
+            }
             Ok(release) => Ok(release),
             Err(error) => Err(NotYet::Never(error)),
         }

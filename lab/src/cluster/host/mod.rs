@@ -115,7 +115,8 @@ impl Host {
 
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
-        let kept = self.places().all(|place| node::is_kept(&place)) && (self.registries.is_empty() || self.proxy.runs());
+        let kept =
+            self.places().all(|place| node::is_kept(&place)) && (self.registries.is_empty() || self.proxy.runs());
         kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
     }
 

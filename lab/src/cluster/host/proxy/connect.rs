@@ -103,7 +103,10 @@ async fn refuse(near: &mut TcpStream, status: &str) -> Result<()> {
 #[derive(Debug, PartialEq, Eq)]
 enum Request {
     /// The bytes that came right behind the request are the tunnel's already.
-    Connect { target: String, early: Vec<u8> },
+    Connect {
+        target: String,
+        early: Vec<u8>,
+    },
     Other,
 }
 
@@ -237,12 +240,19 @@ mod tests {
     async fn what_is_not_allowed_is_refused_with_words() {
         let nodes = "127.0.0.0/8";
         let said = answer(rules(nodes, &[]), "CONNECT 127.0.0.1:22 HTTP/1.1\r\n\r\n").await;
-        assert!(said.starts_with("HTTP/1.1 403 this proxy only connects to port 443, not to 127.0.0.1:22\r\n"), "{said}");
+        assert!(
+            said.starts_with("HTTP/1.1 403 this proxy only connects to port 443, not to 127.0.0.1:22\r\n"),
+            "{said}"
+        );
         let said = answer(rules(nodes, &[]), "CONNECT 127.0.0.1:443 HTTP/1.1\r\n\r\n").await;
         assert!(said.starts_with("HTTP/1.1 502 no way to 127.0.0.1:443: 127.0.0.1 is this machine's own"), "{said}");
         let said = answer(rules(nodes, &[]), "GET http://quay.io/ HTTP/1.1\r\n\r\n").await;
         assert!(said.starts_with("HTTP/1.1 405 "), "{said}");
-        assert_eq!(answer(rules("172.18.101.0/24", &[]), "CONNECT quay.io:443 HTTP/1.1\r\n\r\n").await, "", "not a node");
+        assert_eq!(
+            answer(rules("172.18.101.0/24", &[]), "CONNECT quay.io:443 HTTP/1.1\r\n\r\n").await,
+            "",
+            "not a node"
+        );
     }
 
     #[tokio::test]

@@ -102,10 +102,7 @@ impl Proxy {
 pub fn environment(addresses: Addresses) -> Vec<(&'static str, String)> {
     let inside = [addresses.pods(), addresses.services(), addresses.nodes(), addresses.load_balancers()];
     let direct = inside.iter().map(ToString::to_string).chain([".svc".to_owned(), ".cluster.local".to_owned()]);
-    vec![
-        ("HTTPS_PROXY", format!("http://{}", addresses.proxy())),
-        ("NO_PROXY", direct.collect::<Vec<_>>().join(",")),
-    ]
+    vec![("HTTPS_PROXY", format!("http://{}", addresses.proxy())), ("NO_PROXY", direct.collect::<Vec<_>>().join(","))]
 }
 
 /// Sees that this machine reaches these registries, the same way as the proxy will.
