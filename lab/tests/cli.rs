@@ -4,6 +4,7 @@
 
 mod support;
 
+use assert_cmd::Command;
 use support::lab;
 
 #[track_caller]
@@ -36,7 +37,7 @@ fn a_cluster_that_does_not_exist() {
 #[test]
 fn a_context_that_does_not_exist_or_does_not_answer() {
     refuses(&["check", "3", "--on", "context:nowhere"], 4, &["no context nowhere", "hint: it has mine"]);
-    refuses(&["lab", "3", "--on", "context:mine"], 1, &["lab 3"]);
+    refuses(&["lab", "3", "--on", "context:mine", "--profile", "offline"], 1, &["lab 3"]);
 }
 
 #[test]

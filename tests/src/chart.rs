@@ -57,7 +57,8 @@ pub fn write(paths: &Paths, folder: &Path) {
     fs::write(folder.join("Chart.yaml"), about).unwrap();
     fs::write(folder.join("values.yaml"), "{}\n").unwrap();
     let (templates, kinds) = (folder.join("templates"), folder.join("crds"));
-    [&templates, &kinds].map(|folder| fs::create_dir(folder).unwrap());
+    fs::create_dir(&templates).unwrap();
+    fs::create_dir(&kinds).unwrap();
     for entry in fs::read_dir(paths.programs.join("manifests/prometheus-operator-crds")).unwrap() {
         let entry = entry.unwrap();
         let mut kind: Value = serde_saphyr::from_str(&fs::read_to_string(entry.path()).unwrap()).unwrap();

@@ -28,6 +28,11 @@ pub trait Profile: Send + Sync {
     /// Makes an object of a manifest run this profile's images. The manifests name ours, MetalLB's its own.
     fn adapt(&self, object: &mut DynamicObject);
 
+    /// What a person would have to change in the manifest of Bookinfo, for `--explain`; nothing if its images are the profile's.
+    fn bookinfo_in_words(&self) -> Option<String> {
+        None
+    }
+
     /// The command that asks for a page inside the productpage container, each time over a connection of its own.
     fn requests(&self, url: &str, count: usize) -> Vec<String>;
 

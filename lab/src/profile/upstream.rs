@@ -79,6 +79,11 @@ impl Profile for Upstream {
         bookinfo::original(object, &self.pins.bookinfo);
     }
 
+    fn bookinfo_in_words(&self) -> Option<String> {
+        let pin = &self.pins.bookinfo;
+        Some(format!("with {}/examples-bookinfo-SERVICE-VERSION:{} in place of our image", pin.registry, pin.version))
+    }
+
     fn requests(&self, url: &str, count: usize) -> Vec<String> {
         let script = REQUESTS.replace("COUNT", &count.to_string()).replace("URL", url);
         ["python", "-c", &script].map(str::to_owned).to_vec()
