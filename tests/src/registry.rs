@@ -10,7 +10,7 @@ use std::{
 };
 
 use interface::Paths;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 
 /// Ended, and all it stored removed, when dropped.
@@ -121,6 +121,8 @@ fn own_address() -> String {
 fn certify(folder: &Path, address: &str) {
     let mut authority = CertificateParams::new(vec![]).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Named alike, the two would pass for one certificate that signed itself.
+    authority.distinguished_name.push(DnType::CommonName, "the registry's authority");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let server = CertificateParams::new(vec![address.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();

@@ -33,7 +33,7 @@ pub struct Upstream {
 const DASHBOARD: &str = "manifests/lab3/dashboard.json";
 const GRAFANA: Workload = Workload::deployment(NAMESPACE, "prom-grafana");
 /// Another helm may be at work for so long before we take it for dead.
-const OTHER_HELM: Duration = Duration::from_secs(20);
+const OTHER_HELM: Duration = Duration::from_secs(10);
 
 /// How to get at Grafana; the chart makes a password that nobody knows.
 const GRAFANA_ACCESS: &str = "      Grafana: `cargo xtask kubectl port-forward --namespace prometheus service/prom-grafana 3000:80`, then \
@@ -118,7 +118,7 @@ impl Profile for Upstream {
                 },
             ),
             Step::new("remove the namespace", format!("kubectl delete namespace {NAMESPACE}"), |workshop, live| {
-                Box::pin(async move { delete(workshop, live, namespace()?).await })
+                Box::pin(async move { remove_namespace(workshop, live).await })
             }),
         ];
         let workloads = WORKLOADS.into_iter().chain([GRAFANA]).collect();
@@ -231,6 +231,14 @@ async fn uninstall(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outc
     }
     helm::run(Helm::new(workshop, pins).uninstall()).await?;
     Ok(Outcome::Changed)
+}
+
+/// Not with somebody else's release in it, even if the namespace is ours.
+async fn remove_namespace(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    if helm::release(&workshop.client().await?).await?.is_some() {
+        return Ok(Outcome::Unchanged);
+    }
+    delete(workshop, live, namespace()?).await
 }
 
 async fn delete(workshop: &Workshop, live: &Live, object: DynamicObject) -> Result<Outcome> {

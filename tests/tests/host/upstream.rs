@@ -124,7 +124,7 @@ fn killed_helm(cluster: &TestCluster) {
     assert!(pending && !helm.is_empty(), "helm was at work: {:?}", revisions(cluster));
     fs::remove_file(hook).unwrap();
     lab3(cluster, folder.path()).succeeds();
-    cluster.kubectl(&["delete", "job/endless", "-n", "prometheus"]);
+    cluster.kubectl(&["delete", "job/endless", "-n", "prometheus", "--ignore-not-found"]);
     assert!(revisions(cluster).contains(&"deployed".to_owned()), "{:?}", revisions(cluster));
 }
 
