@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     Monitoring, NAMESPACE, Profile, WORKLOADS, bookinfo,
     helm::{self, Helm, RELEASE},
+    kinds,
 };
 use crate::{
     cluster::Outcome,
@@ -109,17 +110,14 @@ impl Profile for Upstream {
             Step::new("remove the dashboard", DASHBOARD_AWAY, |workshop, live| {
                 Box::pin(async move { delete(workshop, live, dashboard(workshop)?).await })
             }),
-            Step::new(
-                "uninstall kube-prometheus-stack; its kinds stay, as Helm leaves them",
-                UNINSTALL,
-                move |workshop, live| {
-                    let pins = uninstall_by.clone();
-                    Box::pin(async move { uninstall(workshop, &pins, live).await })
-                },
-            ),
+            Step::new("uninstall kube-prometheus-stack", UNINSTALL, move |workshop, live| {
+                let pins = uninstall_by.clone();
+                Box::pin(async move { uninstall(workshop, &pins, live).await })
+            }),
             Step::new("remove the namespace", format!("kubectl delete namespace {NAMESPACE}"), |workshop, live| {
                 Box::pin(async move { remove_namespace(workshop, live).await })
             }),
+            kinds::remove(),
         ];
         let workloads = WORKLOADS.into_iter().chain([GRAFANA]).collect();
         Monitoring { title: "Prometheus and Grafana, by kube-prometheus-stack", steps, workloads, undo }
@@ -179,7 +177,9 @@ async fn install(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outcom
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let is_new = namespaces.get_metadata_opt(NAMESPACE).await.context("look up namespace prometheus")?.is_none();
     live.waiting("helm fetches the chart and installs it");
-    helm::run(helm.upgrade(&digest)).await?;
+    // Helm 3 leaves kinds alone that are there, Helm 4 refuses those that somebody else made.
+    let skip: &[&str] = if kinds::are_there(&client).await? { &["--skip-crds"] } else { &[] };
+    helm::run(helm.upgrade(&digest).args(skip)).await?;
     if is_new {
         let ours = json!({ "metadata": { "labels": { MANAGED_BY.0: MANAGED_BY.1 } } });
         let marked = namespaces.patch_metadata(NAMESPACE, &PatchParams::default(), &Patch::Merge(ours)).await;
