@@ -55,15 +55,13 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Loads and attaches the first variant that this kernel takes whole.
-    pub fn attach(inspection: &Inspection) -> Result<Self, ProbeError> {
+    /// Loads and attaches the first of these variants that this kernel takes whole.
+    pub fn attach(inspection: &Inspection, variants: Vec<Option<String>>) -> Result<Self, ProbeError> {
         if !Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(ProbeError::NoBtf);
         }
-        silence_libbpf();
-        let names = program_names(inspection)?;
         let mut refused = vec![];
-        for variant in variants::variants(names.iter().map(String::as_str)) {
+        for variant in variants {
             match try_variant(inspection, variant.as_deref()) {
                 Ok((object, links)) => return Ok(Self { _links: links, object, variant, refused }),
                 Err(Attempt::Refused(why)) => refused.push(Refusal { variant, why }),
@@ -119,7 +117,15 @@ enum Attempt {
     Broken(libbpf_rs::Error),
 }
 
+/// The variants of an object's programs, in their order. Loads nothing.
+pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let names: Vec<_> = open.progs().map(|program| program.name().to_string_lossy().into_owned()).collect();
+    Ok(variants::variants(names.iter().map(String::as_str)))
+}
+
 fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
+    silence_libbpf();
     let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
     for map in &inspection.maps {
         // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL).
@@ -130,11 +136,6 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
         }
     }
     Ok(open)
-}
-
-fn program_names(inspection: &Inspection) -> Result<Vec<String>, ProbeError> {
-    let open = open(inspection).map_err(ProbeError::Open)?;
-    Ok(open.progs().map(|program| program.name().to_string_lossy().into_owned()).collect())
 }
 
 fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<Link>), Attempt> {
