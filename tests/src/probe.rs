@@ -1,0 +1,127 @@
+//! A `bee run` of a test's own.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::connections::Pair;
+
+/// What is not there after this time does not come.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// A probe that runs; it ends when dropped.
+pub struct Run {
+    child: Child,
+    port: u16,
+    output: thread::JoinHandle<String>,
+    said: Arc<Mutex<String>>,
+}
+
+impl Run {
+    /// Runs an object file and waits until its metrics are served, which is when it is attached. `bee` is the program, and what
+    /// stands before it.
+    pub fn start(mut bee: Command, object: &Path, options: &[&str]) -> Self {
+        let port = free_port();
+        bee.arg("run").arg(object).args(["--no-tty", "--prom-port", &port.to_string()]).args(options);
+        let mut child = bee.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let output = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = Arc::<Mutex<String>>::default();
+        let words = said.clone();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                words.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let mut run = Self { child, port, output, said };
+        let answers = until(|| !run.metrics().is_empty() || run.child.try_wait().unwrap().is_some());
+        assert!(answers, "bee serves no metrics");
+        assert!(run.child.try_wait().unwrap().is_none(), "bee ended: {}", run.said());
+        run
+    }
+
+    /// What Prometheus would scrape; empty if nobody answers.
+    pub fn metrics(&self) -> String {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else { return String::new() };
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
+    }
+
+    /// The value of a map's series whose labels hold all of `labels`; 0 if there is none.
+    pub fn value(&self, map: &str, labels: &[&str]) -> u64 {
+        let begin = format!("ebpf_solo_io_{map}{{");
+        let metrics = self.metrics();
+        let line =
+            metrics.lines().find(|line| line.starts_with(&begin) && labels.iter().all(|label| line.contains(label)));
+        line.and_then(|line| line.rsplit(' ').next()).map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// What tcpconnect's hash and ring say of a pair, once both have come to `expected`, or in vain. More than was made would be as
+    /// wrong as less, so that it is read a moment later.
+    pub fn counts(&self, pair: Pair, expected: u64) -> (u64, u64) {
+        let labels = [format!("saddr=\"{}\"", pair.source), format!("daddr=\"{}\"", pair.target)];
+        let labels = labels.each_ref().map(String::as_str);
+        let seen = || (self.value("events_hash", &labels), self.value("events_ring", &labels));
+        until(|| seen() == (expected, expected));
+        thread::sleep(SETTLED);
+        seen()
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Ends it as Ctrl-C does; answers what it printed.
+    pub fn stop(mut self) -> String {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        assert!(self.child.wait().unwrap().success(), "bee ends with 0");
+        let output = std::mem::replace(&mut self.output, thread::spawn(String::new));
+        output.join().unwrap()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on, outside the range from which the kernel takes ports for connections: there, asking a port until
+/// somebody answers may end in a connection with itself.
+fn free_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    (20_000 + (std::process::id() % 10_000) as u16..32_000).find(free).unwrap()
+}
+
+/// Looks until something holds, for ten seconds at most.
+pub fn until(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
