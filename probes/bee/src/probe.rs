@@ -1,5 +1,6 @@
 //! A probe in the kernel: the first variant that loads and attaches, its maps, its events.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
@@ -86,6 +87,17 @@ impl Probe {
         MapHandle::try_from(&map).ok()
     }
 
+    /// The programs that run, by name.
+    pub fn programs(&self) -> Vec<(String, OwnedFd)> {
+        let running = self.object.progs().filter(|program| program.autoload());
+        let open = |program: libbpf_rs::Program<'_>| {
+            let name = program.name().to_string_lossy().into_owned();
+            // One that can't be opened once more goes without its account of missed runs.
+            Some((name, program.as_fd().try_clone_to_owned().ok()?))
+        };
+        running.filter_map(open).collect()
+    }
+
     /// The events of ring buffers; `take` gets the index of the map among `names` and the record.
     pub fn events<'a>(
         &self,
@@ -158,7 +170,8 @@ fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object
 fn load_words(error: &libbpf_rs::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => {
-            "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON"
+            "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON, \
+             or, before Linux 5.11, the memory that a process may lock is too little (ulimit -l)"
                 .to_owned()
         }
         _ => format!("does not load: {error:#}"),

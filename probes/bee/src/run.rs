@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::http::{self, PortTaken};
 use crate::metrics;
+use crate::misses::Misses;
 use crate::object::{self, Inspection, Kind, Source};
 use crate::output::{json::JsonLines, table};
 use crate::probe::{self, AT_ONCE, Probe, ProbeError, REST};
@@ -53,6 +54,7 @@ pub enum Error {
 pub(crate) struct Running {
     pub maps: Vec<Exported>,
     pub losses: Losses,
+    pub misses: Misses,
 }
 
 /// A probe that was looked at and not loaded yet.
@@ -85,7 +87,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let probe = Probe::attach(&inspection, variants)?;
     let running = Arc::new(running(&probe, &inspection)?);
     let served = running.clone();
-    let serve = move || http::serve(listener, move || metrics::text(&served.maps, &served.losses));
+    let serve = move || http::serve(listener, move || metrics::text(&served));
     thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
     let attached = attached(&probe);
     if options.terminal {
@@ -98,7 +100,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
 
 fn running(probe: &Probe, inspection: &Inspection) -> Result<Running, ProbeError> {
     let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<_, _>>()?;
-    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf) })
+    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf), misses: Misses::new(probe) })
 }
 
 /// `attached (tp_btf)`, and why not by what stands before it.
