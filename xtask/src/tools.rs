@@ -17,6 +17,8 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// The virtual machines of the tests.
+    Machines,
 }
 
 /// One tool: how to see that it is there and new enough, and what brings it.
@@ -30,7 +32,7 @@ struct Tool {
     found: fn() -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 11] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -100,6 +102,13 @@ const TOOLS: [Tool; 10] = [
         elsewhere: "nftables",
         need: Need::Network,
         found: || version("nft", &["--version"], 0),
+    },
+    Tool {
+        name: "qemu-system-x86_64",
+        packages: &["qemu-system-x86"],
+        elsewhere: "QEMU for x86-64",
+        need: Need::Machines,
+        found: || version("qemu-system-x86_64", &["--version"], 0),
     },
 ];
 
