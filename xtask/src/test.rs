@@ -29,6 +29,10 @@ struct Count {
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
+    if options.install {
+        // Its tests are skipped without it.
+        tools::offer(&[Need::Nix]);
+    }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
@@ -145,6 +149,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
         println!("{line}");
         count = count.plus(counted(&line).unwrap_or_default());
     }
+    // The harness knows no test that ends otherwise than passed or failed.
+    count.passed = count.passed.saturating_sub(count.skipped);
     let status = child.wait()?;
     eprintln!("{} s", started.elapsed().as_secs());
     // A test binary that did not build or was killed prints no count.
@@ -152,9 +158,12 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     Ok(count)
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`. Ignored tests are not skipped ones:
-/// those that need root run in suites of their own.
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`, and `skipped: …`, which a test says
+/// that can't be done here. Ignored tests are not skipped ones: those that need root run in suites of their own.
 fn counted(line: &str) -> Option<Count> {
+    if line.starts_with("skipped: ") {
+        return Some(Count { skipped: 1, ..Count::default() });
+    }
     let result = line.strip_prefix("test result: ")?;
     let number = |word: &str| {
         let before = result.split(word).next()?;
@@ -179,5 +188,6 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(counted(line), Some(Count { passed: 12, failed: 3, skipped: 0 }));
         assert_eq!(counted("test x ... ok"), None);
+        assert_eq!(counted("skipped: x: no y here"), Some(Count { passed: 0, failed: 0, skipped: 1 }));
     }
 }
