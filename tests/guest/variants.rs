@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use end_to_end::{
-    connections::Pair,
+    connections::{OVER_IPV6, Pair, connect_over_ipv6},
     findings::Findings,
     probe::{Counts, Run, until},
 };
@@ -28,12 +28,17 @@ pub fn count_the_same(findings: &mut Findings, who: &str, bee: &dyn Fn() -> Comm
             findings.add(counts.tell_of(made), counted);
         }
     };
-    for (number, threads, each) in [(1, 1, 1), (2, 1, 100), (3, 8, 125)] {
+    let pair = Pair::of(1);
+    pair.connect_twice_from_one_port();
+    compare("1 connection and 1 that fails before its SYN", pair, 1);
+    let pair = Pair::of(2);
+    pair.connect_mapped();
+    compare("1 connection over IPv4 by a socket of IPv6", pair, 1);
+    connect_over_ipv6();
+    compare("1 connection over IPv6", OVER_IPV6, 0);
+    for (number, threads, each) in [(3, 1, 1), (4, 1, 100), (5, 8, 125)] {
         let pair = Pair::of(number);
         pair.connect(threads, each);
         compare(&format!("{threads} x {each} connections"), pair, (threads * each) as u64);
     }
-    let pair = Pair::of(4);
-    pair.connect_twice_from_one_port();
-    compare("1 connection and 1 that fails before its SYN", pair, 1);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use end_to_end::{
-    connections::Pair,
+    connections::{OVER_IPV6, Pair, connect_over_ipv6},
     probe::{Run, until},
 };
 
@@ -78,6 +78,20 @@ fn a_connect_that_fails_before_its_syn_counts_nowhere() {
     pair.connect_twice_from_one_port();
     let counts = run.counts(pair);
     assert!(counts.tell_of(1), "1 connection and 1 that fails: {counts:?}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_goes_over_ipv4_counts_whatever_the_socket_and_what_goes_over_ipv6_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
+    let pair = Pair::of(6);
+    pair.connect_mapped();
+    let counts = run.counts(pair);
+    assert!(counts.tell_of(1), "1 connection of an IPv6 socket over IPv4: {counts:?}");
+    connect_over_ipv6();
+    let counts = run.counts(OVER_IPV6);
+    assert!(counts.tell_of(0), "1 connection over IPv6: {counts:?}");
 }
 
 #[test]
