@@ -18,7 +18,7 @@ use nix::{
 use crate::connections::Pair;
 
 /// What is not there after this time does not come: more than was made would be as wrong as less.
-const SETTLED: Duration = Duration::from_millis(300);
+const SETTLED: Duration = Duration::from_millis(100);
 
 /// A probe that runs; it ends when dropped.
 pub struct Run {
