@@ -17,6 +17,8 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// The virtual machines of the tests.
+    Machines,
     /// Evaluates `flake.nix`, for its tests.
     Nix,
 }
@@ -32,7 +34,7 @@ struct Tool {
     found: fn() -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 11] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -102,6 +104,13 @@ const TOOLS: [Tool; 11] = [
         elsewhere: "nftables",
         need: Need::Network,
         found: || version("nft", &["--version"], 0),
+    },
+    Tool {
+        name: "qemu-system-x86_64",
+        packages: &["qemu-system-x86"],
+        elsewhere: "QEMU for x86-64",
+        need: Need::Machines,
+        found: || version("qemu-system-x86_64", &["--version"], 0),
     },
     Tool {
         name: "nix-instantiate (2.4 or newer)",
