@@ -6,10 +6,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+pub mod chart;
 pub mod cluster;
 pub mod connections;
 pub mod findings;
 pub mod machine;
 pub mod probe;
+pub mod registry;
 
 pub use cluster::{Run, TestCluster};

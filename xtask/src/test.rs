@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, kernels, programs,
+    build, helm, kernels, programs,
     tools::{self, Need},
 };
 
@@ -27,11 +27,14 @@ struct Count {
     skipped: usize,
 }
 
+/// Helm and a registry are for the upstream profile's trials, which do without the internet.
+const NEEDS: [Need; 6] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm, Need::Registry];
+
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
-    tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
+    tools::ensure(paths, &NEEDS, options.install)?;
     if options.install {
         // Its tests are skipped without it.
-        tools::offer(&[Need::Nix]);
+        tools::offer(paths, &[Need::Nix]);
     }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
@@ -141,7 +144,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
-    cargo.arg("--").args(arguments).envs(paths.environment()).env("INSTA_UPDATE", "no");
+    cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", helm::path(paths)?);
+    cargo.env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {

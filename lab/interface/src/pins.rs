@@ -18,13 +18,23 @@ pub struct Pins {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tools {
     pub kind: Tool,
-    pub helm: Tool,
+    pub helm: GoTool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tool {
     /// The oldest version that will do.
     pub least: String,
+}
+
+/// One that `--install` builds from its Go module.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GoTool {
+    /// The oldest version that will do.
+    pub least: String,
+    pub module: String,
+    /// The one that is built.
+    pub version: String,
 }
 
 /// The chart of lab 3.

@@ -16,7 +16,7 @@ use crate::{
 
 pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()> {
     let live = Live::new("build the labs' images");
-    let images = images::build(&workshop.paths, &live, &images::ALL)?;
+    let images = images::build(&workshop.paths, &live, &workshop.images())?;
     live.finish();
     match action {
         None => list(workshop, &images),

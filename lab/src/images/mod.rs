@@ -34,23 +34,7 @@ pub fn reference(name: &str) -> String {
     format!("localhost/ebpf-lab/{name}:lab")
 }
 
-/// Every image of the offline profile, by the last part of its name.
-pub const ALL: [&str; 12] = [
-    "pause",
-    "coredns",
-    "metallb-controller",
-    "metallb-speaker",
-    "prometheus-operator",
-    "prometheus-config-reloader",
-    "kube-state-metrics",
-    "prometheus",
-    "node-exporter",
-    "bookinfo",
-    "kebpf",
-    "bee",
-];
-
-/// These images of the offline profile; those whose programs did not change come from the cache.
+/// These images, by the last part of their names; those whose programs did not change come from the cache.
 ///
 /// # Errors
 /// A program that is missing, a probe that does not compile, a full disk.

@@ -36,17 +36,20 @@ async fn apply_file(workshop: &Workshop, live: &Live, file: &str) -> Result<Outc
     apply_objects(workshop, live, objects).await
 }
 
-/// Applies objects, each marked with the digests of its images.
+/// Applies objects, each with the images of the profile and marked with their digests.
 pub async fn apply_objects(workshop: &Workshop, live: &Live, mut objects: Vec<DynamicObject>) -> Result<Outcome> {
     let images = images(workshop, live).await?;
-    objects.iter_mut().for_each(|object| manifest::follow_images(object, &images));
+    for object in &mut objects {
+        workshop.profile.adapt(object);
+        manifest::follow_images(object, &images);
+    }
     Applier::new(workshop.client().await?, workshop.cluster.ours(), live).apply(objects).await
 }
 
-/// The images of the labs, built if need be.
+/// Our images that the cluster and the labs need, built if need be.
 pub async fn images(workshop: &Workshop, live: &Live) -> Result<Vec<Image>> {
-    let (paths, live) = (workshop.paths.clone(), live.clone());
-    tokio::task::spawn_blocking(move || images::build(&paths, &live, &images::ALL)).await?
+    let (paths, live, names) = (workshop.paths.clone(), live.clone(), workshop.images());
+    tokio::task::spawn_blocking(move || images::build(&paths, &live, &names)).await?
 }
 
 fn path(workshop: &Workshop, file: &str) -> PathBuf {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{
     addresses::{Addresses, NODES},
     folders::Folders,
+    proxy,
 };
 
 /// One program that a node's init starts and starts again when it ends.
@@ -16,6 +17,7 @@ pub struct Component {
     pub name: &'static str,
     pub program: PathBuf,
     pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
     /// A socket that must answer before the next component starts.
     pub ready: Option<PathBuf>,
 }
@@ -27,6 +29,7 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
         name,
         program: folders.bin().join(name),
         arguments,
+        environment: vec![],
         ready: None,
     };
     let mut components = vec![];
@@ -36,7 +39,8 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
     }
     let containerd = vec![format!("--config={}", config_file(folders, node, "containerd.toml").display())];
     let socket = Some(PathBuf::from("/run/containerd/containerd.sock"));
-    components.push(Component { ready: socket, ..component("containerd", containerd) });
+    let environment = proxy::environment(addresses);
+    components.push(Component { ready: socket, environment, ..component("containerd", containerd) });
     components.push(component(
         "kube-proxy",
         vec![format!("--config={}", config_file(folders, node, "kube-proxy.json").display())],
@@ -234,9 +238,12 @@ fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{bin}"
     conf_template = "{template}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{certificates}"
 "#,
         bin = folders.bin().display(),
         template = config_file(folders, node, "cni.template").display(),
+        certificates = folders.certificates().display(),
     )
 }
 
