@@ -6,6 +6,7 @@ mod build;
 mod choice;
 mod doctor;
 mod helm;
+mod kernels;
 mod privilege;
 mod programs;
 mod progress;

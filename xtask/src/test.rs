@@ -1,4 +1,5 @@
-//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are.
+//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are; probes
+//! in other kernels where qemu and those kernels are.
 //!
 //! The last line counts all of it. A test that this machine can't do is counted as skipped, with its reason; where root and BPF
 //! are there and no privileged test ran, that is a failure.
@@ -14,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, helm, programs,
+    build, helm, kernels, programs,
     tools::{self, Need},
 };
 
@@ -64,6 +65,9 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         );
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
     }
+    if wanted(Suite::Kernels) {
+        step("probes in other kernels", other_kernels(paths, options));
+    }
     let suites: [(Suite, &str, &[&str]); 2] = [
         (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
         (Suite::Labs, "labs on real clusters", &["--test", "host"]),
@@ -95,6 +99,29 @@ fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
     let count = cargo_test(paths, &[&["--workspace"], targets].concat(), &["--ignored", "--test-threads=1"])?;
     anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no test of {targets:?} ran");
     Ok(count)
+}
+
+/// The probes in a virtual machine for each kernel that is pinned; one that can't be had is skipped.
+fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
+    let (all, lacking) = kernels::ensure(paths, options.install)?;
+    for kernel in &lacking {
+        println!("skipped: kernel {}: {}", kernel.name, kernel.why);
+    }
+    let skipped = Count { skipped: lacking.len(), ..Count::default() };
+    let machines = all - lacking.len();
+    if machines == 0 {
+        return Ok(skipped);
+    }
+    build::rust(paths, &["bee"])?;
+    let mut arguments = vec!["--ignored".to_owned(), "--test-threads=2".to_owned()];
+    arguments.extend(lacking.iter().flat_map(|kernel| ["--skip".to_owned(), format!("kernel {}:", kernel.name)]));
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let count = cargo_test(paths, &["--workspace", "--test", "kernels"], &arguments)?;
+    anyhow::ensure!(
+        count.passed + count.failed == machines,
+        "{machines} kernels are here, but not every one was tried"
+    );
+    Ok(count.plus(skipped))
 }
 
 /// Why the privileged tests can't run here.

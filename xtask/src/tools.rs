@@ -19,6 +19,8 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// The virtual machines of the tests.
+    Machines,
     /// Evaluates `flake.nix`, for its tests.
     Nix,
     /// Lab 3 of the upstream profile.
@@ -38,7 +40,7 @@ struct Tool {
     found: fn(&Paths) -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 13] = [
+const TOOLS: [Tool; 14] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -122,6 +124,13 @@ const TOOLS: [Tool; 13] = [
         elsewhere: "https://distribution.github.io/distribution",
         need: Need::Registry,
         found: |_| find("docker-registry").map(drop).ok_or_else(|| "not found".to_owned()),
+    },
+    Tool {
+        name: "qemu-system-x86_64",
+        packages: &["qemu-system-x86"],
+        elsewhere: "QEMU for x86-64",
+        need: Need::Machines,
+        found: |_| version("qemu-system-x86_64", &["--version"], 0),
     },
     Tool {
         name: "nix-instantiate (2.4 or newer)",

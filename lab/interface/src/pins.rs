@@ -11,6 +11,7 @@ pub struct Pins {
     pub tools: Tools,
     pub chart: Chart,
     pub bookinfo: Bookinfo,
+    pub kernels: Vec<Kernel>,
 }
 
 /// Programs that the user brings.
@@ -50,6 +51,16 @@ pub struct Bookinfo {
     /// What stands before `examples-bookinfo-…`.
     pub registry: String,
     pub version: String,
+}
+
+/// A kernel that the probes are proven on.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Kernel {
+    pub name: String,
+    /// The suite of Debian's archive that has it.
+    pub suite: String,
+    /// The names of its packages, as a regular expression of `apt-cache search`.
+    pub packages: String,
 }
 
 /// The pins that this program was built with.
