@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::Registry;
+
 /// An eBPF and Kubernetes workshop: runs and checks its six labs.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110, disable_help_subcommand = true)]
@@ -144,7 +146,7 @@ pub struct Options {
     pub verbose: bool,
     /// Where the nodes pull our own images from, as `images push` put them there; without it they are loaded into the nodes.
     #[arg(long, global = true, value_name = "HOST[:PORT][/PATH]")]
-    pub registry: Option<String>,
+    pub registry: Option<Registry>,
     /// A chart of kube-prometheus-stack as a folder or .tgz, in place of the one that helm would fetch.
     #[arg(long, global = true, value_name = "PATH")]
     pub chart: Option<PathBuf>,

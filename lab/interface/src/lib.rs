@@ -8,7 +8,9 @@ pub mod exit;
 pub mod paths;
 pub mod pins;
 pub mod programs;
+pub mod registry;
 pub mod settings;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
+pub use registry::Registry;
