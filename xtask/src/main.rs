@@ -16,7 +16,9 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Parser;
 use interface::{
-    Cli, ClusterChoice, Command, Paths, exit,
+    Cli, ClusterChoice, Command, Paths,
+    cli::ImagesAction,
+    exit,
     programs::{State, state},
 };
 
@@ -112,7 +114,9 @@ impl Needs {
             Command::Check { .. } => {
                 Self { tools: vec![Probes], binaries: &build::STUDENTS, ..Self { root: true, ..light } }
             }
-            Command::Images { .. } => full,
+            Command::Images { action: Some(ImagesAction::Load) } => full,
+            // What `docker login` keeps is the user's own, with helpers that ask the user's own session.
+            Command::Images { .. } => Self { tools: vec![Probes, Web, Go], root: false, ..full },
             Command::Shell => {
                 Self { tools: vec![Probes], binaries: &build::STUDENTS, programs: true, root: true, ..light }
             }

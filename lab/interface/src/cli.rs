@@ -97,6 +97,23 @@ pub enum ImagesAction {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Push the images to a registry, for clusters whose nodes pull from it (see `--registry`).
+    ///
+    /// Who may push there is what `docker login` wrote down. What the registry has already is not sent again.
+    Push(PushOptions),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct PushOptions {
+    /// Where to; without it, what `--registry` or `lab.toml` says.
+    #[arg(value_name = "HOST[:PORT][/PATH]")]
+    pub to: Option<Registry>,
+    /// Speak plain HTTP. On this machine's own addresses it is used if the registry speaks nothing else.
+    #[arg(long)]
+    pub plain_http: bool,
+    /// Trust this certificate authority (PEM) for the registry, beside those of this machine.
+    #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
+    pub registry_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
