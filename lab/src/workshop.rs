@@ -4,9 +4,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use interface::{Options, Paths};
+use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster},
+    images::Image,
     number,
 };
 
@@ -18,14 +20,23 @@ pub struct Workshop {
     /// Which of the clusters side by side.
     pub number: u8,
     pub cluster: Arc<dyn Cluster>,
-    client: Arc<tokio::sync::OnceCell<kube::Client>>,
+    /// The labs' images, once somebody asked for them.
+    pub images: Arc<OnceCell<Vec<Image>>>,
+    client: Arc<OnceCell<kube::Client>>,
 }
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
         let number = number::resolve(&paths, options.number, cluster::is_in_use)?;
         let cluster = cluster::choose(&paths, &options, number)?;
-        Ok(Self { paths: Arc::new(paths), options: Arc::new(options), number, cluster, client: Arc::default() })
+        Ok(Self {
+            paths: Arc::new(paths),
+            options: Arc::new(options),
+            number,
+            cluster,
+            images: Arc::default(),
+            client: Arc::default(),
+        })
     }
 
     /// A client of the cluster, made once; never of the user's current context.

@@ -89,7 +89,7 @@ pub fn is_in_use(number: u8) -> bool {
 /// The cluster that `--on` names, with this number.
 pub fn choose(paths: &Paths, options: &Options, number: u8) -> Result<Arc<dyn Cluster>> {
     match options.cluster() {
-        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, number, options.timeout))),
+        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, number, options))),
         ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
         ClusterChoice::Kind => Err(unfit(
             "--on kind is not there yet",

@@ -2,13 +2,14 @@
 //!
 //! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
 //! which are written already. The same input gives the same bytes, and so the same digest. [`layout`] reads an archive back,
-//! [`registry`] pushes it.
+//! [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
 
 mod archive;
 mod cache;
 mod catalog;
 mod credentials;
 pub mod layout;
+pub mod pulled;
 mod refusal;
 pub mod registry;
 mod rootfs;
@@ -71,6 +72,9 @@ pub const ALL: [&str; 12] = [
     "kebpf",
     "bee",
 ];
+
+/// What a node of ours runs before it can pull from a registry: the process that holds a pod's namespaces, and cluster DNS.
+pub const BEFORE_ANY_PULL: [&str; 2] = ["pause", "coredns"];
 
 /// These images of the offline profile; those whose programs did not change come from the cache.
 ///

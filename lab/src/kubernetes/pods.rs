@@ -98,7 +98,13 @@ fn state(container: &ContainerStatus) -> Option<String> {
 /// What usually mends a reason.
 fn mend(reason: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"]) {
+    if has(&["x509: ", "HTTP response to HTTPS client"]) {
+        Some(
+            "the nodes don't trust the registry: tell them of it in a hosts.toml (README, \"Images for other clusters\")",
+        )
+    } else if has(&["/ebpf-lab/"]) && has(&["@sha256:"]) {
+        Some("the registry lacks the image, or the nodes can't reach it: run `cargo xtask images push`, read why above")
+    } else if has(&["ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"]) {
         Some("the nodes lack the image: run `cargo xtask images load`, and compare the name in the manifest")
     } else if has(&["CreateContainerConfigError"]) {
         Some("a ConfigMap, Secret or user that the container names is missing or wrong: compare the manifest")
@@ -171,6 +177,11 @@ mod tests {
         let reasons = reasons(&pod(json!({"containerStatuses": [container(waiting, 0)]})));
         assert_eq!(reasons, ["pod kebpf-1, container kebpf: ErrImagePull: not found"]);
         assert!(mend(&reasons[0]).unwrap().contains("cargo xtask images load"));
+        let pulled =
+            "ImagePullBackOff: Back-off pulling image \"r.example:5000/ebpf-lab/kebpf@sha256:0\": ErrImagePull: ";
+        assert!(mend(&format!("{pulled}not found")).unwrap().contains("cargo xtask images push"));
+        let distrust = "tls: failed to verify certificate: x509: certificate signed by unknown authority";
+        assert!(mend(&format!("{pulled}{distrust}")).unwrap().contains("hosts.toml"));
     }
 
     #[test]

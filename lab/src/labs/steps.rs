@@ -8,7 +8,7 @@ use kube::api::DynamicObject;
 use super::Step;
 use crate::{
     cluster::Outcome,
-    images::{self, Image},
+    images::{self, Image, pulled},
     kubernetes::{apply::Applier, manifest},
     live::Live,
     workshop::Workshop,
@@ -36,17 +36,29 @@ async fn apply_file(workshop: &Workshop, live: &Live, file: &str) -> Result<Outc
     apply_objects(workshop, live, objects).await
 }
 
-/// Applies objects, each marked with the digests of its images.
+/// Applies objects, each marked with the digests of its images, and naming them where the nodes find them.
 pub async fn apply_objects(workshop: &Workshop, live: &Live, mut objects: Vec<DynamicObject>) -> Result<Outcome> {
     let images = images(workshop, live).await?;
-    objects.iter_mut().for_each(|object| manifest::follow_images(object, &images));
+    for object in &mut objects {
+        manifest::follow_images(object, &images);
+        if let Some(registry) = &workshop.options.registry {
+            manifest::rewrite(&mut object.data, &|text| pulled::pulled_from(registry, &images, text));
+        }
+    }
     Applier::new(workshop.client().await?, workshop.cluster.ours(), live).apply(objects).await
 }
 
-/// The images of the labs, built if need be.
+/// The images of the labs, built if need be; with a registry, as they are there.
 pub async fn images(workshop: &Workshop, live: &Live) -> Result<Vec<Image>> {
-    let (paths, live) = (workshop.paths.clone(), live.clone());
-    tokio::task::spawn_blocking(move || images::build(&paths, &live, &images::ALL)).await?
+    let images = workshop.images.get_or_try_init(|| async {
+        let (paths, built_live) = (workshop.paths.clone(), live.clone());
+        let images = tokio::task::spawn_blocking(move || images::build(&paths, &built_live, &images::ALL)).await??;
+        match &workshop.options.registry {
+            Some(registry) => pulled::as_pushed(registry, images, live).await,
+            None => Ok(images),
+        }
+    });
+    images.await.cloned()
 }
 
 fn path(workshop: &Workshop, file: &str) -> PathBuf {

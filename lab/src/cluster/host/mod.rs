@@ -25,7 +25,7 @@ use std::{
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use interface::Paths;
+use interface::{Options, Paths};
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::{
     Api, Client,
@@ -80,12 +80,14 @@ pub struct Host {
     folders: Folders,
     addresses: Addresses,
     network: Network,
+    /// The images that its nodes must have.
+    images: &'static [&'static str],
     timeout: Duration,
 }
 
 impl Host {
-    /// `timeout` is the longest that one wait may take.
-    pub fn new(paths: &Paths, number: u8, timeout: Duration) -> Self {
+    pub fn new(paths: &Paths, number: u8, options: &Options) -> Self {
+        let pulls = options.registry.is_some();
         Self {
             number,
             name: format!("host-{number}"),
@@ -93,7 +95,8 @@ impl Host {
             folders: Folders::new(number),
             addresses: Addresses::new(number),
             network: Network::new(number),
-            timeout,
+            images: if pulls { &images::BEFORE_ANY_PULL } else { &images::ALL },
+            timeout: options.timeout,
         }
     }
 
@@ -135,7 +138,7 @@ impl Host {
         keys::create(&self.folders.pki(), self.addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
-            components::write_configs(&self.folders, self.addresses, index, pause)?;
+            components::write_configs(&self.folders, self.addresses, index, pause, &self.paths.registries())?;
         }
         self.network.create()
     }
@@ -235,7 +238,7 @@ impl Cluster for Host {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
-        let images = images::build(&self.paths, live, &images::ALL)?;
+        let images = images::build(&self.paths, live, self.images)?;
         self.prepare(&images::reference("pause"))?;
         let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
         for place in self.places() {
