@@ -28,6 +28,7 @@ struct Count {
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
+    let no_registry = no_registry(options.install);
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
@@ -57,20 +58,13 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         );
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
     }
-    let suites: [(Suite, &str, &[&str]); 2] = [
-        (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
-        (Suite::Labs, "labs on real clusters", &["--test", "host"]),
-    ];
-    for (suite, title, targets) in suites {
-        if !wanted(suite) {
+    for part in parts(unable, no_registry).into_iter().filter(|part| wanted(part.suite)) {
+        if let Some(why) = part.lacking {
+            println!("skipped: {}: {why}", part.title);
+            step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
             continue;
         }
-        if let Some(why) = unable {
-            println!("skipped: {title}: {why}");
-            step(title, Ok(Count { skipped: 1, ..Count::default() }));
-            continue;
-        }
-        step(title, privileged(paths, suite, targets));
+        step(part.title, needy(paths, &part));
     }
     if !broken.is_empty() {
         println!("failed: {}", broken.join(", "));
@@ -79,15 +73,56 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     Ok(if total.failed == 0 { exit::OK } else { exit::FAILED })
 }
 
-/// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
-fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
-    if suite == Suite::Labs {
+/// Tests that need something of the machine.
+struct Part {
+    suite: Suite,
+    title: &'static str,
+    /// Their test targets, and which of their tests.
+    targets: &'static [&'static str],
+    filter: &'static [&'static str],
+    /// Why they can't run here.
+    lacking: Option<String>,
+}
+
+fn parts(unable: Option<&str>, no_registry: Option<String>) -> [Part; 6] {
+    let unable = unable.map(str::to_owned);
+    let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
+    let no_nodes_that_pull = unable.clone().or_else(|| no_registry.clone());
+    [
+        part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
+        part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
+        part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
+        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry::"], unable),
+        part(Suite::Labs, "nodes that pull", &["--test", "host"], &["registry::"], no_nodes_that_pull),
+    ]
+}
+
+/// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
+fn needy(paths: &Paths, part: &Part) -> Result<Count> {
+    let Part { suite, title, targets, filter, .. } = part;
+    if *suite == Suite::Labs {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
-    let count = cargo_test(paths, &[&["--workspace"], targets].concat(), &["--ignored", "--test-threads=1"])?;
-    anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no test of {targets:?} ran");
+    let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
+    let count = cargo_test(paths, &[&["--workspace"], *targets].concat(), &arguments)?;
+    anyhow::ensure!(count.passed + count.failed > 0, "what {title} need is here, but no test of theirs ran");
     Ok(count)
+}
+
+/// Why no registry can be started here; with `install` it is brought.
+fn no_registry(install: bool) -> Option<String> {
+    let missing = tools::ensure(&[Need::Registry], install).err()?;
+    let packages = missing.downcast_ref::<tools::Missing>().map_or(String::new(), |missing| missing.mending.clone());
+    Some(format!("needs docker-registry and htpasswd ({packages})"))
+}
+
+/// Why no Docker engine can be asked.
+fn no_docker() -> Option<String> {
+    let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let answers = answer.is_ok_and(|output| output.status.success());
+    (!answers).then(|| "needs a Docker engine that answers (`docker version`; DOCKER_HOST names it)".to_owned())
 }
 
 /// Why the privileged tests can't run here.

@@ -17,6 +17,8 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// Tests of pushing images, with a real registry.
+    Registry,
 }
 
 /// One tool: how to see that it is there and new enough, and what brings it.
@@ -30,7 +32,7 @@ struct Tool {
     found: fn() -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -100,6 +102,20 @@ const TOOLS: [Tool; 10] = [
         elsewhere: "nftables",
         need: Need::Network,
         found: || version("nft", &["--version"], 0),
+    },
+    Tool {
+        name: "docker-registry",
+        packages: &["docker-registry"],
+        elsewhere: "https://distribution.github.io/distribution",
+        need: Need::Registry,
+        found: || version("docker-registry", &["--version"], 0),
+    },
+    Tool {
+        name: "htpasswd",
+        packages: &["apache2-utils"],
+        elsewhere: "Apache's httpd",
+        need: Need::Registry,
+        found: || find("htpasswd").map(drop).ok_or("not found".to_owned()),
     },
 ];
 
