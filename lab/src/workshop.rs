@@ -10,6 +10,7 @@ use crate::{
     cluster::{self, Cluster},
     images::Image,
     number,
+    profile::{self, Profile},
 };
 
 /// One run of the workshop; cheap to clone.
@@ -20,23 +21,20 @@ pub struct Workshop {
     /// Which of the clusters side by side.
     pub number: u8,
     pub cluster: Arc<dyn Cluster>,
-    /// The labs' images, once somebody asked for them.
-    pub images: Arc<OnceCell<Vec<Image>>>,
+    pub profile: Arc<dyn Profile>,
+    /// Our images, once somebody built them, or asked a registry for them.
+    pub known_images: Arc<OnceCell<Vec<Image>>>,
     client: Arc<OnceCell<kube::Client>>,
 }
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
         let number = number::resolve(&paths, options.number, cluster::is_in_use)?;
-        let cluster = cluster::choose(&paths, &options, number)?;
-        Ok(Self {
-            paths: Arc::new(paths),
-            options: Arc::new(options),
-            number,
-            cluster,
-            images: Arc::default(),
-            client: Arc::default(),
-        })
+        let profile = profile::choose(&options)?;
+        let cluster = cluster::choose(&paths, &options, number, profile.as_ref())?;
+        let (paths, options) = (Arc::new(paths), Arc::new(options));
+        let (known_images, client) = Default::default();
+        Ok(Self { paths, options, number, cluster, profile, known_images, client })
     }
 
     /// A client of the cluster, made once; never of the user's current context.
@@ -44,6 +42,11 @@ impl Workshop {
         let kubeconfig = self.cluster.kubeconfig();
         let connect = || crate::kubernetes::client(&kubeconfig, self.cluster.context());
         self.client.get_or_try_init(connect).await.cloned()
+    }
+
+    /// Our images that the cluster and the labs need, by the last part of their names.
+    pub fn images(&self) -> Vec<&'static str> {
+        [self.cluster.images(), self.profile.images()].concat()
     }
 
     /// The longest that one step may take.

@@ -2,21 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::path::Path;
+mod support;
 
 use assert_cmd::Command;
-
-/// `lab` in a world of its own: no cluster, no cache.
-fn lab(world: &Path) -> Command {
-    let mut lab = Command::cargo_bin("lab").unwrap();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    lab.env("EBPF_LAB_CHECKOUT", checkout).env("EBPF_LAB_CACHE", world.join("cache"));
-    lab.env("EBPF_LAB_STATE", world.join("state")).env("EBPF_LAB_BIN", world.join("bin"));
-    lab.env("EBPF_LAB_PROGRAMS", world.join("programs"))
-        .env("KUBECONFIG", world.join("kubeconfig"))
-        .env("NO_COLOR", "1");
-    lab
-}
+use support::lab;
 
 #[track_caller]
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
@@ -42,13 +31,13 @@ fn a_lab_that_does_not_exist() {
 fn a_cluster_that_does_not_exist() {
     refuses(&["lab", "2", "--on", "mars"], 2, &["expected host, kind or context:NAME"]);
     refuses(&["lab", "2", "--on", "kind"], 4, &["not there yet", "hint: use --on host"]);
-    refuses(&["lab", "2", "--number", "100"], 2, &["100 is not in 1..=99"]);
+    refuses(&["lab", "2", "--number", "100"], 2, &["expected a number from 1 to 99, or auto"]);
 }
 
 #[test]
 fn a_context_that_does_not_exist_or_does_not_answer() {
     refuses(&["check", "3", "--on", "context:nowhere"], 4, &["no context nowhere", "hint: it has mine"]);
-    refuses(&["lab", "3", "--on", "context:mine"], 1, &["lab 3"]);
+    refuses(&["lab", "3", "--on", "context:mine", "--profile", "offline"], 1, &["lab 3"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -12,6 +12,8 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use serde_json::json;
 use tempfile::TempDir;
+
+use crate::TestCluster;
 
 /// A registry that runs; it and what it holds go when it is dropped.
 pub struct TestRegistry {
@@ -98,6 +100,11 @@ impl TestRegistry {
         self.requests().iter().filter(|(_, asked)| asked.starts_with(&format!("{method} "))).count()
     }
 
+    /// Tells the nodes of a host cluster of its authority, as the README tells a user to.
+    pub fn trusted_by(&self, cluster: &TestCluster) {
+        trust(cluster, &self.host(), &self.authority());
+    }
+
     fn end(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -108,6 +115,21 @@ impl Drop for TestRegistry {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// For a registry that will be at this address.
+pub fn trust(cluster: &TestCluster, registry: &str, authority: &Path) {
+    let folder = cluster.paths().registries().join(registry);
+    fs::create_dir_all(&folder).unwrap();
+    let hosts = format!("server = \"https://{registry}\"\n[host.\"https://{registry}\"]\nca = {authority:?}\n");
+    fs::write(folder.join("hosts.toml"), hosts).unwrap();
+}
+
+/// This machine's address towards others, at a port that is free: Go never asks a proxy for a loopback address. No packet is sent.
+pub fn own_address() -> SocketAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let route = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    SocketAddr::new(route.expect("this machine has no address but loopback").ip(), 0)
 }
 
 /// Starts the registry; answers once it listens, and where.

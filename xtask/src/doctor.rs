@@ -3,7 +3,7 @@
 mod machine;
 
 use anyhow::Result;
-use interface::{ClusterChoice, Options, Paths, exit};
+use interface::{ClusterChoice, Options, Paths, Profile, exit};
 use serde::Serialize;
 
 use crate::tools::{self, Need};
@@ -43,7 +43,7 @@ impl Finding {
 /// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     let mut findings = machine::findings(paths, options.number);
-    findings.extend(tool_findings());
+    findings.extend(tool_findings(paths, options));
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
     if options.json {
@@ -70,13 +70,16 @@ pub fn refuse(paths: &Paths, options: &Options) -> Result<Option<u8>> {
 }
 
 /// Tools that are missing are not refusals: `--install` brings them.
-fn tool_findings() -> Vec<Finding> {
-    let all = [Need::Probes, Need::Web, Need::Go, Need::Network];
+fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
+    let mut all = vec![Need::Probes, Need::Web, Need::Go, Need::Network];
+    if options.profile() == Profile::Upstream {
+        all.push(Need::Helm);
+    }
     let finding = |(name, found): (String, Result<(), String>)| match found {
         Ok(()) => Finding::ok(&name, "found"),
         Err(why) => Finding::bad(&name, Verdict::Warning, why, "run the labs with --install"),
     };
-    tools::report(&all).into_iter().map(finding).collect()
+    tools::report(paths, &all).into_iter().map(finding).collect()
 }
 
 fn line(finding: &Finding) -> String {

@@ -5,18 +5,24 @@
 mod build;
 mod choice;
 mod doctor;
+mod helm;
+mod kernels;
 mod privilege;
 mod programs;
 mod progress;
 mod test;
 mod tools;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use interface::{
-    Cli, ClusterChoice, Command, Paths,
+    Cli, ClusterChoice, Command, Options, Paths, Profile,
     cli::ImagesAction,
     exit,
     programs::{State, state},
@@ -40,14 +46,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8> {
-    let paths = paths()?;
+    let checkout = checkout()?;
     // Hidden: the process that builds the Go programs behind everything else.
     if std::env::args().nth(1).as_deref() == Some("build-programs") {
-        programs::build(&paths)?;
+        let folder = std::env::args().nth(2).context("the name of the programs' folder")?;
+        programs::build(&Paths::of_user(&checkout, &folder)?)?;
         return Ok(exit::OK);
     }
-    let arguments = choice::complete(&paths, std::env::args_os().collect())?;
+    let arguments = choice::complete(&checkout, std::env::args_os().collect())?;
     let cli = Cli::parse_from(&arguments);
+    let paths = paths(&checkout, &cli.options)?;
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Test { suites } => test::run(&paths, &cli.options, suites),
@@ -62,7 +70,7 @@ fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
         return Ok(code);
     }
     let needs = Needs::of(cli);
-    tools::ensure(&needs.tools, cli.options.install)?;
+    tools::ensure(paths, &needs.tools, cli.options.install)?;
     let root = needs.root && cli.options.cluster() == ClusterChoice::Host;
     let privilege = if root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
     if needs.programs {
@@ -74,7 +82,7 @@ fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
     if needs.programs && !needs.programs_later {
         programs::join(paths)?;
     }
-    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths);
+    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths)?;
     let status = lab.args(arguments).status().context("start lab")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }
@@ -103,7 +111,7 @@ impl Needs {
             programs_later: false,
             root: true,
         };
-        match &cli.command {
+        let mut needs = match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
                 Self { tools: vec![Probes, Go], binaries: &build::STUDENTS, programs_later: true, ..full }
             }
@@ -122,13 +130,38 @@ impl Needs {
             }
             Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
             _ => Self { root: true, ..light },
+        };
+        if runs_helm(cli) {
+            needs.tools.push(Need::Helm);
         }
+        needs
     }
 }
 
-fn paths() -> Result<Paths> {
+/// Whether `lab` will start helm, so that it had better be there before anything else begins.
+fn runs_helm(cli: &Cli) -> bool {
+    let installs = match &cli.command {
+        Command::Lab { labs, .. } => labs.contains(3),
+        Command::Reset { lab } => *lab == 3,
+        // A cluster of ours goes as a whole.
+        Command::Clean => matches!(cli.options.cluster(), ClusterChoice::Context(_)),
+        _ => false,
+    };
+    installs && cli.options.profile() == Profile::Upstream
+}
+
+fn checkout() -> Result<PathBuf> {
     let here = std::env::var_os("EBPF_LAB_ROOT").map(PathBuf::from);
     let checkout = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."));
-    let checkout = checkout.canonicalize().context("find the checkout that this xtask was built from")?;
-    Paths::of_user(&checkout, &programs::key(&checkout)?)
+    checkout.canonicalize().context("find the checkout that this xtask was built from")
+}
+
+/// The upstream profile does with Kubernetes and containerd, unless all programs are there anyway.
+fn paths(checkout: &Path, options: &Options) -> Result<Paths> {
+    let key = programs::key(checkout)?;
+    let all = Paths::of_user(checkout, &key)?;
+    if options.profile() == Profile::Offline || all.programs.is_dir() {
+        return Ok(all);
+    }
+    Paths::of_user(checkout, &programs::without_images(&key))
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are.
+//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are; probes
+//! in other kernels where qemu and those kernels are.
 //!
 //! The last line counts all of it. A test that this machine can't do is counted as skipped, with its reason; where root and BPF
 //! are there and no privileged test ran, that is a failure.
@@ -14,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, programs,
+    build, helm, kernels, programs,
     tools::{self, Need},
 };
 
@@ -26,9 +27,15 @@ struct Count {
     skipped: usize,
 }
 
+/// Helm is for the upstream profile's trials, which do without the internet.
+const NEEDS: [Need; 5] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm];
+
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
-    tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
-    let no_registry = no_registry(options.install);
+    tools::ensure(paths, &NEEDS, options.install)?;
+    if options.install {
+        // Their tests are skipped without them.
+        tools::offer(paths, &[Need::Nix, Need::Registry]);
+    }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
@@ -58,7 +65,10 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         );
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
     }
-    for part in parts(unable, no_registry).into_iter().filter(|part| wanted(part.suite)) {
+    if wanted(Suite::Kernels) {
+        step("probes in other kernels", other_kernels(paths, options));
+    }
+    for part in parts(paths, unable).into_iter().filter(|part| wanted(part.suite)) {
         if let Some(why) = part.lacking {
             println!("skipped: {}: {why}", part.title);
             step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
@@ -84,17 +94,17 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(unable: Option<&str>, no_registry: Option<String>) -> [Part; 6] {
-    let unable = unable.map(str::to_owned);
+fn parts(paths: &Paths, unable: Option<&str>) -> [Part; 6] {
+    let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
-    let no_nodes_that_pull = unable.clone().or_else(|| no_registry.clone());
+    let no_pulls = unable.clone().or_else(|| no_registry.clone());
     [
         part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
         part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
         part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
         part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
-        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry::"], unable),
-        part(Suite::Labs, "nodes that pull", &["--test", "host"], &["registry::"], no_nodes_that_pull),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
+        part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
     ]
 }
 
@@ -111,11 +121,34 @@ fn needy(paths: &Paths, part: &Part) -> Result<Count> {
     Ok(count)
 }
 
-/// Why no registry can be started here; with `install` it is brought.
-fn no_registry(install: bool) -> Option<String> {
-    let missing = tools::ensure(&[Need::Registry], install).err()?;
-    let packages = missing.downcast_ref::<tools::Missing>().map_or(String::new(), |missing| missing.mending.clone());
-    Some(format!("needs docker-registry and htpasswd ({packages})"))
+/// The probes in a virtual machine for each kernel that is pinned; one that can't be had is skipped.
+fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
+    let (all, lacking) = kernels::ensure(paths, options.install)?;
+    for kernel in &lacking {
+        println!("skipped: kernel {}: {}", kernel.name, kernel.why);
+    }
+    let skipped = Count { skipped: lacking.len(), ..Count::default() };
+    let machines = all - lacking.len();
+    if machines == 0 {
+        return Ok(skipped);
+    }
+    build::rust(paths, &["bee"])?;
+    let mut arguments = vec!["--ignored".to_owned(), "--test-threads=2".to_owned()];
+    arguments.extend(lacking.iter().flat_map(|kernel| ["--skip".to_owned(), format!("kernel {}:", kernel.name)]));
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let count = cargo_test(paths, &["--workspace", "--test", "kernels"], &arguments)?;
+    anyhow::ensure!(
+        count.passed + count.failed == machines,
+        "{machines} kernels are here, but not every one was tried"
+    );
+    Ok(count.plus(skipped))
+}
+
+/// Why no registry can be started here.
+fn no_registry(paths: &Paths) -> Option<String> {
+    let missing = tools::ensure(paths, &[Need::Registry], false).err()?;
+    let mending = missing.downcast::<tools::Missing>().map(|missing| missing.mending).unwrap_or_default();
+    Some(format!("needs docker-registry and htpasswd ({mending})"))
 }
 
 /// Why no Docker engine can be asked.
@@ -145,7 +178,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
-    cargo.arg("--").args(arguments).envs(paths.environment()).env("INSTA_UPDATE", "no");
+    cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", helm::path(paths)?);
+    cargo.env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {
@@ -153,6 +187,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
         println!("{line}");
         count = count.plus(counted(&line).unwrap_or_default());
     }
+    // The harness knows no test that ends otherwise than passed or failed.
+    count.passed = count.passed.saturating_sub(count.skipped);
     let status = child.wait()?;
     eprintln!("{} s", started.elapsed().as_secs());
     // A test binary that did not build or was killed prints no count.
@@ -160,9 +196,12 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     Ok(count)
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`. Ignored tests are not skipped ones:
-/// those that need root run in suites of their own.
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`, and `skipped: …`, which a test says
+/// that can't be done here. Ignored tests are not skipped ones: those that need root run in suites of their own.
 fn counted(line: &str) -> Option<Count> {
+    if line.starts_with("skipped: ") {
+        return Some(Count { skipped: 1, ..Count::default() });
+    }
     let result = line.strip_prefix("test result: ")?;
     let number = |word: &str| {
         let before = result.split(word).next()?;
@@ -187,5 +226,6 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(counted(line), Some(Count { passed: 12, failed: 3, skipped: 0 }));
         assert_eq!(counted("test x ... ok"), None);
+        assert_eq!(counted("skipped: x: no y here"), Some(Count { passed: 0, failed: 0, skipped: 1 }));
     }
 }

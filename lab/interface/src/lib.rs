@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod exit;
+pub mod libraries;
 pub mod paths;
 pub mod pins;
 pub mod programs;

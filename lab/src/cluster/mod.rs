@@ -12,7 +12,7 @@ use anyhow::Result;
 use async_trait::async_trait;
 use interface::{ClusterChoice, Options, Paths};
 
-use crate::{error::unfit, images::Image, live::Live};
+use crate::{error::unfit, images::Image, live::Live, profile::Profile};
 
 /// Whether a step had anything to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,11 @@ pub trait Cluster: Send + Sync {
     /// Whether we made it. On another's cluster nothing is installed cluster-wide that is not ours to remove.
     fn ours(&self) -> bool;
 
+    /// Our images that the cluster itself runs, whatever the labs install.
+    fn images(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Creates or resumes the cluster until every node is Ready and cluster DNS answers.
     async fn up(&self, live: &Live) -> Result<Outcome>;
 
@@ -86,10 +91,10 @@ pub fn is_in_use(number: u8) -> bool {
     host::is_in_use(number)
 }
 
-/// The cluster that `--on` names, with this number.
-pub fn choose(paths: &Paths, options: &Options, number: u8) -> Result<Arc<dyn Cluster>> {
+/// The cluster that `--on` names, with this number, for what a profile installs.
+pub fn choose(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Result<Arc<dyn Cluster>> {
     match options.cluster() {
-        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, number, options))),
+        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, profile))),
         ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
         ClusterChoice::Kind => Err(unfit(
             "--on kind is not there yet",

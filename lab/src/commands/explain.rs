@@ -55,7 +55,7 @@ fn shell(workshop: &Workshop, command: &Command) -> String {
         Command::Kubeconfig => format!("echo {kubeconfig}"),
         Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),
         Command::Shell => format!("KUBECONFIG={kubeconfig} PATH={}:$PATH bash", workshop.paths.bin.display()),
-        Command::Traffic => labs::traffic_in_shell(),
+        Command::Traffic => labs::traffic_in_shell(workshop),
         Command::Query { promql } => format!(
             "curl --get --data-urlencode 'query={promql}' http://localhost:9090/api/v1/query    # behind `kubectl port-forward \
              --namespace prometheus service/prom-kube-prometheus-stack-prometheus 9090`"

@@ -20,7 +20,7 @@ pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()
         return push::run(workshop, &options).await;
     }
     let live = Live::new("build the labs' images");
-    let images = images::build(&workshop.paths, &live, &images::ALL)?;
+    let images = images::build(&workshop.paths, &live, &workshop.images())?;
     live.finish();
     match action {
         Some(ImagesAction::Load) => load(workshop, &images).await,

@@ -1,4 +1,4 @@
-//! `images push`: every image of the labs to a registry, for clusters whose nodes pull from it.
+//! `images push`: the images that the labs' pods run to a registry, for clusters whose nodes pull from it.
 
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub async fn run(workshop: &Workshop, options: &PushOptions) -> Result<()> {
     let registry = registry.ok_or_else(|| unfit("no registry is named", "cargo xtask images push HOST:PORT"))?;
     let client = Client::new(registry, options).await?;
     let live = Live::new(format!("push the labs' images to {registry}"));
-    let images = images::build(&workshop.paths, &live, &images::ALL)?;
+    let images = images::build(&workshop.paths, &live, workshop.profile.images())?;
     // What is damaged is found before anything is sent.
     let layouts = images.iter().map(layout::read).collect::<Result<Vec<_>>>()?;
     let images: Vec<_> = images.iter().zip(&layouts).collect();

@@ -57,26 +57,7 @@ impl Image {
     }
 }
 
-/// Every image of the offline profile, by the last part of its name.
-pub const ALL: [&str; 12] = [
-    "pause",
-    "coredns",
-    "metallb-controller",
-    "metallb-speaker",
-    "prometheus-operator",
-    "prometheus-config-reloader",
-    "kube-state-metrics",
-    "prometheus",
-    "node-exporter",
-    "bookinfo",
-    "kebpf",
-    "bee",
-];
-
-/// What a node of ours runs before it can pull from a registry: the process that holds a pod's namespaces, and cluster DNS.
-pub const BEFORE_ANY_PULL: [&str; 2] = ["pause", "coredns"];
-
-/// These images of the offline profile; those whose programs did not change come from the cache.
+/// These images, by the last part of their names; those whose programs did not change come from the cache.
 ///
 /// # Errors
 /// A program that is missing, a probe that does not compile, a full disk.

@@ -52,7 +52,8 @@ impl Client {
         };
         let client = oci_client::Client::try_from(config).context("set up the client for the registry")?;
         let client = Self { registry: registry.clone(), login: credentials::of(&registry.host)?, client };
-        client.log_in(&client.reference(super::ALL[0])).await?;
+        // One image is as good as another to see whether anybody answers.
+        client.log_in(&client.reference("bee")).await?;
         Ok(client)
     }
 

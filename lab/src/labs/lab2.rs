@@ -9,7 +9,6 @@ use super::{Lab, Step, steps};
 use crate::{
     check::{Check, nodes},
     cluster::Outcome,
-    images,
     kubernetes::{manifest, rollout::Workload},
     live::Live,
     wait::{self, NotYet},
@@ -91,16 +90,12 @@ async fn metallb(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     steps::apply_objects(workshop, live, objects.into_iter().filter_map(adapt).collect()).await
 }
 
-/// MetalLB's own manifest with our images, and without its admission webhook: rotating that one's certificate takes 15 s, and
+/// MetalLB's own manifest without its admission webhook: rotating that one's certificate takes 15 s, and
 /// all it would check is the one pool that we make.
 fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
     if manifest::kind(&object) == "ValidatingWebhookConfiguration" {
         return None;
     }
-    manifest::rewrite(&mut object.data, &|text| {
-        let name = text.strip_prefix("quay.io/metallb/")?.split(':').next()?;
-        Some(images::reference(&format!("metallb-{name}")))
-    });
     if manifest::kind(&object) == "Deployment" && object.name_any() == "controller" {
         let arguments = object.data.pointer_mut("/spec/template/spec/containers/0/args");
         if let Some(Value::Array(arguments)) = arguments {
@@ -130,12 +125,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metallb_runs_our_images_without_its_webhook() {
+    fn metallb_runs_without_its_webhook() {
         let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, spec: {template: {spec: {containers: \
                     [{image: 'quay.io/metallb/controller:v0.15.2', args: [--port=7472]}]}}}}";
         let object = adapt(manifest::parse(text).unwrap().remove(0)).unwrap();
         let container = &object.data["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["image"], "localhost/ebpf-lab/metallb-controller:lab");
         assert_eq!(container["args"][1], "--webhook-mode=disabled");
         let webhook =
             "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: x}}";

@@ -102,10 +102,7 @@ pub fn remove(number: u8) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let alive = processes(number);
-        for (pid, _) in &alive {
-            // It may have ended since it was listed.
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-        }
+        alive.iter().for_each(|(pid, _)| end(*pid));
         let left = remove_folders(number)?;
         if alive.is_empty() && left.is_none() {
             return Ok(());
@@ -115,6 +112,11 @@ pub fn remove(number: u8) -> Result<()> {
         }
         std::thread::sleep(REST);
     }
+}
+
+/// Ends a process of the cluster; it may have ended since it was listed.
+pub fn end(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
 /// Removes what is empty; answers a folder that is not.

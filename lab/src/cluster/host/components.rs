@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     addresses::{Addresses, NODES},
     folders::Folders,
+    proxy,
 };
 
 /// One program that a node's init starts and starts again when it ends.
@@ -19,6 +20,7 @@ pub struct Component {
     pub name: &'static str,
     pub program: PathBuf,
     pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
     /// A socket that must answer before the next component starts.
     pub ready: Option<PathBuf>,
 }
@@ -30,6 +32,7 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
         name,
         program: folders.bin().join(name),
         arguments,
+        environment: vec![],
         ready: None,
     };
     let mut components = vec![];
@@ -39,7 +42,8 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
     }
     let containerd = vec![format!("--config={}", config_file(folders, node, "containerd.toml").display())];
     let socket = Some(PathBuf::from("/run/containerd/containerd.sock"));
-    components.push(Component { ready: socket, ..component("containerd", containerd) });
+    let environment = proxy::environment(addresses);
+    components.push(Component { ready: socket, environment, ..component("containerd", containerd) });
     components.push(component(
         "kube-proxy",
         vec![format!("--config={}", config_file(folders, node, "kube-proxy.json").display())],

@@ -1,7 +1,7 @@
 //! Kubernetes straight on this machine: the real programs, three nodes in namespaces, no Docker, no image registry.
 //!
 //! Reading order: [`addresses`] and [`folders`] say where things are, [`keys`] who may talk to whom, [`network`] how; a
-//! [`node`] runs its [`components`]. Everything is made if it is missing and left alone if it is there, so that `up` resumes
+//! [`node`] runs its [`components`]; [`proxy`] is the nodes' way to image registries, for profiles that need one. Everything is made if it is missing and left alone if it is there, so that `up` resumes
 //! what was killed anywhere, and brings the same cluster back after a reboot.
 
 mod addresses;
@@ -13,6 +13,7 @@ mod keys;
 mod memory;
 mod network;
 pub mod node;
+mod proxy;
 mod seed;
 
 use std::{
@@ -40,6 +41,7 @@ use self::{
     folders::{Folders, MountPoints},
     network::Network,
     node::Place,
+    proxy::Proxy,
 };
 use crate::{
     check::nodes,
@@ -48,6 +50,7 @@ use crate::{
     images::{self, Image},
     kubernetes::{self, apply::Applier, manifest},
     live::Live,
+    profile::Profile,
     wait::{self, NotYet},
 };
 
@@ -80,14 +83,20 @@ pub struct Host {
     folders: Folders,
     addresses: Addresses,
     network: Network,
-    /// The images that its nodes must have.
-    images: &'static [&'static str],
     timeout: Duration,
+    /// Those of our images that the labs run on it, unless the nodes pull them.
+    labs_images: &'static [&'static str],
+    /// Whether the nodes pull any image.
+    pulls: bool,
+    /// The registries that the nodes pull others from; none in the offline profile.
+    registries: Vec<String>,
+    proxy: Proxy,
 }
 
 impl Host {
-    pub fn new(paths: &Paths, number: u8, options: &Options) -> Self {
-        let pulls = options.registry.is_some();
+    pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Self {
+        let pulls_ours = options.registry.is_some();
+        let named = options.registry.iter().map(|registry| registry.host.clone()).collect();
         Self {
             number,
             name: format!("host-{number}"),
@@ -95,8 +104,11 @@ impl Host {
             folders: Folders::new(number),
             addresses: Addresses::new(number),
             network: Network::new(number),
-            images: if pulls { &images::BEFORE_ANY_PULL } else { &images::ALL },
             timeout: options.timeout,
+            labs_images: if pulls_ours { &[] } else { profile.images() },
+            pulls: pulls_ours || !profile.registries().is_empty(),
+            registries: profile.registries().iter().map(|&registry| registry.to_owned()).collect(),
+            proxy: Proxy::new(number, named),
         }
     }
 
@@ -107,7 +119,7 @@ impl Host {
 
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
-        let kept = self.places().all(|place| node::is_kept(&place));
+        let kept = self.places().all(|place| node::is_kept(&place)) && (!self.pulls || self.proxy.runs());
         kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
     }
 
@@ -121,6 +133,18 @@ impl Host {
         tokio::time::timeout(patience, ready)
             .await
             .map_err(|_| NotYet::Because("the API server does not answer".to_owned()))?
+    }
+
+    /// A new cluster without a way to the registries would hang at its first pod. One that was there before has its images.
+    async fn see_registries(&self, live: &Live) -> Result<()> {
+        live.waiting("looking for a way to the image registries");
+        match proxy::reaches(&self.registries).await {
+            Err(error) if self.folders.data.exists() => {
+                live.say(&format!("warning: {}", crate::error::message(&error)));
+                Ok(())
+            }
+            reached => reached,
+        }
     }
 
     /// What can be done before anything runs.
@@ -234,12 +258,22 @@ impl Cluster for Host {
         true
     }
 
+    fn images(&self) -> &'static [&'static str] {
+        &["pause", "coredns"]
+    }
+
     async fn up(&self, live: &Live) -> Result<Outcome> {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
-        let images = images::build(&self.paths, live, self.images)?;
+        if !self.registries.is_empty() {
+            self.see_registries(live).await?;
+        }
+        let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
         self.prepare(&images::reference("pause"))?;
+        if self.pulls {
+            self.proxy.start(live).await?;
+        }
         let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
         for place in self.places() {
             seed::plant(&seed, &self.folders.node(place.name()).join("containerd"))?;
