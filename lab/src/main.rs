@@ -15,6 +15,7 @@ mod labs;
 mod live;
 mod lock;
 mod number;
+mod plain_http;
 mod profile;
 mod promql;
 mod report;

@@ -4,9 +4,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use interface::{Options, Paths};
+use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster},
+    images::Image,
     number,
     profile::{self, Profile},
 };
@@ -20,7 +22,9 @@ pub struct Workshop {
     pub number: u8,
     pub cluster: Arc<dyn Cluster>,
     pub profile: Arc<dyn Profile>,
-    client: Arc<tokio::sync::OnceCell<kube::Client>>,
+    /// Our images, once somebody built them, or asked a registry for them.
+    pub known_images: Arc<OnceCell<Vec<Image>>>,
+    client: Arc<OnceCell<kube::Client>>,
 }
 
 impl Workshop {
@@ -29,7 +33,8 @@ impl Workshop {
         let profile = profile::choose(&options)?;
         let cluster = cluster::choose(&paths, &options, number, profile.as_ref())?;
         let (paths, options) = (Arc::new(paths), Arc::new(options));
-        Ok(Self { paths, options, number, cluster, profile, client: Arc::default() })
+        let (known_images, client) = Default::default();
+        Ok(Self { paths, options, number, cluster, profile, known_images, client })
     }
 
     /// A client of the cluster, made once; never of the user's current context.

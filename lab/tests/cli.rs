@@ -53,6 +53,17 @@ fn programs_that_nobody_builds() {
 }
 
 #[test]
+fn a_registry_that_is_none_or_is_not_there() {
+    let push = |registry: &'static str| ["images", "push", registry];
+    refuses(&push("http://127.0.0.1:1"), 2, &["without http://"]);
+    refuses(&push("registry"), 2, &["neither a dot nor a port"]);
+    refuses(&["lab", "3", "--registry", "r.example/Upper"], 2, &["is not a path in a registry"]);
+    refuses(&["images", "push"], 4, &["no registry is named", "hint: cargo xtask images push HOST:PORT"]);
+    refuses(&push("127.0.0.1:1"), 4, &["the registry 127.0.0.1:1 can't be reached", "refused", "hint: is it running"]);
+    refuses(&["images", "push", "127.0.0.1:1", "--registry-ca", "nowhere"], 1, &["read nowhere"]);
+}
+
+#[test]
 fn started_without_xtask() {
     let assert = Command::cargo_bin("lab").unwrap().arg("status").env_remove("EBPF_LAB_CHECKOUT").assert().code(1);
     let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
 };
@@ -35,6 +36,12 @@ impl TestCluster {
     pub fn on_context(number: u8, context: &str) -> Self {
         let paths = Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`");
         Self { number, on: format!("context:{context}"), paths }
+    }
+
+    /// The same cluster, for a user whose state lies elsewhere.
+    pub fn with_state(mut self, folder: &Path) -> Self {
+        self.paths.state = folder.to_owned();
+        self
     }
 
     pub fn paths(&self) -> &Paths {

@@ -15,3 +15,18 @@ pub mod probe;
 pub mod registry;
 
 pub use cluster::{Run, TestCluster};
+pub use registry::TestRegistry;
+
+use std::time::{Duration, Instant};
+
+/// Whether a condition comes to hold within this time.
+pub fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    false
+}

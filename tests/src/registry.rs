@@ -1,160 +1,199 @@
-//! A real image registry on this machine, with TLS: Debian's `docker-registry`, one of our images in it.
+//! Debian's docker-registry, the real one, on an address of this machine for as long as a test holds it.
 
 use std::{
-    fs::{self, File},
-    io::Read,
-    net::{TcpListener, UdpSocket},
+    fs,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
-use interface::Paths;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use serde_json::Value;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
+use serde_json::json;
+use tempfile::TempDir;
 
-/// Ended, and all it stored removed, when dropped.
-pub struct Registry {
+use crate::TestCluster;
+
+/// A registry that runs; it and what it holds go when it is dropped.
+pub struct TestRegistry {
     process: Child,
-    folder: tempfile::TempDir,
-    host: String,
-    name: String,
+    address: SocketAddr,
+    folder: TempDir,
 }
 
-impl Registry {
-    /// With the image of this name of ours in it, which must have been built.
-    pub fn start(paths: &Paths, name: &str) -> Self {
+/// How a registry is to be spoken to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wants<'a> {
+    /// TLS, with a certificate of an authority of its own.
+    pub tls: bool,
+    /// The address that it will move to, for its certificate.
+    pub also: Option<IpAddr>,
+    /// This name and password.
+    pub login: Option<(&'a str, &'a str)>,
+}
+
+impl TestRegistry {
+    /// A registry on an address of this machine; port 0 is one that is free.
+    pub fn start(address: SocketAddr, wants: Wants) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // The proxy, and who else serves TLS here, may not be root.
-        fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-        let address = own_address();
-        let port = TcpListener::bind((address.as_str(), 0)).unwrap().local_addr().unwrap().port();
-        let host = format!("{address}:{port}");
-        certify(folder.path(), &address);
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let config = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}}}\n\
-             http: {{addr: '{host}', tls: {{certificate: {}, key: {}}}}}\n",
-            file("storage"),
-            file("registry.crt"),
-            file("registry.key")
-        );
-        fs::write(folder.path().join("config.yml"), config).unwrap();
-        let log = File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new("docker-registry");
-        command.args(["serve", &file("config.yml")]).stdout(log.try_clone().unwrap()).stderr(log).stdin(Stdio::null());
-        let process = command.spawn().expect("start docker-registry (apt-get install docker-registry)");
-        let registry = Self { process, folder, host, name: name.to_owned() };
-        let up = (0..50).any(|_| {
-            std::thread::sleep(Duration::from_millis(100));
-            registry.curl(&[], "/v2/").is_some()
+        let mut config = json!({
+            "version": "0.1",
+            "storage": { "filesystem": { "rootdirectory": folder.path().join("storage") } },
+            "http": { "addr": address.to_string(), "secret": "of no use elsewhere" },
         });
-        assert!(up, "docker-registry does not answer: {}", registry.log());
-        registry.push(&archive(paths, name));
-        registry
-    }
-
-    /// `192.0.2.2:40123`
-    pub fn host(&self) -> String {
-        self.host.clone()
-    }
-
-    /// The image as a pod names it.
-    pub fn image(&self) -> String {
-        format!("{}/{}:lab", self.host, self.name)
-    }
-
-    /// The certificate of whoever vouches for the registry.
-    pub fn authority(&self) -> PathBuf {
-        self.folder.path().join("ca.crt")
-    }
-
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    /// What an upload of each blob, and then of the manifest, takes.
-    fn push(&self, archive: &Path) {
-        let blobs = self.folder.path().join("blobs");
-        fs::create_dir(&blobs).unwrap();
-        let index = unpack(archive, &blobs);
-        let manifest = index["manifests"][0]["digest"].as_str().unwrap();
-        let text = fs::read_to_string(blobs.join(manifest.trim_start_matches("sha256:"))).unwrap();
-        let parts: Value = serde_json::from_str(&text).unwrap();
-        let layers = parts["layers"].as_array().unwrap().iter();
-        for blob in layers.chain([&parts["config"]]).map(|part| part["digest"].as_str().unwrap()) {
-            let begin = ["-X", "POST", "-o", "/dev/null", "-w", "%header{location}"];
-            let upload = self.curl(&begin, &format!("/v2/{}/blobs/uploads/", self.name)).expect("begin an upload");
-            let path = upload.split_once(&self.host).expect("a location").1;
-            let file = format!("@{}", blobs.join(blob.trim_start_matches("sha256:")).display());
-            let octets = "Content-Type: application/octet-stream";
-            let put = ["-X", "PUT", "-H", octets, "--data-binary", &file];
-            self.curl(&put, &format!("{path}&digest={blob}")).expect("upload a blob");
+        if wants.tls {
+            let (certificate, key) = certify(folder.path(), [Some(address.ip()), wants.also]);
+            config["http"]["tls"] = json!({ "certificate": certificate, "key": key });
         }
-        let kind = format!("Content-Type: {}", parts["mediaType"].as_str().unwrap());
-        let put = ["-X", "PUT", "-H", &kind, "--data-binary", &text];
-        self.curl(&put, &format!("/v2/{}/manifests/lab", self.name)).expect("upload the manifest");
+        if let Some((name, password)) = wants.login {
+            let file = folder.path().join("htpasswd");
+            let output = Command::new("htpasswd").args(["-nbB", name, password]).output().expect("start htpasswd");
+            fs::write(&file, output.stdout).unwrap();
+            config["auth"]["htpasswd"] = json!({ "realm": "labs", "path": file });
+        }
+        let (process, address) = serve(folder.path(), &config);
+        Self { process, address, folder }
     }
 
-    fn curl(&self, options: &[&str], path: &str) -> Option<String> {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail", "--max-time", "20", "--cacert"]).arg(self.authority()).args(options);
-        let output = curl.arg(format!("https://{}{path}", self.host)).output().expect("start curl");
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    /// Moves to another address, with all that it holds.
+    pub fn moved_to(mut self, address: SocketAddr) -> Self {
+        self.end();
+        let text = fs::read_to_string(self.folder.path().join("config.yml")).unwrap();
+        let mut config: serde_json::Value = serde_json::from_str(&text).unwrap();
+        config["http"]["addr"] = address.to_string().into();
+        (self.process, self.address) = serve(self.folder.path(), &config);
+        self
     }
-}
 
-impl Drop for Registry {
-    fn drop(&mut self) {
+    /// `HOST:PORT`, as images are named.
+    pub fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Where it keeps what it holds.
+    pub fn storage(&self) -> PathBuf {
+        self.folder.path().join("storage/docker/registry/v2")
+    }
+
+    /// The certificate of its authority.
+    pub fn authority(&self) -> PathBuf {
+        self.folder.path().join("authority.pem")
+    }
+
+    /// What it was asked since it is at its address, as `GET /v2/…` with the asker's address before.
+    pub fn requests(&self) -> Vec<(String, String)> {
+        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        let request = |line: &str| {
+            let asked = line.split('"').nth(1)?.trim_end_matches(" HTTP/1.1").trim_end_matches(" HTTP/2.0");
+            Some((line.split(' ').next()?.to_owned(), asked.to_owned()))
+        };
+        log.lines().filter_map(request).collect()
+    }
+
+    /// How many requests of this kind, such as `PUT`, it got so far.
+    pub fn count(&self, method: &str) -> usize {
+        self.requests().iter().filter(|(_, asked)| asked.starts_with(&format!("{method} "))).count()
+    }
+
+    /// Tells the nodes of a host cluster of its authority, as the README tells a user to.
+    pub fn trusted_by(&self, cluster: &TestCluster) {
+        trust(cluster, &self.host(), &self.authority());
+    }
+
+    fn end(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// This machine's address towards others: Go never asks a proxy for a loopback address. No packet is sent.
-fn own_address() -> String {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    let route = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
-    route.expect("this machine has no address but loopback").ip().to_string()
+impl Drop for TestRegistry {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
-fn certify(folder: &Path, address: &str) {
-    let mut authority = CertificateParams::new(vec![]).unwrap();
+/// For a registry that will be at this address.
+pub fn trust(cluster: &TestCluster, registry: &str, authority: &Path) {
+    let folder = cluster.paths().registries().join(registry);
+    fs::create_dir_all(&folder).unwrap();
+    let hosts = format!("server = \"https://{registry}\"\n[host.\"https://{registry}\"]\nca = {authority:?}\n");
+    fs::write(folder.join("hosts.toml"), hosts).unwrap();
+}
+
+/// An address that only this machine reaches, and that is none of 127.0.0.0/8: for those Go never asks a proxy. It goes when dropped.
+pub struct OwnAddress(IpAddr);
+
+impl OwnAddress {
+    /// One of the range that is for documentation.
+    pub fn add() -> Self {
+        let own = Self(IpAddr::from([192, 0, 2, 53]));
+        own.ip("replace");
+        own
+    }
+
+    /// At a port that is free.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.0, 0)
+    }
+
+    fn ip(&self, action: &str) {
+        let status = Command::new("ip").args(["addr", action, &format!("{}/32", self.0), "dev", "lo"]).status();
+        assert!(status.expect("start ip").success(), "ip addr {action} {}", self.0);
+    }
+}
+
+impl Drop for OwnAddress {
+    fn drop(&mut self) {
+        self.ip("del");
+    }
+}
+
+/// Starts the registry; answers once it listens, and where.
+fn serve(folder: &Path, config: &serde_json::Value) -> (Child, SocketAddr) {
+    let file = folder.join("config.yml");
+    // JSON is YAML.
+    fs::write(&file, config.to_string()).unwrap();
+    let (access, log) = (folder.join("access.log"), folder.join("registry.log"));
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(&file).stdin(Stdio::null());
+    command.stdout(fs::File::create(access).unwrap()).stderr(fs::File::create(&log).unwrap());
+    let mut process = command.spawn().expect("start docker-registry: cargo xtask test --install brings it");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let text = fs::read_to_string(&log).unwrap();
+        let listens = text.split("listening on ").nth(1).and_then(|rest| rest.split([',', '"']).next());
+        if let Some(address) = listens.and_then(|address| address.parse().ok()) {
+            return (process, address);
+        }
+        let ended = process.try_wait().unwrap();
+        assert!(ended.is_none() && Instant::now() < deadline, "docker-registry does not listen: {ended:?}\n{text}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+/// Writes an authority's certificate, and one that it gives for addresses; answers the files of the latter and its key.
+fn certify(folder: &Path, addresses: [Option<IpAddr>; 2]) -> (PathBuf, PathBuf) {
+    let mut authority = named("an authority of the tests");
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Named alike, the two would pass for one certificate that signed itself.
-    authority.distinguished_name.push(DnType::CommonName, "the registry's authority");
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
-    let server = CertificateParams::new(vec![address.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    for (name, text) in
-        [("ca.crt", authority.pem()), ("registry.crt", server.pem()), ("registry.key", key.serialize_pem())]
-    {
-        fs::write(folder.join(name), text).unwrap();
-    }
+    let mut params = named("a registry of the tests");
+    params.subject_alt_names = addresses.into_iter().flatten().map(SanType::IpAddress).collect();
+    let certificate = params.signed_by(&key, &authority).unwrap();
+    let path = |name: &str| folder.join(name);
+    fs::write(path("authority.pem"), authority.pem()).unwrap();
+    fs::write(path("registry.pem"), certificate.pem()).unwrap();
+    fs::write(path("registry.key"), key.serialize_pem()).unwrap();
+    (path("registry.pem"), path("registry.key"))
 }
 
-/// The archive of an image of ours, from the cache.
-fn archive(paths: &Paths, name: &str) -> PathBuf {
-    let note: Value = serde_json::from_slice(&fs::read(paths.images().join(format!("{name}.json"))).unwrap()).unwrap();
-    note["image"]["archive"].as_str().unwrap().into()
-}
-
-/// Every blob under its digest; answers the index.
-fn unpack(archive: &Path, to: &Path) -> Value {
-    let mut tar = tar::Archive::new(File::open(archive).unwrap());
-    let mut index = Value::Null;
-    for entry in tar.entries().unwrap() {
-        let mut entry = entry.unwrap();
-        let path = entry.path().unwrap().into_owned();
-        match path.strip_prefix("blobs/sha256") {
-            Ok(digest) => drop(entry.unpack(to.join(digest)).unwrap()),
-            Err(_) if path == Path::new("index.json") => {
-                let mut text = String::new();
-                entry.read_to_string(&mut text).unwrap();
-                index = serde_json::from_str(&text).unwrap();
-            }
-            Err(_) => {}
-        }
-    }
-    index
+fn named(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params
 }

@@ -22,7 +22,9 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use interface::{
-    Cli, ClusterChoice, Command, Options, Paths, Profile, exit,
+    Cli, ClusterChoice, Command, Options, Paths, Profile,
+    cli::ImagesAction,
+    exit,
     programs::{State, state},
 };
 
@@ -120,7 +122,9 @@ impl Needs {
             Command::Check { .. } => {
                 Self { tools: vec![Probes], binaries: &build::STUDENTS, ..Self { root: true, ..light } }
             }
-            Command::Images { .. } => full,
+            Command::Images { action: Some(ImagesAction::Load) } => full,
+            // What `docker login` keeps is the user's own, with helpers that ask the user's own session.
+            Command::Images { .. } => Self { tools: vec![Probes, Web, Go], root: false, ..full },
             Command::Shell => {
                 Self { tools: vec![Probes], binaries: &build::STUDENTS, programs: true, root: true, ..light }
             }

@@ -27,14 +27,14 @@ struct Count {
     skipped: usize,
 }
 
-/// Helm and a registry are for the upstream profile's trials, which do without the internet.
-const NEEDS: [Need; 6] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm, Need::Registry];
+/// Helm is for the upstream profile's trials, which do without the internet.
+const NEEDS: [Need; 5] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm];
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     tools::ensure(paths, &NEEDS, options.install)?;
     if options.install {
-        // Its tests are skipped without it.
-        tools::offer(paths, &[Need::Nix]);
+        // Their tests are skipped without them.
+        tools::offer(paths, &[Need::Nix, Need::Registry]);
     }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
@@ -68,20 +68,13 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     if wanted(Suite::Kernels) {
         step("probes in other kernels", other_kernels(paths, options));
     }
-    let suites: [(Suite, &str, &[&str]); 2] = [
-        (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
-        (Suite::Labs, "labs on real clusters", &["--test", "host"]),
-    ];
-    for (suite, title, targets) in suites {
-        if !wanted(suite) {
+    for part in parts(paths, unable).into_iter().filter(|part| wanted(part.suite)) {
+        if let Some(why) = part.lacking {
+            println!("skipped: {}: {why}", part.title);
+            step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
             continue;
         }
-        if let Some(why) = unable {
-            println!("skipped: {title}: {why}");
-            step(title, Ok(Count { skipped: 1, ..Count::default() }));
-            continue;
-        }
-        step(title, privileged(paths, suite, targets));
+        step(part.title, needy(paths, &part));
     }
     if !broken.is_empty() {
         println!("failed: {}", broken.join(", "));
@@ -90,14 +83,41 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     Ok(if total.failed == 0 { exit::OK } else { exit::FAILED })
 }
 
-/// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
-fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
-    if suite == Suite::Labs {
+/// Tests that need something of the machine.
+struct Part {
+    suite: Suite,
+    title: &'static str,
+    /// Their test targets, and which of their tests.
+    targets: &'static [&'static str],
+    filter: &'static [&'static str],
+    /// Why they can't run here.
+    lacking: Option<String>,
+}
+
+fn parts(paths: &Paths, unable: Option<&str>) -> [Part; 6] {
+    let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
+    let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
+    let no_pulls = unable.clone().or_else(|| no_registry.clone());
+    [
+        part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
+        part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
+        part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
+        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
+        part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
+    ]
+}
+
+/// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
+fn needy(paths: &Paths, part: &Part) -> Result<Count> {
+    let Part { suite, title, targets, filter, .. } = part;
+    if *suite == Suite::Labs {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
-    let count = cargo_test(paths, &[&["--workspace"], targets].concat(), &["--ignored", "--test-threads=1"])?;
-    anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no test of {targets:?} ran");
+    let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
+    let count = cargo_test(paths, &[&["--workspace"], *targets].concat(), &arguments)?;
+    anyhow::ensure!(count.passed + count.failed > 0, "what {title} need is here, but no test of theirs ran");
     Ok(count)
 }
 
@@ -122,6 +142,20 @@ fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
         "{machines} kernels are here, but not every one was tried"
     );
     Ok(count.plus(skipped))
+}
+
+/// Why no registry can be started here.
+fn no_registry(paths: &Paths) -> Option<String> {
+    let missing = tools::ensure(paths, &[Need::Registry], false).err()?;
+    let mending = missing.downcast::<tools::Missing>().map(|missing| missing.mending).unwrap_or_default();
+    Some(format!("needs docker-registry and htpasswd ({mending})"))
+}
+
+/// Why no Docker engine can be asked.
+fn no_docker() -> Option<String> {
+    let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let answers = answer.is_ok_and(|output| output.status.success());
+    (!answers).then(|| "needs a Docker engine that answers (`docker version`; DOCKER_HOST names it)".to_owned())
 }
 
 /// Why the privileged tests can't run here.

@@ -40,7 +40,7 @@ struct Tool {
     found: fn(&Paths) -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 14] = [
+const TOOLS: [Tool; 15] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -124,6 +124,13 @@ const TOOLS: [Tool; 14] = [
         elsewhere: "https://distribution.github.io/distribution",
         need: Need::Registry,
         found: |_| find("docker-registry").map(drop).ok_or_else(|| "not found".to_owned()),
+    },
+    Tool {
+        name: "htpasswd",
+        packages: &["apache2-utils"],
+        elsewhere: "the tools of Apache's httpd",
+        need: Need::Registry,
+        found: |_| find("htpasswd").map(drop).ok_or_else(|| "not found".to_owned()),
     },
     Tool {
         name: "qemu-system-x86_64",

@@ -9,7 +9,9 @@ pub mod libraries;
 pub mod paths;
 pub mod pins;
 pub mod programs;
+pub mod registry;
 pub mod settings;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
+pub use registry::Registry;

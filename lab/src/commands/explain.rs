@@ -46,6 +46,11 @@ fn shell(workshop: &Workshop, command: &Command) -> String {
         Command::Images { action: Some(ImagesAction::Save { folder }) } => {
             format!("cp {}/*.tar {}", workshop.paths.images().display(), folder.display())
         }
+        Command::Images { action: Some(ImagesAction::Push(options)) } => {
+            let named = options.to.as_ref().or(workshop.options.registry.as_ref());
+            let registry = named.map_or_else(|| "HOST:PORT".to_owned(), ToString::to_string);
+            format!("skopeo copy oci-archive:ARCHIVE docker://{registry}/ebpf-lab/NAME:lab    # each archive")
+        }
         Command::Images { action: None } => "ctr --namespace k8s.io images list".to_owned(),
         Command::Kubeconfig => format!("echo {kubeconfig}"),
         Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),

@@ -1,17 +1,23 @@
 //! OCI images made here, without Docker and without a base image.
 //!
 //! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
-//! which are written already. The same input gives the same bytes, and so the same digest.
+//! which are written already. The same input gives the same bytes, and so the same digest. [`layout`] reads an archive back,
+//! [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
 
 mod archive;
 mod cache;
 mod catalog;
+mod credentials;
+pub mod layout;
+pub mod pulled;
+mod refusal;
+pub mod registry;
 mod rootfs;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use interface::Paths;
+use interface::{Paths, Registry};
 use serde::{Deserialize, Serialize};
 
 use crate::live::Live;
@@ -29,9 +35,26 @@ pub struct Image {
     pub size: u64,
 }
 
-/// The name of an image of ours in a cluster: never under somebody else's name.
+/// Before the names of our images: never under somebody else's name.
+const FAMILY: &str = "ebpf-lab";
+const TAG: &str = "lab";
+
+/// The name of an image of ours in a cluster whose nodes have it.
 pub fn reference(name: &str) -> String {
-    format!("localhost/ebpf-lab/{name}:lab")
+    format!("localhost/{FAMILY}/{name}:{TAG}")
+}
+
+impl Image {
+    /// The last part of its name, such as `bee`.
+    pub fn name(&self) -> &str {
+        let name = self.reference.rsplit('/').next().unwrap_or_default();
+        name.split(':').next().unwrap_or_default()
+    }
+
+    /// Its name in a registry, without a tag.
+    pub fn repository(&self, registry: &Registry) -> String {
+        format!("{registry}/{FAMILY}/{}", self.name())
+    }
 }
 
 /// These images, by the last part of their names; those whose programs did not change come from the cache.

@@ -26,9 +26,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
         })
         .joining_a_build(),
         Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
-        Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
-            Box::pin(load(workshop, live))
-        }),
+        images_step(workshop),
         Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
             Box::pin(metallb(workshop, live))
         }),
@@ -43,6 +41,21 @@ pub fn lab(workshop: &Workshop) -> Lab {
         checks.push(nodes::address_pool());
     }
     Lab { number: 2, title: "Cluster: a Kubernetes of three nodes", steps, checks, undo: vec![] }
+}
+
+/// Without a registry, images must be in the nodes before anything runs them.
+fn images_step(workshop: &Workshop) -> Step {
+    match &workshop.options.registry {
+        None => Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
+            Box::pin(load(workshop, live))
+        }),
+        Some(registry) => {
+            let shell = format!("skopeo list-tags docker://{registry}/ebpf-lab/NAME    # each image");
+            Step::new(format!("find the labs' images in {registry}"), shell, |workshop, live| {
+                Box::pin(async move { steps::images(workshop, live).await.map(|_| Outcome::Unchanged) })
+            })
+        }
+    }
 }
 
 /// The build may still run behind lab 1.

@@ -1,5 +1,5 @@
 //! The labs on real clusters of this machine, in order: the six labs, each check with its lab broken on purpose, what a
-//! good neighbour leaves alone, recovery, a cluster that is not ours, and the upstream profile.
+//! good neighbour leaves alone, recovery, a cluster that is not ours, the upstream profile, and nodes that pull our images.
 //!
 //! The trials of a group share a cluster and stand in an order that makes sense to a reader; so they run one at a time
 //! (`--test-threads=1`), and a group's cluster goes when its last trial is done.
@@ -11,6 +11,7 @@ mod context;
 mod labs;
 mod neighbour;
 mod recovery;
+mod registry;
 mod upstream;
 
 use std::panic::AssertUnwindSafe;
@@ -30,10 +31,11 @@ fn main() {
         group("recovery", 22, recovery::SCENES),
         group("neighbour", 23, neighbour::SCENES),
         group("upstream", 51, upstream::SCENES),
+        group("registry", 61, registry::SCENES),
     ];
     let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
     if arguments.ignored && std::env::var_os("EBPF_LAB_KEEP").is_none() {
-        for number in [21, 22, 23, 51] {
+        for number in [21, 22, 23, 51, 61] {
             TestCluster::of(number).lab(&["clean"]);
         }
     }

@@ -1,6 +1,9 @@
 //! How each component is started: its program, its arguments, its configuration files.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -56,10 +59,16 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
 }
 
 /// Writes the configuration files of a node's components.
-pub fn write_configs(folders: &Folders, addresses: Addresses, index: usize, pause: &str) -> Result<()> {
+pub fn write_configs(
+    folders: &Folders,
+    addresses: Addresses,
+    index: usize,
+    pause: &str,
+    registries: &Path,
+) -> Result<()> {
     let node = NODES[index];
     let files = [
-        ("containerd.toml", containerd_config(folders, node, pause)),
+        ("containerd.toml", containerd_config(folders, node, pause, registries)),
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
         ("kube-proxy.json", proxy_config(folders, addresses, index).to_string()),
@@ -227,7 +236,8 @@ fn proxy_config(folders: &Folders, addresses: Addresses, index: usize) -> Value 
     })
 }
 
-fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
+/// `registries` has a folder for each registry that is not spoken to in the ordinary way; containerd looks there at each pull.
+fn containerd_config(folders: &Folders, node: &str, pause: &str, registries: &Path) -> String {
     let restricted = !has_resource_capability();
     format!(
         r#"version = 2
@@ -239,11 +249,11 @@ fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
     bin_dir = "{bin}"
     conf_template = "{template}"
   [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = "{certificates}"
+    config_path = "{registries}"
 "#,
         bin = folders.bin().display(),
         template = config_file(folders, node, "cni.template").display(),
-        certificates = folders.certificates().display(),
+        registries = registries.display(),
     )
 }
 

@@ -54,11 +54,6 @@ impl Folders {
         self.data.join("logs")
     }
 
-    /// Registries with authorities of their own, as containerd's `hosts.toml`; empty unless somebody fills it.
-    pub fn certificates(&self) -> PathBuf {
-        self.data.join("certs.d")
-    }
-
     pub fn etcd(&self) -> PathBuf {
         self.data.join("etcd")
     }
@@ -87,7 +82,7 @@ impl Folders {
             private_folder(folder)?;
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         }
-        for folder in [self.bin(), self.logs(), self.etcd(), self.certificates()] {
+        for folder in [self.bin(), self.logs(), self.etcd()] {
             private_folder(&folder)?;
         }
         for node in nodes {

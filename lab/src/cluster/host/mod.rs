@@ -84,8 +84,10 @@ pub struct Host {
     addresses: Addresses,
     network: Network,
     timeout: Duration,
-    /// Those of our images that the labs run on it.
+    /// Those of our images that the labs run on it, unless the nodes pull them.
     labs_images: &'static [&'static str],
+    /// Whether the nodes pull any image.
+    pulls: bool,
     /// The registries that the nodes pull others from; none in the offline profile.
     registries: Vec<String>,
     proxy: Proxy,
@@ -93,7 +95,8 @@ pub struct Host {
 
 impl Host {
     pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Self {
-        let named = options.registry.iter().map(|registry| host_of(registry)).collect();
+        let pulls_ours = options.registry.is_some();
+        let named = options.registry.iter().map(|registry| registry.host.clone()).collect();
         Self {
             number,
             name: format!("host-{number}"),
@@ -102,7 +105,8 @@ impl Host {
             addresses: Addresses::new(number),
             network: Network::new(number),
             timeout: options.timeout,
-            labs_images: profile.images(),
+            labs_images: if pulls_ours { &[] } else { profile.images() },
+            pulls: pulls_ours || !profile.registries().is_empty(),
             registries: profile.registries().iter().map(|&registry| registry.to_owned()).collect(),
             proxy: Proxy::new(number, named),
         }
@@ -115,8 +119,7 @@ impl Host {
 
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
-        let kept =
-            self.places().all(|place| node::is_kept(&place)) && (self.registries.is_empty() || self.proxy.runs());
+        let kept = self.places().all(|place| node::is_kept(&place)) && (!self.pulls || self.proxy.runs());
         kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
     }
 
@@ -159,7 +162,7 @@ impl Host {
         keys::create(&self.folders.pki(), self.addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
-            components::write_configs(&self.folders, self.addresses, index, pause)?;
+            components::write_configs(&self.folders, self.addresses, index, pause, &self.paths.registries())?;
         }
         self.network.create()
     }
@@ -219,11 +222,6 @@ impl Host {
     }
 }
 
-/// `10.0.0.5:5000` of `10.0.0.5:5000/room`.
-fn host_of(registry: &str) -> String {
-    registry.split('/').next().unwrap_or_default().to_owned()
-}
-
 /// A kubelet may not give itself this label (NodeRestriction).
 async fn label_control_plane(client: &Client) -> Result<(), NotYet> {
     let label = json!({ "metadata": { "labels": { "node-role.kubernetes.io/control-plane": "" } } });
@@ -273,7 +271,7 @@ impl Cluster for Host {
         }
         let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
         self.prepare(&images::reference("pause"))?;
-        if !self.registries.is_empty() {
+        if self.pulls {
             self.proxy.start(live).await?;
         }
         let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
