@@ -97,6 +97,14 @@ fn objects_made_without_helm_are_explained_by_recorded_shim() {
 }
 
 #[test]
+fn objects_changed_by_others_are_explained_by_recorded_shim() {
+    let text = "Error: UPGRADE FAILED: conflict occurred while applying object prometheus/prom-kube-state-metrics apps/v1, \
+                Kind=Deployment: Apply failed with 1 conflict: conflict with \"kubectl-set\" using apps/v1: \
+                .spec.template.spec.containers[name=\"kube-state-metrics\"].image";
+    explains(text, "by other means than helm");
+}
+
+#[test]
 fn a_cluster_that_went_away_is_explained_by_recorded_shim() {
     let text = "Error: kubernetes cluster unreachable: Get \"https://172.18.101.1:6443/version\": dial tcp 172.18.101.1:6443: connect: \
                 connection refused";

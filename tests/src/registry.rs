@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{IpAddr, SocketAddr, UdpSocket},
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread::sleep,
@@ -125,11 +125,32 @@ pub fn trust(cluster: &TestCluster, registry: &str, authority: &Path) {
     fs::write(folder.join("hosts.toml"), hosts).unwrap();
 }
 
-/// This machine's address towards others, at a port that is free: Go never asks a proxy for a loopback address. No packet is sent.
-pub fn own_address() -> SocketAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    let route = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
-    SocketAddr::new(route.expect("this machine has no address but loopback").ip(), 0)
+/// An address that only this machine reaches, and that is none of 127.0.0.0/8: for those Go never asks a proxy. It goes when dropped.
+pub struct OwnAddress(IpAddr);
+
+impl OwnAddress {
+    /// One of the range that is for documentation.
+    pub fn add() -> Self {
+        let own = Self(IpAddr::from([192, 0, 2, 53]));
+        own.ip("replace");
+        own
+    }
+
+    /// At a port that is free.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.0, 0)
+    }
+
+    fn ip(&self, action: &str) {
+        let status = Command::new("ip").args(["addr", action, &format!("{}/32", self.0), "dev", "lo"]).status();
+        assert!(status.expect("start ip").success(), "ip addr {action} {}", self.0);
+    }
+}
+
+impl Drop for OwnAddress {
+    fn drop(&mut self) {
+        self.ip("del");
+    }
 }
 
 /// Starts the registry; answers once it listens, and where.

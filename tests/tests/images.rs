@@ -1,7 +1,7 @@
 //! The images of the labs, all of them, from the programs that are built: twice the same bytes, every digest right, and run by a
 //! Docker engine where there is one.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
 use std::{
     collections::HashMap,

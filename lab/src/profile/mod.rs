@@ -4,6 +4,7 @@
 
 mod bookinfo;
 mod helm;
+mod kinds;
 mod offline;
 mod upstream;
 

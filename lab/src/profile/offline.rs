@@ -2,39 +2,16 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
 use kube::api::DynamicObject;
 
-use super::{Monitoring, Profile, WORKLOADS};
+use super::{Monitoring, Profile, WORKLOADS, kinds};
 use crate::{
-    cluster::Outcome,
     images,
-    kubernetes::{
-        apply::Applier,
-        crds::{self, Definition},
-        manifest,
-    },
+    kubernetes::manifest,
     labs::{Step, steps},
-    live::Live,
-    workshop::Workshop,
 };
 
 pub struct Offline;
-
-const GROUP: &str = "monitoring.coreos.com";
-/// The operator watches each of its kinds, whether the labs use it or not.
-const KINDS: [&str; 10] = [
-    "alertmanagerconfigs",
-    "alertmanagers",
-    "podmonitors",
-    "probes",
-    "prometheusagents",
-    "prometheuses",
-    "prometheusrules",
-    "scrapeconfigs",
-    "servicemonitors",
-    "thanosrulers",
-];
 
 impl Profile for Offline {
     fn images(&self) -> &'static [&'static str] {
@@ -67,19 +44,18 @@ impl Profile for Offline {
     fn monitoring(&self) -> Monitoring {
         let shell = "kubectl apply --server-side -f prometheus-operator/example/prometheus-operator-crd/";
         let steps = vec![
-            Step::new("install the operator's kinds", shell, |workshop, live| Box::pin(kinds(workshop, live))),
+            Step::new("install the operator's kinds", shell, |workshop, live| Box::pin(kinds::install(workshop, live))),
             steps::apply("install the operator", "lab3/operator.yaml"),
             steps::apply("install Prometheus", "lab3/prometheus.yaml"),
             steps::apply("install kube-state-metrics", "lab3/kube-state-metrics.yaml"),
             steps::apply("install node exporter", "lab3/node-exporter.yaml"),
         ];
-        let shell = "kubectl delete -f prometheus-operator/example/prometheus-operator-crd/";
         let undo = vec![
             steps::delete("remove node exporter", "lab3/node-exporter.yaml"),
             steps::delete("remove kube-state-metrics", "lab3/kube-state-metrics.yaml"),
             steps::delete("remove Prometheus", "lab3/prometheus.yaml"),
             steps::delete("remove the operator", "lab3/operator.yaml"),
-            Step::new("remove the operator's kinds", shell, |workshop, live| Box::pin(remove_kinds(workshop, live))),
+            kinds::remove(),
         ];
         let title = "Prometheus, by its operator (offline: without Grafana)";
         Monitoring { title, steps, workloads: WORKLOADS.to_vec(), undo }
@@ -88,21 +64,6 @@ impl Profile for Offline {
     fn patience(&self) -> Duration {
         Duration::from_secs(180)
     }
-}
-
-async fn kinds(workshop: &Workshop, live: &Live) -> Result<Outcome> {
-    let client = workshop.client().await?;
-    let outdated = crds::outdated(&client, definitions(workshop)).await?;
-    Applier::new(client, workshop.cluster.ours(), live).apply(outdated).await
-}
-
-async fn remove_kinds(workshop: &Workshop, live: &Live) -> Result<Outcome> {
-    let objects = crds::named(&definitions(workshop))?;
-    Applier::new(workshop.client().await?, workshop.cluster.ours(), live).delete(objects).await
-}
-
-fn definitions(workshop: &Workshop) -> Vec<Definition> {
-    crds::in_folder(&workshop.paths.programs.join("manifests/prometheus-operator-crds"), GROUP, &KINDS)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     Monitoring, NAMESPACE, Profile, WORKLOADS, bookinfo,
     helm::{self, Helm, RELEASE},
+    kinds,
 };
 use crate::{
     cluster::Outcome,
@@ -33,7 +34,7 @@ pub struct Upstream {
 const DASHBOARD: &str = "manifests/lab3/dashboard.json";
 const GRAFANA: Workload = Workload::deployment(NAMESPACE, "prom-grafana");
 /// Another helm may be at work for so long before we take it for dead.
-const OTHER_HELM: Duration = Duration::from_secs(20);
+const OTHER_HELM: Duration = Duration::from_secs(10);
 
 /// How to get at Grafana; the chart makes a password that nobody knows.
 const GRAFANA_ACCESS: &str = "      Grafana: `cargo xtask kubectl port-forward --namespace prometheus service/prom-grafana 3000:80`, then \
@@ -109,17 +110,14 @@ impl Profile for Upstream {
             Step::new("remove the dashboard", DASHBOARD_AWAY, |workshop, live| {
                 Box::pin(async move { delete(workshop, live, dashboard(workshop)?).await })
             }),
-            Step::new(
-                "uninstall kube-prometheus-stack; its kinds stay, as Helm leaves them",
-                UNINSTALL,
-                move |workshop, live| {
-                    let pins = uninstall_by.clone();
-                    Box::pin(async move { uninstall(workshop, &pins, live).await })
-                },
-            ),
-            Step::new("remove the namespace", format!("kubectl delete namespace {NAMESPACE}"), |workshop, live| {
-                Box::pin(async move { delete(workshop, live, namespace()?).await })
+            Step::new("uninstall kube-prometheus-stack", UNINSTALL, move |workshop, live| {
+                let pins = uninstall_by.clone();
+                Box::pin(async move { uninstall(workshop, &pins, live).await })
             }),
+            Step::new("remove the namespace", format!("kubectl delete namespace {NAMESPACE}"), |workshop, live| {
+                Box::pin(async move { remove_namespace(workshop, live).await })
+            }),
+            kinds::remove(),
         ];
         let workloads = WORKLOADS.into_iter().chain([GRAFANA]).collect();
         Monitoring { title: "Prometheus and Grafana, by kube-prometheus-stack", steps, workloads, undo }
@@ -179,7 +177,9 @@ async fn install(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outcom
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let is_new = namespaces.get_metadata_opt(NAMESPACE).await.context("look up namespace prometheus")?.is_none();
     live.waiting("helm fetches the chart and installs it");
-    helm::run(helm.upgrade(&digest)).await?;
+    // Helm 3 leaves kinds alone that are there, Helm 4 refuses those that somebody else made.
+    let skip: &[&str] = if kinds::are_there(&client).await? { &["--skip-crds"] } else { &[] };
+    helm::run(helm.upgrade(&digest).args(skip)).await?;
     if is_new {
         let ours = json!({ "metadata": { "labels": { MANAGED_BY.0: MANAGED_BY.1 } } });
         let marked = namespaces.patch_metadata(NAMESPACE, &PatchParams::default(), &Patch::Merge(ours)).await;
@@ -231,6 +231,14 @@ async fn uninstall(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outc
     }
     helm::run(Helm::new(workshop, pins).uninstall()).await?;
     Ok(Outcome::Changed)
+}
+
+/// Not with somebody else's release in it, even if the namespace is ours.
+async fn remove_namespace(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    if helm::release(&workshop.client().await?).await?.is_some() {
+        return Ok(Outcome::Unchanged);
+    }
+    delete(workshop, live, namespace()?).await
 }
 
 async fn delete(workshop: &Workshop, live: &Live, object: DynamicObject) -> Result<Outcome> {

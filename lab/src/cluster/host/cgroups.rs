@@ -86,10 +86,12 @@ fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every process in the cluster's cgroups, with the path below `ebpf-lab/N/`.
+/// Every process in the cluster's cgroups that has not ended, with the path below `ebpf-lab/N/`.
 pub fn processes(number: u8) -> Vec<(i32, String)> {
     let prefix = format!("/ebpf-lab/{number}/");
     let find = |process: procfs::process::Process| {
+        // One that nobody has waited for yet is in no group that could not be removed.
+        process.stat().ok().filter(|stat| stat.state != 'Z')?;
         let groups = process.cgroups().ok()?;
         let below = groups.0.iter().find_map(|group| Some(group.pathname.split_once(&prefix)?.1.to_owned()))?;
         Some((process.pid(), below))
