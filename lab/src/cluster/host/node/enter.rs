@@ -15,27 +15,32 @@ use crate::{
     cmd::Cmd,
 };
 
+/// This process stays in the keepers' cgroup: a version 2 group that has processes can't give controllers to the groups below it.
 pub fn run(place: &Place) -> Result<()> {
-    cgroups::join(place.number, place.name())?;
     let network = Network::new(place.number).namespace_file(place.name());
     let network = File::open(&network).with_context(|| format!("open the network namespace {}", network.display()))?;
     setns(network, CloneFlags::CLONE_NEWNET).context("enter the node's network namespace")?;
-    let namespaces =
-        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWCGROUP;
+    let namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS;
     unshare(namespaces).context("make the node's namespaces")?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
         .context("keep the node's mounts to itself")?;
     let init = Cmd::new(place.folders.bin().join("lab")).args(place.arguments("init"));
-    let mut init = init.spawn(Stdio::inherit(), Stdio::inherit())?;
-    // A version 2 group that has processes can't give controllers to groups below it; init moves out of it as well.
-    cgroups::join(place.number, "keepers")?;
-    let ended = init.wait()?;
+    let ended = init.spawn(Stdio::inherit(), Stdio::inherit())?.wait()?;
     anyhow::bail!("process 1 of {} ended ({ended})", place.name())
 }
 
 /// Called first in process 1: when the process outside ends, so does the node.
 pub fn end_with_parent() -> Result<()> {
     set_pdeathsig(Signal::SIGKILL).context("tie the node to the process that made it")
+}
+
+/// Makes the node's cgroups the root of all that process 1 and its children see.
+///
+/// Process 1 joins them before it has a cgroup namespace, while no group is out of its reach: where cgroup2 is mounted with
+/// `nsdelegate`, as systemd does, nobody moves a process across the border of a namespace.
+pub fn own_cgroups(place: &Place) -> Result<()> {
+    cgroups::join(place.number, place.name())?;
+    unshare(CloneFlags::CLONE_NEWCGROUP).context("make the node's cgroup namespace")
 }
 
 /// Whether a process runs and is not just waiting to be reaped.

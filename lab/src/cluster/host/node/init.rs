@@ -38,6 +38,7 @@ const LOG_LIMIT: u64 = 20 << 20;
 
 pub fn run(place: &Place) -> Result<()> {
     enter::end_with_parent()?;
+    enter::own_cgroups(place)?;
     sethostname(place.name()).context("name the node")?;
     mounts::make(place)?;
     let components = components::of_node(&place.folders, Addresses::new(place.number), place.index);
