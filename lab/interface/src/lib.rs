@@ -4,11 +4,15 @@
 //! line from here: `xtask` to know what to install and build, `lab` to act.
 
 pub mod cli;
+pub mod engine;
 pub mod exit;
 pub mod paths;
 pub mod pins;
 pub mod programs;
+pub mod range;
 pub mod settings;
+pub mod version;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
+pub use version::Version;

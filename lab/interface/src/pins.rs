@@ -3,12 +3,18 @@
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::version::Version;
+
 const TEXT: &str = include_str!("../../../manifests/pins.toml");
+
+/// A kubelet of this version or a newer one does not start on a machine with cgroups of version 1.
+const WITHOUT_CGROUP_1: Version = Version { major: 1, minor: 35, patch: 0 };
 
 /// The pinned versions, as the file has them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Pins {
     pub tools: Tools,
+    pub kind: Kind,
     pub chart: Chart,
     pub bookinfo: Bookinfo,
 }
@@ -17,6 +23,8 @@ pub struct Pins {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tools {
     pub kind: Tool,
+    pub docker: Tool,
+    pub podman: Tool,
     pub helm: Tool,
 }
 
@@ -24,6 +32,25 @@ pub struct Tools {
 pub struct Tool {
     /// The oldest version that will do.
     pub least: String,
+    /// The version that `--install` brings, where it knows how.
+    pub install: Option<String>,
+}
+
+/// What `--on kind` runs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Kind {
+    /// A registry that keeps what nodes pull through it.
+    pub cache: String,
+    /// The images of nodes, newest Kubernetes first.
+    pub nodes: Vec<NodeImage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NodeImage {
+    pub kubernetes: Version,
+    pub image: String,
+    /// The oldest kind that can load images into it.
+    pub kind: Version,
 }
 
 /// The chart of lab 3.
@@ -42,6 +69,13 @@ pub struct Bookinfo {
     pub version: String,
 }
 
+impl Kind {
+    /// The newest image of nodes that this kind can handle, on a machine with cgroups of this version.
+    pub fn node_image(&self, kind: Version, cgroup: u8) -> Option<&NodeImage> {
+        self.nodes.iter().find(|node| node.kind <= kind && (cgroup > 1 || node.kubernetes < WITHOUT_CGROUP_1))
+    }
+}
+
 /// The pins that this program was built with.
 ///
 /// # Errors
@@ -52,8 +86,47 @@ pub fn pins() -> Result<Pins> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_pins_are_read() {
-        super::pins().unwrap();
+        pins().unwrap();
+    }
+
+    #[test]
+    fn every_image_of_nodes_is_pinned_by_its_whole_digest() {
+        let kind = pins().unwrap().kind;
+        let nodes = kind.nodes.iter().map(|node| node.image.as_str());
+        for image in nodes.chain([kind.cache.as_str()]) {
+            let digest = image.split_once("@sha256:").unwrap_or_else(|| panic!("{image} has no digest")).1;
+            assert!(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()), "{image}");
+        }
+        for node in &kind.nodes {
+            assert!(node.image.contains(&format!(":v{}@", node.kubernetes)), "{node:?}");
+        }
+        assert!(kind.nodes.is_sorted_by(|a, b| a.kubernetes > b.kubernetes), "newest first");
+    }
+
+    #[test]
+    fn the_image_of_nodes_follows_kind_and_the_cgroups() {
+        let kind = pins().unwrap().kind;
+        let taken = |version: &str, cgroup| {
+            let image = kind.node_image(version.parse().unwrap(), cgroup);
+            image.map(|image| image.kubernetes.to_string())
+        };
+        assert_eq!(taken("0.33.0", 2).as_deref(), Some("1.36.4"));
+        assert_eq!(
+            taken("0.33.0", 1).as_deref(),
+            Some("1.34.11"),
+            "a kubelet from 1.35 on refuses cgroups of version 1"
+        );
+        assert_eq!(taken("0.31.0", 2).as_deref(), Some("1.34.3"), "an older kind can't load into newer images");
+        assert_eq!(taken("0.27.0", 1).as_deref(), Some("1.32.2"));
+        assert_eq!(taken("0.26.0", 2), None);
+        let least: Version = pins().unwrap().tools.kind.least.parse().unwrap();
+        assert!(
+            [1, 2].iter().all(|cgroup| kind.node_image(least, *cgroup).is_some()),
+            "every kind that will do has one"
+        );
     }
 }

@@ -1,8 +1,11 @@
 //! What the kernel, the memory, the disk and the network of this machine say.
 
-use std::{fs, path::Path};
+use std::{fs, net::Ipv4Addr, path::Path};
 
-use interface::{Number, Paths};
+use interface::{
+    Number, Paths,
+    range::{self, Range, Route},
+};
 use nix::sys::{statvfs::statvfs, utsname::uname};
 
 use super::{Finding, Verdict};
@@ -18,7 +21,7 @@ pub fn findings(paths: &Paths, number: Number) -> Vec<Finding> {
     findings.extend(filesystems());
     // With `auto`, `lab` looks for a number whose addresses are free.
     if let Number::Of(number) = number {
-        findings.push(routes(number, &fs::read_to_string("/proc/net/route").unwrap_or_default()));
+        findings.push(addresses(number, &range::routes()));
     }
     findings
 }
@@ -145,52 +148,36 @@ fn root() -> Finding {
 }
 
 /// The host gets a route to the nodes and one to the LoadBalancer addresses; one that is there already would swallow them.
-fn routes(number: u8, table: &str) -> Finding {
-    let mask = u32::from_be_bytes([255, 255, 255, 0]);
-    let ours = [[172, 18, 100 + number, 0], [172, 18, number, 0]].map(u32::from_be_bytes);
-    for line in table.lines().skip(1) {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let (Some(link), Some(to), Some(their_mask)) = (fields.first(), fields.get(1), fields.get(7)) else { continue };
-        // The kernel prints addresses in the machine's own byte order, which is little-endian wherever we run.
-        let address = |hex: &str| u32::from_str_radix(hex, 16).map(u32::swap_bytes).unwrap_or(0);
-        let (to, their_mask) = (address(to), address(their_mask));
-        let common = mask & their_mask;
-        let overlaps = their_mask != 0 && ours.iter().any(|ours| ours & common == to & common);
-        if overlaps && !link.starts_with("ebpf-lab") {
-            let route = format!("{}/{} via {link}", std::net::Ipv4Addr::from(to), their_mask.count_ones());
-            let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
-            return Finding::bad(
-                "addresses",
-                Verdict::Refusal,
-                format!("the route {route} overlaps the lab's"),
-                mending,
-            );
-        }
+fn addresses(number: u8, routes: &[Route]) -> Finding {
+    let range = |third: u8| Range { base: Ipv4Addr::new(172, 18, third, 0), bits: 24 };
+    let ours = [range(100 + number), range(number)];
+    let overlaps =
+        |route: &&Route| ours.iter().any(|ours| ours.overlaps(route.to)) && !route.link.starts_with("ebpf-lab");
+    if let Some(route) = routes.iter().find(overlaps) {
+        let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
+        return Finding::bad("addresses", Verdict::Refusal, format!("the route {route} overlaps the lab's"), mending);
     }
-    let ours = ours.map(|address| format!("{}/24", std::net::Ipv4Addr::from(address)));
-    Finding::ok("addresses", format!("{} are free", ours.join(" and ")))
+    Finding::ok("addresses", format!("{} and {} are free", ours[0], ours[1]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEADER: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+    fn route(to: &str, link: &str) -> Route {
+        Route { to: Range::parse(to).unwrap(), link: link.to_owned() }
+    }
 
     #[test]
     fn a_route_that_overlaps_is_refused_and_named() {
-        let docker = format!("{HEADER}br-kind\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n");
-        let finding = routes(1, &docker);
+        let finding = addresses(1, &[route("172.18.0.0/16", "br-kind")]);
         assert_eq!(finding.verdict, Verdict::Refusal);
         assert!(finding.measured.contains("172.18.0.0/16 via br-kind"), "{finding:?}");
     }
 
     #[test]
-    fn the_default_route_and_our_own_are_no_overlap() {
-        let table = format!(
-            "{HEADER}eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
-             ebpf-lab-1\t006512AC\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-        );
-        assert_eq!(routes(1, &table).verdict, Verdict::Ok);
+    fn our_own_routes_and_others_are_no_overlap() {
+        let routes = [route("172.17.0.0/16", "docker0"), route("172.18.101.0/24", "ebpf-lab-1")];
+        assert_eq!(addresses(1, &routes).verdict, Verdict::Ok);
     }
 }
