@@ -83,7 +83,9 @@ mod tests {
     fn a_checkout_keeps_its_number_and_two_checkouts_never_share_one() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|name| folder.path().join(name));
-        [&one, &other].map(|checkout| fs::create_dir(checkout).unwrap());
+        for checkout in [&one, &other] {
+            fs::create_dir(checkout).unwrap();
+        }
         let nobody = |_| false;
         let one = paths(folder.path(), &one);
         let number = resolve(&one, Number::Auto, nobody).unwrap();

@@ -23,7 +23,7 @@ pub struct Workshop {
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
-        let number = number::resolve(&paths, options.number, cluster::is_in_use)?;
+        let number = number::resolve(&paths, options.number, cluster::numbers_in_use(&paths, &options))?;
         let cluster = cluster::choose(&paths, &options, number)?;
         Ok(Self { paths: Arc::new(paths), options: Arc::new(options), number, cluster, client: Arc::default() })
     }

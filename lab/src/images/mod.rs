@@ -1,9 +1,10 @@
 //! OCI images made here, without Docker and without a base image.
 //!
 //! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
-//! which are written already. The same input gives the same bytes, and so the same digest.
+//! which are written already. The same input gives the same bytes, and so the same digest. [`bundle`] puts several into one.
 
 mod archive;
+pub mod bundle;
 mod cache;
 mod catalog;
 mod rootfs;
