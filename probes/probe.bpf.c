@@ -65,7 +65,7 @@ int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
-	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET)
+	if (over_ipv4(sk))
 		record(sk);
 	return 0;
 }

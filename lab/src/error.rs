@@ -44,7 +44,11 @@ pub fn message(error: &anyhow::Error) -> String {
             words.push(crate::kubernetes::words(error));
             break;
         }
-        words.push(cause.to_string());
+        // Some libraries' messages end in their cause's already.
+        let cause = cause.to_string();
+        if !words.last().is_some_and(|words: &String| words.ends_with(&cause)) {
+            words.push(cause);
+        }
     }
     words.join(": ")
 }
@@ -79,5 +83,6 @@ mod tests {
         let error = Err::<(), _>(kube::Error::Api(status.boxed())).context("reach the DNS pod").unwrap_err();
         assert_eq!(message(&error), "reach the DNS pod: pod does not exist");
         assert_eq!(message(&anyhow::anyhow!("no").context("ask")), "ask: no");
+        assert_eq!(message(&anyhow::anyhow!("no").context("the file: no").context("ask")), "ask: the file: no");
     }
 }

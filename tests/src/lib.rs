@@ -1,11 +1,15 @@
-//! What the end-to-end tests share: a workshop on a cluster of its own, driven through the programs a user would call.
+//! What tests of several packages share: a workshop on a cluster of its own, driven through the programs a user would call; a
+//! probe that runs and connections for it to see; what a virtual machine reports.
 //!
-//! The tests need what `cargo xtask test` builds and hands on in `EBPF_LAB_*`; each file takes a cluster number of its own,
+//! The labs' tests need what `cargo xtask test` builds and hands on in `EBPF_LAB_*`; each file takes a cluster number of its own,
 //! none of them 1, so that a student's cluster on the same machine is left alone.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
 pub mod cluster;
+pub mod connections;
+pub mod findings;
 pub mod machine;
+pub mod probe;
 
 pub use cluster::{Run, TestCluster};

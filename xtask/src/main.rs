@@ -5,6 +5,7 @@
 mod build;
 mod choice;
 mod doctor;
+mod kernels;
 mod privilege;
 mod programs;
 mod progress;

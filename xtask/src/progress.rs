@@ -9,13 +9,15 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 const PLAIN_EVERY: Duration = Duration::from_secs(30);
+/// What is built already is found to be so within this time, and that is not worth a line.
+const SILENT: Duration = Duration::from_secs(2);
 
 /// A line that says what is being built and how far it is; it goes when dropped.
 pub struct Line {
     bar: Option<ProgressBar>,
     title: String,
     started: Instant,
-    said: Cell<Instant>,
+    said: Cell<Option<Instant>>,
 }
 
 impl Line {
@@ -27,21 +29,22 @@ impl Line {
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
-        if bar.is_none() {
-            eprintln!("{title}");
-        }
-        Self { bar, title: title.to_owned(), started: Instant::now(), said: Cell::new(Instant::now()) }
+        Self { bar, title: title.to_owned(), started: Instant::now(), said: Cell::default() }
     }
 
     pub fn show(&self, how_far: String) {
         match &self.bar {
             Some(bar) => bar.set_message(how_far),
-            None if self.said.get().elapsed() >= PLAIN_EVERY => {
-                self.said.set(Instant::now());
+            None if self.is_due() => {
+                self.said.set(Some(Instant::now()));
                 eprintln!("{} … {how_far} ({} s)", self.title, self.started.elapsed().as_secs());
             }
             None => {}
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.said.get().map_or(self.started.elapsed() >= SILENT, |said| said.elapsed() >= PLAIN_EVERY)
     }
 }
 

@@ -1,4 +1,5 @@
-//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are.
+//! `cargo xtask test`: formatting, lints, unit tests and command lines everywhere; probes and labs where root and BPF are; probes
+//! in other kernels where qemu and those kernels are.
 //!
 //! The last line counts all of it. A test that this machine can't do is counted as skipped, with its reason; where root and BPF
 //! are there and no privileged test ran, that is a failure.
@@ -14,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, programs,
+    build, kernels, programs,
     tools::{self, Need},
 };
 
@@ -28,6 +29,10 @@ struct Count {
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
+    if options.install {
+        // Its tests are skipped without it.
+        tools::offer(&[Need::Nix]);
+    }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
@@ -56,6 +61,9 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             ),
         );
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
+    }
+    if wanted(Suite::Kernels) {
+        step("probes in other kernels", other_kernels(paths, options));
     }
     let suites: [(Suite, &str, &[&str]); 2] = [
         (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
@@ -90,6 +98,29 @@ fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
     Ok(count)
 }
 
+/// The probes in a virtual machine for each kernel that is pinned; one that can't be had is skipped.
+fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
+    let (all, lacking) = kernels::ensure(paths, options.install)?;
+    for kernel in &lacking {
+        println!("skipped: kernel {}: {}", kernel.name, kernel.why);
+    }
+    let skipped = Count { skipped: lacking.len(), ..Count::default() };
+    let machines = all - lacking.len();
+    if machines == 0 {
+        return Ok(skipped);
+    }
+    build::rust(paths, &["bee"])?;
+    let mut arguments = vec!["--ignored".to_owned(), "--test-threads=2".to_owned()];
+    arguments.extend(lacking.iter().flat_map(|kernel| ["--skip".to_owned(), format!("kernel {}:", kernel.name)]));
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let count = cargo_test(paths, &["--workspace", "--test", "kernels"], &arguments)?;
+    anyhow::ensure!(
+        count.passed + count.failed == machines,
+        "{machines} kernels are here, but not every one was tried"
+    );
+    Ok(count.plus(skipped))
+}
+
 /// Why the privileged tests can't run here.
 fn unable() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
@@ -118,6 +149,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
         println!("{line}");
         count = count.plus(counted(&line).unwrap_or_default());
     }
+    // The harness knows no test that ends otherwise than passed or failed.
+    count.passed = count.passed.saturating_sub(count.skipped);
     let status = child.wait()?;
     eprintln!("{} s", started.elapsed().as_secs());
     // A test binary that did not build or was killed prints no count.
@@ -125,9 +158,12 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     Ok(count)
 }
 
-/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`. Ignored tests are not skipped ones:
-/// those that need root run in suites of their own.
+/// Reads `test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 9 filtered out; …`, and `skipped: …`, which a test says
+/// that can't be done here. Ignored tests are not skipped ones: those that need root run in suites of their own.
 fn counted(line: &str) -> Option<Count> {
+    if line.starts_with("skipped: ") {
+        return Some(Count { skipped: 1, ..Count::default() });
+    }
     let result = line.strip_prefix("test result: ")?;
     let number = |word: &str| {
         let before = result.split(word).next()?;
@@ -152,5 +188,6 @@ mod tests {
         let line = "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s";
         assert_eq!(counted(line), Some(Count { passed: 12, failed: 3, skipped: 0 }));
         assert_eq!(counted("test x ... ok"), None);
+        assert_eq!(counted("skipped: x: no y here"), Some(Count { passed: 0, failed: 0, skipped: 1 }));
     }
 }

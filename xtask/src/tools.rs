@@ -17,6 +17,10 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// The virtual machines of the tests.
+    Machines,
+    /// Evaluates `flake.nix`, for its tests.
+    Nix,
 }
 
 /// One tool: how to see that it is there and new enough, and what brings it.
@@ -30,7 +34,7 @@ struct Tool {
     found: fn() -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 10] = [
+const TOOLS: [Tool; 12] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -101,6 +105,20 @@ const TOOLS: [Tool; 10] = [
         need: Need::Network,
         found: || version("nft", &["--version"], 0),
     },
+    Tool {
+        name: "qemu-system-x86_64",
+        packages: &["qemu-system-x86"],
+        elsewhere: "QEMU for x86-64",
+        need: Need::Machines,
+        found: || version("qemu-system-x86_64", &["--version"], 0),
+    },
+    Tool {
+        name: "nix-instantiate (2.4 or newer)",
+        packages: &["nix-bin"],
+        elsewhere: "https://nixos.org/download",
+        need: Need::Nix,
+        found: || version("nix-instantiate", &["--version"], 2),
+    },
 ];
 
 /// Tools are missing; the message names all of them and the one command that mends it.
@@ -137,6 +155,16 @@ pub fn ensure(needs: &[Need], install: bool) -> Result<()> {
         false => format!("get them by your distribution's means; Debian and Ubuntu call them {packages}"),
     };
     Err(Missing { lines: describe(&missing), mending }.into())
+}
+
+/// Installs what is wanted but not needed, if it can.
+pub fn offer(needs: &[Need]) {
+    let missing = missing(needs);
+    if !missing.is_empty()
+        && let Err(error) = bring(&missing)
+    {
+        eprintln!("warning: {error:#}");
+    }
 }
 
 /// Each tool that is missing or too old, as a line for `doctor`.

@@ -83,6 +83,35 @@ fn versions_of_crates_stand_in_the_root_only() {
 }
 
 #[test]
+fn every_pin_stands_once() {
+    let pins: toml::Value = toml::from_str(&fs::read_to_string(root().join("manifests/pins.toml")).unwrap()).unwrap();
+    let pinned = exact_versions(&pins);
+    assert!(!pinned.is_empty());
+    let places = ["nix", "rs", "sh", "toml", "yaml", "yml"].map(files).concat();
+    let mut found = vec![];
+    for (name, text) in places.iter().filter(|(name, _)| name != "manifests/pins.toml") {
+        // As a string of its own or as an image's tag; a longer version may well contain it.
+        let again =
+            |version: &String| text.contains(&format!("\"{version}\"")) || text.contains(&format!(":{version}"));
+        found.extend(pinned.iter().filter(|version| again(version)).map(|version| format!("{name}: {version}")));
+    }
+    none(found, "manifests/pins.toml has these already");
+}
+
+/// The values that say exactly which one, of three numbers or by digest; `least` says only from where on.
+fn exact_versions(pins: &toml::Value) -> Vec<String> {
+    let is_exact = |text: &str| text.contains("sha256:") || text.split('.').count() == 3 && !text.contains('/');
+    match pins {
+        toml::Value::Table(table) => {
+            table.iter().filter(|(key, _)| *key != "least").flat_map(|(_, value)| exact_versions(value)).collect()
+        }
+        toml::Value::Array(values) => values.iter().flat_map(exact_versions).collect(),
+        toml::Value::String(text) if is_exact(text) => vec![text.clone()],
+        _ => vec![],
+    }
+}
+
+#[test]
 fn labs_do_not_ask_where_the_cluster_runs() {
     let found = files("rs").into_iter().filter(|(name, text)| {
         let asks = name.starts_with("lab/src/labs/") || name.starts_with("lab/src/check/");
@@ -100,6 +129,33 @@ fn a_context_never_prints_its_braces() {
         found.extend(wrong.map(|line| format!("{name}: {line}")));
     }
     none(found, "`context` does not format");
+}
+
+#[test]
+fn workflows_are_short_and_pin_every_action_by_its_commit() {
+    let workflows: Vec<_> =
+        files("yml").into_iter().filter(|(name, _)| name.starts_with(".github/workflows/")).collect();
+    let long = workflows.iter().filter(|(_, text)| text.lines().count() > 40);
+    none(long.map(|(name, _)| name.clone()).collect(), "logic belongs into xtask, these are longer than 40 lines");
+    let mut actions = vec![];
+    for (name, text) in &workflows {
+        let used = text.lines().filter_map(|line| line.split_once("uses: "));
+        actions.extend(used.map(|(_, action)| (format!("{name}: {action}"), is_pinned(action))));
+    }
+    assert!(!actions.is_empty());
+    none(
+        actions.into_iter().filter(|(_, pinned)| !pinned).map(|(name, _)| name).collect(),
+        "tags move; these are not pinned",
+    );
+}
+
+/// `owner/action@COMMIT # vVERSION`
+fn is_pinned(action: &str) -> bool {
+    action.split_once('@').and_then(|(_, reference)| reference.split_once(" # v")).is_some_and(|(commit, version)| {
+        commit.len() == 40
+            && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+            && version.starts_with(|first: char| first.is_ascii_digit())
+    })
 }
 
 #[test]

@@ -103,6 +103,8 @@ pub enum Suite {
     Unit,
     /// Probes in this machine's kernel; needs root.
     Probes,
+    /// Probes in other kernels, each in a virtual machine; needs qemu and Debian's archive.
+    Kernels,
     /// The labs on real clusters; needs root.
     Labs,
 }

@@ -72,6 +72,11 @@ impl Paths {
         self.cache.join("images")
     }
 
+    /// A kernel for virtual machines, by the name that the pins give it.
+    pub fn kernel(&self, name: &str) -> PathBuf {
+        self.cache.join("kernels").join(name).join("vmlinuz")
+    }
+
     /// The kubeconfig of a cluster, context `ebpf`: never the user's own file.
     pub fn kubeconfig(&self, cluster: &str) -> PathBuf {
         self.state.join(cluster).join("kubeconfig")

@@ -17,6 +17,7 @@ pub struct Pins {
     pub kind: Kind,
     pub chart: Chart,
     pub bookinfo: Bookinfo,
+    pub kernels: Vec<Kernel>,
 }
 
 /// Programs that the user brings.
@@ -67,6 +68,16 @@ pub struct Bookinfo {
     /// What stands before `examples-bookinfo-…`.
     pub registry: String,
     pub version: String,
+}
+
+/// A kernel that the probes are proven on.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Kernel {
+    pub name: String,
+    /// The suite of Debian's archive that has it.
+    pub suite: String,
+    /// The names of its packages, as a regular expression of `apt-cache search`.
+    pub packages: String,
 }
 
 impl Kind {

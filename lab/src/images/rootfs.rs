@@ -60,22 +60,11 @@ fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     if !listing.status.success() {
         return Ok(vec![]);
     }
-    let mut libraries = parse_ldd(&String::from_utf8_lossy(&listing.stdout))?;
+    let mut libraries = interface::libraries::of_listing(&String::from_utf8_lossy(&listing.stdout))?;
     let folder = libraries.iter().find(|path| path.ends_with("libc.so.6")).and_then(|libc| libc.parent());
     let services: Vec<_> = folder.into_iter().flat_map(|dir| NAME_SERVICES.map(|name| dir.join(name))).collect();
     libraries.extend(services.into_iter().filter(|path| path.is_file()));
     Ok(libraries)
-}
-
-/// Reads `libc.so.6 => /lib/…/libc.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
-fn parse_ldd(listing: &str) -> Result<Vec<PathBuf>> {
-    let missing = listing.lines().find(|line| line.contains("not found"));
-    anyhow::ensure!(missing.is_none(), "a shared library is missing: {}", missing.unwrap_or_default().trim());
-    let path = |line: &str| {
-        let line = line.split_once("=> ").map_or(line, |(_, after)| after).trim();
-        line.starts_with('/').then(|| PathBuf::from(line.split(" (").next().unwrap_or(line)))
-    };
-    Ok(listing.lines().filter_map(path).collect())
 }
 
 impl Content {
@@ -89,24 +78,5 @@ impl Content {
                 Ok((file.metadata()?.len(), mode, Box::new(file)))
             }
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn libraries_are_read_from_what_ldd_prints() {
-        let listing = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f)\n\
-                       \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        let paths = ["/lib/x86_64-linux-gnu/libz.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
-        assert_eq!(parse_ldd(listing).unwrap(), paths);
-    }
-
-    #[test]
-    fn a_missing_library_is_an_error_that_names_it() {
-        let error = parse_ldd("\tlibelf.so.1 => not found\n").unwrap_err();
-        assert!(error.to_string().contains("libelf.so.1"), "{error}");
     }
 }

@@ -123,6 +123,10 @@ pub struct Run {
     #[arg(value_name = "FILE|REF")]
     pub probe: PathBuf,
 
+    /// Only this variant of a probe that is written for several hooks; the default is the first that the kernel takes
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
     /// No live table: one JSON object per event on standard output
     #[arg(long)]
     pub no_tty: bool,

@@ -13,6 +13,7 @@ mod http;
 pub mod init;
 pub mod layout;
 pub mod metrics;
+mod misses;
 pub mod object;
 mod output;
 pub mod probe;

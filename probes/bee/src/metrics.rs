@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 use crate::object::Kind;
+use crate::run::Running;
 use crate::series::{Exported, Losses, Series};
 
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -12,7 +13,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const PREFIX: &str = "ebpf_solo_io_";
 
 /// All metrics at this moment.
-pub fn text(maps: &[Exported], losses: &Losses) -> String {
+pub(crate) fn text(Running { maps, losses, misses }: &Running) -> String {
     let mut text = String::new();
     for exported in maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
         match exported.series() {
@@ -21,6 +22,13 @@ pub fn text(maps: &[Exported], losses: &Losses) -> String {
         }
     }
     own(&mut text, maps, losses);
+    table(
+        &mut text,
+        ("bee_runs_missed_total", "program"),
+        "counter",
+        "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
+        misses.counts(),
+    );
     text
 }
 
@@ -51,14 +59,14 @@ fn own(text: &mut String, maps: &[Exported], losses: &Losses) {
     };
     table(
         text,
-        "bee_events_lost_total",
+        ("bee_events_lost_total", "map"),
         "counter",
         "Events that a full ring buffer refused; absent for probes that do not count them.",
         known(counted(true).collect()),
     );
     table(
         text,
-        "bee_inserts_failed_total",
+        ("bee_inserts_failed_total", "map"),
         "counter",
         "Keys that a full hash refused; absent for probes that do not count them.",
         known(counted(false).collect()),
@@ -69,7 +77,7 @@ fn own(text: &mut String, maps: &[Exported], losses: &Losses) {
         .collect();
     table(
         text,
-        "bee_loss_known",
+        ("bee_loss_known", "map"),
         "gauge",
         "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
         loss_known,
@@ -79,27 +87,28 @@ fn own(text: &mut String, maps: &[Exported], losses: &Losses) {
     };
     table(
         text,
-        "bee_records_bad_total",
+        ("bee_records_bad_total", "map"),
         "counter",
         "Records that were shorter than their type.",
         read(|exported| &exported.bad),
     );
     table(
         text,
-        "bee_series_left_out",
+        ("bee_series_left_out", "map"),
         "gauge",
         "Series, or events of such, beyond the most that one map may have.",
         read(|exported| &exported.overflow),
     );
 }
 
-fn table(text: &mut String, name: &str, kind: &str, help: &str, rows: Vec<(String, u64)>) {
+/// One family; each row has its own value of the one label.
+fn table(text: &mut String, (name, label): (&str, &str), kind: &str, help: &str, rows: Vec<(String, u64)>) {
     if rows.is_empty() {
         return;
     }
     header(text, name, kind, help);
-    for (map, value) in rows {
-        sample(text, name, &[("map", &map)], value.into());
+    for (of, value) in rows {
+        sample(text, name, &[(label, &of)], value.into());
     }
 }
 

@@ -1,5 +1,6 @@
 //! A probe in the kernel: the first variant that loads and attaches, its maps, its events.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Once;
 use std::time::Duration;
@@ -55,15 +56,13 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Loads and attaches the first variant that this kernel takes whole.
-    pub fn attach(inspection: &Inspection) -> Result<Self, ProbeError> {
+    /// Loads and attaches the first of these variants that this kernel takes whole.
+    pub fn attach(inspection: &Inspection, variants: Vec<Option<String>>) -> Result<Self, ProbeError> {
         if !Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(ProbeError::NoBtf);
         }
-        silence_libbpf();
-        let names = program_names(inspection)?;
         let mut refused = vec![];
-        for variant in variants::variants(names.iter().map(String::as_str)) {
+        for variant in variants {
             match try_variant(inspection, variant.as_deref()) {
                 Ok((object, links)) => return Ok(Self { _links: links, object, variant, refused }),
                 Err(Attempt::Refused(why)) => refused.push(Refusal { variant, why }),
@@ -86,6 +85,17 @@ impl Probe {
     pub fn globals(&self) -> Option<MapHandle> {
         let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"))?;
         MapHandle::try_from(&map).ok()
+    }
+
+    /// The programs that run, by name.
+    pub fn programs(&self) -> Vec<(String, OwnedFd)> {
+        let running = self.object.progs().filter(|program| program.autoload());
+        let open = |program: libbpf_rs::Program<'_>| {
+            let name = program.name().to_string_lossy().into_owned();
+            // One that can't be opened once more goes without its account of missed runs.
+            Some((name, program.as_fd().try_clone_to_owned().ok()?))
+        };
+        running.filter_map(open).collect()
     }
 
     /// The events of ring buffers; `take` gets the index of the map among `names` and the record.
@@ -119,7 +129,15 @@ enum Attempt {
     Broken(libbpf_rs::Error),
 }
 
+/// The variants of an object's programs, in their order. Loads nothing.
+pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let names: Vec<_> = open.progs().map(|program| program.name().to_string_lossy().into_owned()).collect();
+    Ok(variants::variants(names.iter().map(String::as_str)))
+}
+
 fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
+    silence_libbpf();
     let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
     for map in &inspection.maps {
         // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL).
@@ -130,11 +148,6 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
         }
     }
     Ok(open)
-}
-
-fn program_names(inspection: &Inspection) -> Result<Vec<String>, ProbeError> {
-    let open = open(inspection).map_err(ProbeError::Open)?;
-    Ok(open.progs().map(|program| program.name().to_string_lossy().into_owned()).collect())
 }
 
 fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<Link>), Attempt> {
@@ -157,7 +170,8 @@ fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object
 fn load_words(error: &libbpf_rs::Error) -> String {
     match error.kind() {
         ErrorKind::PermissionDenied => {
-            "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON"
+            "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON, \
+             or, before Linux 5.11, the memory that a process may lock is too little (ulimit -l)"
                 .to_owned()
         }
         _ => format!("does not load: {error:#}"),

@@ -8,10 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::http::{self, PortTaken};
 use crate::metrics;
+use crate::misses::Misses;
 use crate::object::{self, Inspection, Kind, Source};
 use crate::output::{json::JsonLines, table};
-use crate::probe::{AT_ONCE, Probe, ProbeError, REST};
+use crate::probe::{self, AT_ONCE, Probe, ProbeError, REST};
 use crate::series::{Exported, Losses};
+use crate::variants::{self, NoSuchVariant};
 
 /// How often the elements of a printed hash are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -21,6 +23,8 @@ pub struct RunOptions {
     /// The probe's name, for the reader.
     pub name: String,
     pub object: Vec<u8>,
+    /// Only this variant of the probe's programs.
+    pub variant: Option<String>,
     /// A live table instead of JSON lines.
     pub terminal: bool,
     /// The metrics' port.
@@ -32,6 +36,8 @@ pub struct RunOptions {
 pub enum Error {
     #[error("{name} is no probe that bee can run")]
     Object { name: String, source: object::Error },
+    #[error(transparent)]
+    Variant(#[from] NoSuchVariant),
     #[error(transparent)]
     Port(#[from] PortTaken),
     #[error(transparent)]
@@ -48,21 +54,40 @@ pub enum Error {
 pub(crate) struct Running {
     pub maps: Vec<Exported>,
     pub losses: Losses,
+    pub misses: Misses,
+}
+
+/// A probe that was looked at and not loaded yet.
+pub struct Prepared {
+    options: RunOptions,
+    inspection: Inspection,
+    /// The variants to try.
+    variants: Vec<Option<String>>,
+}
+
+/// Looks at a probe. What is wrong with it, or with what was asked of it, is found without the right to load it.
+///
+/// # Errors
+/// It is no probe, or has no such variant.
+pub fn prepare(options: RunOptions) -> Result<Prepared, Error> {
+    let inspection =
+        object::inspect(&options.object).map_err(|source| Error::Object { name: options.name.clone(), source })?;
+    let variants = variants::choose(probe::variants_of(&inspection)?, options.variant.as_deref())?;
+    Ok(Prepared { options, inspection, variants })
 }
 
 /// Runs a probe until SIGINT or SIGTERM, or until nobody reads its output any more. Events that the kernel has by then are still shown.
-pub fn run(options: RunOptions) -> Result<(), Error> {
-    let inspection =
-        object::inspect(&options.object).map_err(|source| Error::Object { name: options.name.clone(), source })?;
+pub fn run(prepared: Prepared) -> Result<(), Error> {
+    let Prepared { options, inspection, variants } = prepared;
     let listener = http::listen(options.port)?;
     let end = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, end.clone()).map_err(Error::Signals)?;
     }
-    let probe = Probe::attach(&inspection)?;
+    let probe = Probe::attach(&inspection, variants)?;
     let running = Arc::new(running(&probe, &inspection)?);
     let served = running.clone();
-    let serve = move || http::serve(listener, move || metrics::text(&served.maps, &served.losses));
+    let serve = move || http::serve(listener, move || metrics::text(&served));
     thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
     let attached = attached(&probe);
     if options.terminal {
@@ -75,7 +100,7 @@ pub fn run(options: RunOptions) -> Result<(), Error> {
 
 fn running(probe: &Probe, inspection: &Inspection) -> Result<Running, ProbeError> {
     let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<_, _>>()?;
-    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf) })
+    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf), misses: Misses::new(probe) })
 }
 
 /// `attached (tp_btf)`, and why not by what stands before it.

@@ -18,6 +18,27 @@ pub fn variants<'a>(programs: impl IntoIterator<Item = &'a str>) -> Vec<Option<S
     if found.is_empty() { vec![None] } else { found }
 }
 
+/// A variant was asked for that the probe does not have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the probe has no variant {wanted}; {}", match known.is_empty() {
+    true => "its programs are written for one hook each".to_owned(),
+    false => format!("it has {}", known.join(", ")),
+})]
+pub struct NoSuchVariant {
+    wanted: String,
+    known: Vec<String>,
+}
+
+/// The variants to try: the one that was asked for, or all.
+pub fn choose(all: Vec<Option<String>>, wanted: Option<&str>) -> Result<Vec<Option<String>>, NoSuchVariant> {
+    let Some(wanted) = wanted else { return Ok(all) };
+    let wanted = wanted.to_owned();
+    match all.iter().flatten().any(|variant| *variant == wanted) {
+        true => Ok(vec![Some(wanted)]),
+        false => Err(NoSuchVariant { wanted, known: all.into_iter().flatten().collect() }),
+    }
+}
+
 /// Whether a program loads when this variant is tried.
 pub fn belongs(program: &str, variant: Option<&str>) -> bool {
     variant_of(program).is_none_or(|of| Some(of) == variant)
@@ -32,6 +53,27 @@ mod tests {
         let programs = ["connect___tp_btf", "common", "connect___kprobe", "close___tp_btf"];
         assert_eq!(variants(programs), [Some("tp_btf".to_owned()), Some("kprobe".to_owned())]);
         assert_eq!(variants(["tracepoint__syscalls__sys_enter_open"]), [None]);
+    }
+
+    #[test]
+    fn all_variants_are_tried_unless_one_is_chosen() {
+        let all = || variants(["connect___tp_btf", "connect___kprobe"]);
+        assert_eq!(choose(all(), None).unwrap(), all());
+        assert_eq!(choose(all(), Some("kprobe")).unwrap(), [Some("kprobe".to_owned())]);
+    }
+
+    #[test]
+    fn an_unknown_variant_is_refused_with_those_that_there_are() {
+        let refused =
+            |programs: &[&str]| choose(variants(programs.iter().copied()), Some("fentry")).unwrap_err().to_string();
+        assert_eq!(
+            refused(&["connect___tp_btf", "connect___kprobe"]),
+            "the probe has no variant fentry; it has tp_btf, kprobe"
+        );
+        assert_eq!(
+            refused(&["connect"]),
+            "the probe has no variant fentry; its programs are written for one hook each"
+        );
     }
 
     #[test]

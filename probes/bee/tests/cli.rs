@@ -61,11 +61,18 @@ fn what_is_no_probe_is_refused_before_anything_is_attached() {
     std::fs::write(folder.path().join("cut.o"), &std::fs::read(env!("CARGO_BIN_EXE_bee")).unwrap()[..40]).unwrap();
     for (file, words) in [("text.o", "it is no ELF file"), ("program.o", "not of BPF"), ("cut.o", "cut off or damaged")]
     {
-        let assert = bee(folder.path()).args(["run", file, "--no-tty", "--prom-port", "0"]).assert().failure();
-        let said = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
-        // Without the right to load probes that is what is said first.
-        assert!(said.contains(words) || said.contains("needs root"), "{file}: {said}");
+        let said = says(folder.path(), &["run", file, "--no-tty", "--prom-port", "0"], 3);
+        assert!(said.contains(words), "{file}: {said}");
     }
+}
+
+#[test]
+fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");
+    bee(folder.path()).args(["build", source, "tcpconnect:v1"]).assert().success();
+    let said = says(folder.path(), &["run", "tcpconnect:v1", "--variant", "fentry"], 2);
+    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has tp_btf, kprobe");
 }
 
 #[test]

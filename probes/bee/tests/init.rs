@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 use assert_cmd::Command;
+use end_to_end::{
+    connections::Pair,
+    probe::{Run, until},
+};
 
 fn bee() -> Command {
     Command::cargo_bin("bee").unwrap()
@@ -56,10 +60,10 @@ fn every_combination_loads_and_exports() {
     each_combination(|name, file| {
         let object = file.with_extension("o");
         bee().arg("build").arg(file).arg("--output-file").arg(&object).assert().success();
-        let probe = end_to_end_probe::Run::start(&object);
-        end_to_end_probe::connect(3);
+        let probe = Run::start(std::process::Command::new(env!("CARGO_BIN_EXE_bee")), &object, &[]);
+        Pair::of(0).connect(1, 3);
         std::fs::read("/etc/hostname").unwrap();
-        let seen = end_to_end_probe::until(|| {
+        let seen = until(|| {
             let metrics = probe.metrics();
             metrics.lines().any(|line| line.starts_with("ebpf_solo_io_") && line.contains('{'))
                 || name.ends_with("print")
@@ -71,6 +75,3 @@ fn every_combination_loads_and_exports() {
         }
     });
 }
-
-#[path = "support/probe.rs"]
-mod end_to_end_probe;

@@ -2,13 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-#[path = "support/probe.rs"]
-mod probe;
-
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use probe::{Run, connect_pair, pair, until};
+use end_to_end::{
+    connections::{OVER_IPV6, Pair, connect_over_ipv6},
+    probe::{Run, until},
+};
 
 /// A probe of the workshop, built into a folder of the test's.
 fn build(folder: &Path, source: &str) -> PathBuf {
@@ -17,6 +17,11 @@ fn build(folder: &Path, source: &str) -> PathBuf {
     let mut bee = Command::cargo_bin("bee").unwrap();
     bee.arg("build").arg(source).arg("--output-file").arg(&object).assert().success();
     object
+}
+
+/// `bee run` of an object.
+fn run(object: &Path) -> Run {
+    Run::start(std::process::Command::new(env!("CARGO_BIN_EXE_bee")), object, &[])
 }
 
 #[test]
@@ -39,18 +44,12 @@ fn the_workshops_probes_build_without_a_warning() {
 #[ignore = "needs root (loads probes)"]
 fn n_connections_are_n_in_the_hash_and_n_in_the_ring() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::start(&build(folder.path(), "tcpconnect.bpf.c"));
+    let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
     for (number, threads, each) in [(1, 1, 1), (2, 1, 100), (3, 8, 625)] {
-        let (source, target) = pair(number);
-        connect_pair(source, target, threads, each);
-        let labels = [format!("saddr=\"{source}\""), format!("daddr=\"{target}\"")];
-        let labels = labels.each_ref().map(String::as_str);
-        let made = (threads * each) as u64;
-        let seen = || (run.value("events_hash", &labels), run.value("events_ring", &labels));
-        until(|| seen() == (made, made));
-        // Nothing comes after: more than was made would be as wrong as less.
-        std::thread::sleep(std::time::Duration::from_millis(300));
-        assert_eq!(seen(), (made, made));
+        let (pair, made) = (Pair::of(number), (threads * each) as u64);
+        pair.connect(threads, each);
+        let counts = run.counts(pair);
+        assert!(counts.tell_of(made), "{made} connections: {counts:?}");
     }
     assert!(run.metrics().contains("bee_events_lost_total{map=\"events_ring\"} 0"));
 }
@@ -59,9 +58,10 @@ fn n_connections_are_n_in_the_hash_and_n_in_the_ring() {
 #[ignore = "needs root (loads probes)"]
 fn n_connections_are_n_printed_events() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::start(&build(folder.path(), "probe.bpf.c"));
-    let (source, target) = pair(4);
-    connect_pair(source, target, 8, 625);
+    let run = run(&build(folder.path(), "probe.bpf.c"));
+    let pair = Pair::of(4);
+    let Pair { source, target } = pair;
+    pair.connect(8, 625);
     let label = format!("daddr=\"{target}\"");
     assert!(until(|| run.value("connections", &[&label]) == 5000));
     let ends = [format!("\"saddr\":\"{source}\""), format!("\"daddr\":\"{target}\"")];
@@ -73,29 +73,25 @@ fn n_connections_are_n_printed_events() {
 #[ignore = "needs root (loads probes)"]
 fn a_connect_that_fails_before_its_syn_counts_nowhere() {
     let folder = tempfile::tempdir().unwrap();
-    let run = Run::start(&build(folder.path(), "tcpconnect.bpf.c"));
-    let (source, target) = pair(5);
-    let listener = std::net::TcpListener::bind((target, 0)).unwrap();
-    let to = listener.local_addr().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // The second of two connects from one address and port to one other finds its ports in use, after the kernel has said SYN_SENT.
-    let results = runtime.block_on(async {
-        let socket = || {
-            let socket = tokio::net::TcpSocket::new_v4().unwrap();
-            socket.set_reuseaddr(true).unwrap();
-            socket.bind(std::net::SocketAddrV4::new(source, 41_999).into()).unwrap();
-            socket
-        };
-        let (first, second) = (socket(), socket());
-        let first = first.connect(to).await;
-        (first, second.connect(to).await)
-    });
-    assert!(results.0.is_ok() && results.1.is_err(), "{results:?}");
-    let labels = [format!("saddr=\"{source}\""), format!("daddr=\"{target}\"")];
-    let labels = labels.each_ref().map(String::as_str);
-    assert!(until(|| run.value("events_hash", &labels) == 1));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!((run.value("events_hash", &labels), run.value("events_ring", &labels)), (1, 1));
+    let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
+    let pair = Pair::of(5);
+    pair.connect_twice_from_one_port();
+    let counts = run.counts(pair);
+    assert!(counts.tell_of(1), "1 connection and 1 that fails: {counts:?}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_goes_over_ipv4_counts_whatever_the_socket_and_what_goes_over_ipv6_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
+    let pair = Pair::of(6);
+    pair.connect_mapped();
+    let counts = run.counts(pair);
+    assert!(counts.tell_of(1), "1 connection of an IPv6 socket over IPv4: {counts:?}");
+    connect_over_ipv6();
+    let counts = run.counts(OVER_IPV6);
+    assert!(counts.tell_of(0), "1 connection over IPv6: {counts:?}");
 }
 
 #[test]
@@ -103,8 +99,8 @@ fn a_connect_that_fails_before_its_syn_counts_nowhere() {
 fn what_was_shown_is_detached_when_bee_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(folder.path(), "tcpconnect.bpf.c");
-    drop(Run::start(&object));
+    drop(run(&object));
     // A second run finds nothing in its way: no port, no pin, no program.
-    let run = Run::start(&object);
+    let run = run(&object);
     assert!(run.stop().is_empty(), "counted maps are not printed");
 }

@@ -40,9 +40,13 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             Build::NoClang { .. } | Build::OldClang { .. } | Build::KernelTypes(_) => Some(4),
             _ => None,
         };
+        let variant = || match cause.downcast_ref::<bee::run::Error>()? {
+            bee::run::Error::Variant(_) => Some(2),
+            _ => None,
+        };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
-        build().or_else(object).or_else(privilege)
+        build().or_else(variant).or_else(object).or_else(privilege)
     });
     ExitCode::from(code.unwrap_or(1))
 }

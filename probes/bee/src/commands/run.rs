@@ -12,18 +12,19 @@ use super::privilege;
 use crate::cli::{Cli, Run};
 
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
-    // Found before root is asked for: a mistyped name must not cost a password.
-    let object = find(cli, &arguments.probe)?;
-    if !privilege::may_load_probes() {
-        return Err(privilege::become_root(&again(cli, arguments)?));
-    }
     let options = RunOptions {
         name: arguments.probe.display().to_string(),
-        object,
+        object: find(cli, &arguments.probe)?,
+        variant: arguments.variant.clone(),
         terminal: !arguments.no_tty && io::stdout().is_terminal(),
         port: arguments.prom_port,
     };
-    Ok(bee::run::run(options)?)
+    // Before root is asked for: a mistyped name must not cost a password.
+    let prepared = bee::run::prepare(options)?;
+    if !privilege::may_load_probes() {
+        return Err(privilege::become_root(&again(cli, arguments)?));
+    }
+    Ok(bee::run::run(prepared)?)
 }
 
 /// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name.
@@ -41,6 +42,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
+    again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
     Ok(again)
 }

@@ -139,6 +139,9 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
             }
             Ok(Source::Elements { key, value, per_cpu })
         }
-        number => Err(format!("maps of type {number} (enum bpf_map_type) are neither ring buffers, hashes nor arrays")),
+        number => Err(format!(
+            "maps of type {:?} are neither ring buffers, hashes nor arrays",
+            libbpf_rs::MapType::from(number)
+        )),
     }
 }

@@ -1,0 +1,30 @@
+//! Process 1 of a virtual machine: runs bee there as a user would, and reports on the console what it found.
+//!
+//! The machine has this program as its `/init`, `bee` and a probe, and ends when this program does.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
+
+mod machine;
+mod unprivileged;
+mod variants;
+
+use std::process::Command;
+
+use end_to_end::findings::Findings;
+
+fn main() {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    if let Some((program, arguments)) = arguments.split_first() {
+        unprivileged::become_it(program, arguments);
+    }
+    machine::prepare();
+    let mut findings = Findings::default();
+    println!("Linux {}", machine::release());
+    findings.of("as root", |findings| variants::count_the_same(findings, "as root", &|| Command::new("/bin/bee")));
+    // Debian's kernels have 3, which keeps kprobes for root; everybody else's have 2 at most.
+    machine::sysctl("kernel/perf_event_paranoid", "2");
+    let who = "as uid 65534 with CAP_BPF and CAP_PERFMON";
+    findings.of(who, |findings| variants::count_the_same(findings, who, &|| unprivileged::command("/bin/bee")));
+    findings.conclude();
+    machine::power_off();
+}

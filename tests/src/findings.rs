@@ -1,0 +1,69 @@
+//! What the guest of a virtual machine found out: a line each on its console, and a verdict that this machine reads there.
+//!
+//! Both ends of that protocol stand here. A guest that panics, hangs or reboots never comes to a verdict, and that is no pass.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+const VERDICT: &str = "verdict:";
+
+/// The findings so far.
+#[derive(Debug, Default)]
+pub struct Findings {
+    good: usize,
+    bad: usize,
+}
+
+impl Findings {
+    /// Reports one thing that was looked at.
+    pub fn add(&mut self, good: bool, what: impl AsRef<str>) {
+        println!("{} {}", if good { "ok  " } else { "FAIL" }, what.as_ref());
+        if good { self.good += 1 } else { self.bad += 1 }
+    }
+
+    /// Lets a scene report; one that panics goes wrong, and the next still has its turn.
+    pub fn of(&mut self, name: &str, scene: impl FnOnce(&mut Self)) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scene(self))) {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
+            self.add(false, format!("{name}: {text}"));
+        }
+    }
+
+    /// The last line.
+    pub fn conclude(&self) {
+        println!("{}", self.verdict());
+    }
+
+    fn verdict(&self) -> String {
+        let passed = self.bad == 0 && self.good > 0;
+        format!("{VERDICT} {} ({} good, {} bad)", if passed { "passed" } else { "failed" }, self.good, self.bad)
+    }
+}
+
+/// Reads a console: whether its guest came to an end and found everything good.
+pub fn passed(console: &str) -> bool {
+    let verdict = console.lines().rev().find_map(|line| line.trim().strip_prefix(VERDICT));
+    verdict.is_some_and(|verdict| verdict.trim_start().starts_with("passed "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_without_a_verdict_is_no_pass() {
+        assert!(!passed("ok   all well so far\r\nKernel panic - not syncing\r\n"));
+        assert!(!passed(""));
+    }
+
+    #[test]
+    fn one_bad_finding_fails_them_all_and_none_is_no_pass() {
+        let mut findings = Findings::default();
+        assert!(!passed(&findings.verdict()), "nothing was looked at");
+        findings.add(true, "one");
+        assert!(passed(&format!("ok   one\r\n{}\r\n[   9.1] reboot: Power down\r\n", findings.verdict())));
+        findings.of("a scene", |_| panic!("a panic of this test's own"));
+        findings.add(true, "two");
+        assert!(!passed(&findings.verdict()));
+    }
+}

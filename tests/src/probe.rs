@@ -1,0 +1,152 @@
+//! A `bee run` of a test's own.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::connections::Pair;
+
+/// What is not there after this time does not come: more than was made would be as wrong as less.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// A probe that runs; it ends when dropped.
+pub struct Run {
+    child: Child,
+    port: u16,
+    output: thread::JoinHandle<String>,
+    said: Arc<Mutex<String>>,
+}
+
+/// What a probe counted of one pair of addresses, and how many runs the kernel has left out since it was started.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts {
+    pub hash: u64,
+    pub ring: u64,
+    pub missed: u64,
+}
+
+impl Counts {
+    /// Whether that is right for so many connections: each is there once, in both, but for those that the kernel itself says it did
+    /// not let the probe see (a tracepoint's program never runs twice at once on one processor; kprobes miss nothing).
+    pub fn tell_of(self, made: u64) -> bool {
+        let Self { hash, ring, missed } = self;
+        hash == ring && hash <= made && made <= hash + missed
+    }
+}
+
+impl Run {
+    /// Runs an object file and waits until its metrics are served, which is when it is attached. `bee` is the program, and what
+    /// stands before it.
+    pub fn start(mut bee: Command, object: &Path, options: &[&str]) -> Self {
+        let port = free_port();
+        bee.arg("run").arg(object).args(["--no-tty", "--prom-port", &port.to_string()]).args(options);
+        let mut child = bee.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let output = thread::spawn(move || {
+            let mut text = String::new();
+            stdout.read_to_string(&mut text).unwrap();
+            text
+        });
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = Arc::<Mutex<String>>::default();
+        let words = said.clone();
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                words.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let mut run = Self { child, port, output, said };
+        let answers = until(|| !run.metrics().is_empty() || run.child.try_wait().unwrap().is_some());
+        assert!(answers, "bee serves no metrics");
+        assert!(run.child.try_wait().unwrap().is_none(), "bee ended: {}", run.said());
+        run
+    }
+
+    /// What Prometheus would scrape; empty if nobody answers.
+    pub fn metrics(&self) -> String {
+        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)) else { return String::new() };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        match asked.and_then(|()| stream.read_to_string(&mut answer)) {
+            Ok(_) => answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// The value of a map's series whose labels hold all of `labels`; 0 if there is none.
+    pub fn value(&self, map: &str, labels: &[&str]) -> u64 {
+        let begin = format!("ebpf_solo_io_{map}{{");
+        let metrics = self.metrics();
+        let line =
+            metrics.lines().find(|line| line.starts_with(&begin) && labels.iter().all(|label| line.contains(label)));
+        line.and_then(|line| line.rsplit(' ').next()).map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// What tcpconnect counted of a pair whose connections are made: its ring is read by bee some moments later than its hash.
+    pub fn counts(&self, pair: Pair) -> Counts {
+        let labels = [format!("saddr=\"{}\"", pair.source), format!("daddr=\"{}\"", pair.target)];
+        let labels = labels.each_ref().map(String::as_str);
+        let [hash, ring] = ["events_hash", "events_ring"].map(|map| move || self.value(map, &labels));
+        until(|| hash() == ring());
+        thread::sleep(SETTLED);
+        Counts { hash: hash(), ring: ring(), missed: self.missed() }
+    }
+
+    /// How many runs of its programs the kernel left out.
+    fn missed(&self) -> u64 {
+        let metrics = self.metrics();
+        let lines = metrics.lines().filter(|line| line.starts_with("bee_runs_missed_total{"));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    /// What it has said on stderr so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Ends it as Ctrl-C does; answers what it printed.
+    pub fn stop(mut self) -> String {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        assert!(self.child.wait().unwrap().success(), "bee ends with 0");
+        let output = std::mem::replace(&mut self.output, thread::spawn(String::new));
+        output.join().unwrap()
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on, outside the range from which the kernel takes ports for connections: there, asking a port until
+/// somebody answers may end in a connection with itself.
+fn free_port() -> u16 {
+    let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
+    (20_000 + (std::process::id() % 10_000) as u16..32_000).find(free).unwrap()
+}
+
+/// Looks until something holds, for ten seconds at most.
+pub fn until(mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
+}
