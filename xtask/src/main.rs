@@ -6,6 +6,7 @@ mod build;
 mod choice;
 mod doctor;
 mod kernels;
+mod kind;
 mod privilege;
 mod programs;
 mod progress;
@@ -56,14 +57,22 @@ fn run() -> Result<u8> {
 
 /// Builds what the command needs and hands it on to `lab`.
 fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
-    let starts = matches!(cli.command, Command::Lab { .. }) && !cli.options.explain;
-    if starts && let Some(code) = doctor::refuse(paths, &cli.options)? {
+    if let Command::Lab { labs, .. } = cli.command
+        && !cli.options.explain
+        && let Some(code) = doctor::refuse(paths, &cli.options, labs)?
+    {
         return Ok(code);
     }
     let needs = Needs::of(cli);
     tools::ensure(&needs.tools, cli.options.install)?;
-    let root = needs.root && cli.options.cluster() == ClusterChoice::Host;
-    let privilege = if root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
+    if needs.kind {
+        kind::ensure(paths, cli.options.install)?;
+    }
+    let privilege = if needs.root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
+    if needs.probes {
+        // bee asks sudo by itself, in the middle of lab 1: the password is better asked for now.
+        privilege::obtain("loading probes into this machine's kernel")?;
+    }
     if needs.programs {
         programs::start_behind(paths)?;
     }
@@ -85,40 +94,52 @@ struct Needs {
     programs: bool,
     /// `lab` itself joins the build of the programs when it comes to lab 2.
     programs_later: bool,
+    /// `lab` must be root.
     root: bool,
+    /// bee, which `lab` runs as the user, must become root.
+    probes: bool,
+    kind: bool,
 }
 
 impl Needs {
     fn of(cli: &Cli) -> Self {
-        use Need::{Go, Network, Probes, Web};
-        let light = Self { tools: vec![], binaries: &["lab"], programs: false, programs_later: false, root: false };
+        use Need::{Go, Probes, Web};
+        let light = Self {
+            tools: vec![],
+            binaries: &["lab"],
+            programs: false,
+            programs_later: false,
+            root: false,
+            probes: false,
+            kind: false,
+        };
         if cli.options.explain {
             return light;
         }
+        // Nodes on this machine are ours to start; elsewhere Docker, or whoever runs the cluster, has the rights that it takes.
+        let on = cli.options.cluster();
+        let here = on == ClusterChoice::Host;
+        let network = here.then_some(Need::Network);
+        let students = Self { tools: vec![Probes], binaries: &build::STUDENTS, root: here, ..light };
         let full = Self {
-            tools: vec![Probes, Web, Go, Network],
+            tools: [Probes, Web, Go].into_iter().chain(network).collect(),
             binaries: &build::ALL,
             programs: true,
-            programs_later: false,
-            root: true,
+            kind: on == ClusterChoice::Kind,
+            ..students
         };
         match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes, Go], binaries: &build::STUDENTS, programs_later: true, ..full }
+                Self { tools: vec![Probes, Go], programs: true, programs_later: true, probes: !here, ..students }
             }
-            Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
-            Command::Check { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, root: true, ..light }
+            Command::Lab { labs, .. } => {
+                Self { programs_later: labs.first == 1, probes: !here && labs.first == 1, ..full }
             }
-            Command::Check { .. } => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, ..Self { root: true, ..light } }
-            }
+            Command::Check { labs, .. } => Self { probes: !here && labs.first == 1, ..students },
             Command::Images { .. } => full,
-            Command::Shell => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, programs: true, root: true, ..light }
-            }
-            Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
-            _ => Self { root: true, ..light },
+            Command::Shell => Self { programs: true, ..students },
+            Command::Kubectl { .. } => Self { tools: vec![Go], binaries: &["lab"], programs: true, ..students },
+            _ => Self { tools: vec![], binaries: &["lab"], ..students },
         }
     }
 }

@@ -67,7 +67,7 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Comman
             return sudo;
         }
     };
-    command.envs(paths.environment());
+    command.envs(paths.environment()).env("PATH", crate::kind::search_path(paths));
     command
 }
 

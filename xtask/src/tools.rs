@@ -138,6 +138,11 @@ impl std::error::Error for Missing {}
 
 impl Missing {
     pub const EXIT_CODE: u8 = exit::UNFIT;
+
+    /// One thing that is missing.
+    pub fn new(what: String, mending: String) -> Self {
+        Self { lines: vec![format!("  {what}")], mending }
+    }
 }
 
 /// Sees that everything needed is there; with `install`, brings what is not.

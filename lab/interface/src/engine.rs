@@ -49,7 +49,7 @@ pub struct Obstacle {
 }
 
 impl Obstacle {
-    fn new(what: impl Into<String>, mending: impl Into<String>) -> Self {
+    pub fn new(what: impl Into<String>, mending: impl Into<String>) -> Self {
         Self { what: what.into(), mending: mending.into() }
     }
 }
@@ -176,6 +176,17 @@ pub fn withheld_bpf(engine: &str) -> Obstacle {
     Obstacle::new(
         format!("{engine} gives containers no CAP_BPF and no CAP_PERFMON: the probe of lab 5 could not load"),
         format!("install Docker 23 or newer (https://docs.docker.com/engine/install), {OR_ON_HOST}"),
+    )
+}
+
+/// What gives Services addresses where the nodes' network is out of reach.
+pub const CLOUD_PROVIDER: &str = "cloud-provider-kind";
+
+/// That the nodes' network is out of reach (Docker Desktop, as on macOS and WSL2), and nothing makes up for it.
+pub fn out_of_reach() -> Obstacle {
+    Obstacle::new(
+        format!("the containers of this engine are out of this machine's reach, and {CLOUD_PROVIDER} is not on PATH"),
+        format!("install it (`go install sigs.k8s.io/{CLOUD_PROVIDER}@latest`), {OR_ON_HOST}"),
     )
 }
 

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod engine;
 pub mod exit;
 pub mod libraries;
+pub mod network;
 pub mod paths;
 pub mod pins;
 pub mod programs;

@@ -8,7 +8,7 @@ use crate::version::Version;
 const TEXT: &str = include_str!("../../../manifests/pins.toml");
 
 /// A kubelet of this version or a newer one does not start on a machine with cgroups of version 1.
-const WITHOUT_CGROUP_1: Version = Version { major: 1, minor: 35, patch: 0 };
+pub const WITHOUT_CGROUP_1: Version = Version { major: 1, minor: 35, patch: 0 };
 
 /// The pinned versions, as the file has them.
 #[derive(Debug, Clone, Deserialize)]

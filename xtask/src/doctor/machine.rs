@@ -15,9 +15,15 @@ const MEMORY_GB: f64 = 3.0;
 /// Go's and cargo's caches, the programs, the images and three nodes' copies of them.
 const DISK_GB: f64 = 12.0;
 
-/// Everything about the machine that decides whether the labs run.
-pub fn findings(paths: &Paths, number: Number) -> Vec<Finding> {
-    let mut findings = vec![kernel(), btf(), memory(), disk(&paths.cache), inotify(), cgroup(), root()];
+/// What the labs need wherever the cluster runs.
+pub fn findings(paths: &Paths) -> Vec<Finding> {
+    let mending = format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk");
+    vec![kernel(), btf(), room("disk", &paths.cache, DISK_GB, &mending), inotify(), root()]
+}
+
+/// What a cluster straight on this machine needs.
+pub fn host(number: Number) -> Vec<Finding> {
+    let mut findings = vec![memory(MEMORY_GB), cgroup()];
     findings.extend(filesystems());
     // With `auto`, `lab` looks for a number whose addresses are free.
     if let Number::Of(number) = number {
@@ -65,13 +71,14 @@ fn btf() -> Finding {
     }
 }
 
-fn memory() -> Finding {
+/// Whether a cluster that takes this much fits.
+pub fn memory(needed: f64) -> Finding {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0);
     let gigabytes = kilobytes / 1e6;
-    let measured = format!("{gigabytes:.1} GB available, {MEMORY_GB} needed");
-    match gigabytes >= MEMORY_GB {
+    let measured = format!("{gigabytes:.1} GB available, {needed} needed for each cluster");
+    match gigabytes >= needed {
         true => Finding::ok("memory", measured),
         false => Finding::bad(
             "memory",
@@ -82,22 +89,16 @@ fn memory() -> Finding {
     }
 }
 
-fn disk(cache: &Path) -> Finding {
-    let existing = cache.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+/// Whether the disk that holds a folder has this much free; a quarter of it is enough for what was built or pulled before.
+pub fn room(what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let free =
         statvfs(existing).map(|stat| stat.blocks_available() as f64 * stat.fragment_size() as f64 / 1e9).unwrap_or(0.0);
-    let measured = format!("{free:.0} GB free at {}", existing.display());
+    let measured = format!("{free:.0} GB free at {}, {needed} needed the first time", existing.display());
     match free {
-        free if free >= DISK_GB => Finding::ok("disk", measured),
-        free if free >= DISK_GB / 4.0 => {
-            Finding::bad("disk", Verdict::Warning, measured, &format!("a first build takes up to {DISK_GB} GB"))
-        }
-        _ => Finding::bad(
-            "disk",
-            Verdict::Refusal,
-            measured,
-            &format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk"),
-        ),
+        free if free >= needed => Finding::ok(what, measured),
+        free if free >= needed / 4.0 => Finding::bad(what, Verdict::Warning, measured, mending),
+        _ => Finding::bad(what, Verdict::Refusal, measured, mending),
     }
 }
 

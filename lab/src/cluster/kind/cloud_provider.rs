@@ -9,15 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use interface::engine::{CLOUD_PROVIDER as PROGRAM, out_of_reach};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use super::engine::Engine;
-use crate::{cluster::ServicePort, cmd::Cmd, error::unfit};
+use super::engine::{Engine, refusal};
+use crate::{cluster::ServicePort, cmd::Cmd};
 
-const PROGRAM: &str = "cloud-provider-kind";
 /// On the containers that it runs.
 const CLUSTER_LABEL: &str = "io.x-k8s.cloud-provider-kind.cluster";
 const SERVICE_LABEL: &str = "io.x-k8s.cloud-provider-kind.loadbalancer.name";
@@ -28,13 +28,7 @@ pub fn refuse_without() -> Result<()> {
     if std::env::split_paths(&path).any(|folder| folder.join(PROGRAM).is_file()) {
         return Ok(());
     }
-    Err(unfit(
-        format!("the containers of this engine are out of this machine's reach, and {PROGRAM} is not on PATH"),
-        format!(
-            "install it: https://kind.sigs.k8s.io/docs/user/loadbalancer, or `go install sigs.k8s.io/{PROGRAM}@latest`; \
-             or use --on host"
-        ),
-    ))
+    Err(refusal(out_of_reach()))
 }
 
 /// Starts it unless it runs; it outlives us, its words go to a file in `folder`.

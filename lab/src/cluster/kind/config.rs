@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use interface::range::Range;
+use interface::network::{pods, services};
 use serde::{Deserialize, Serialize};
 
 use crate::cluster::SYNC_FREQUENCY;
@@ -117,16 +117,6 @@ impl Config {
         });
         std::iter::once(format!("{}-control-plane", self.name)).chain(workers).collect()
     }
-}
-
-/// The addresses of pods of cluster n, as in the workshop.
-pub fn pods(number: u8) -> Range {
-    Range { base: [10, 100 + number, 0, 0].into(), bits: 16 }
-}
-
-/// The addresses of Services of cluster n.
-pub fn services(number: u8) -> Range {
-    Range { base: [10, number, 0, 0].into(), bits: 16 }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     Kind, WORKERS, cloud_provider,
     config::Config,
-    engine::{Engine, kind_version, network_name},
+    engine::{Engine, kind_version, network_name, refusal},
     failures, kubeconfig, ours,
     registries::{self, Between},
 };
@@ -50,10 +50,9 @@ impl Kind {
                 "choose another with --number N; --number auto takes one that is free",
             ));
         }
-        match engine.network()? {
-            Some(network) if engine.is_local() => network.refuse_overlap(self.number, &range::routes()),
-            _ => Ok(()),
-        }
+        let network = engine.network()?.filter(|_| engine.is_local());
+        let obstacle = network.and_then(|network| network.obstacle(self.number, &range::routes()));
+        obstacle.map_or(Ok(()), |obstacle| Err(refusal(obstacle)))
     }
 
     /// Makes the cluster; what an earlier attempt left goes first, and a failed one leaves only its logs.

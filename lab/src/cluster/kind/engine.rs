@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 use interface::{
     Version,
     engine::{self, Obstacle, Program, Said},
+    network::Network,
 };
 use serde_json::Value;
 
-use super::network::Network;
 use crate::{cmd::Cmd, error::unfit};
 
 /// kind writes it on every container of a cluster.

@@ -1,6 +1,6 @@
 //! Kubernetes in containers: kind, on Docker or Podman, both called as commands.
 //!
-//! Reading order: [`config`] is what kind is told, [`engine`] what runs it, [`network`] which addresses there are; [`node_image`],
+//! Reading order: [`config`] is what kind is told, [`engine`] what runs it; [`node_image`],
 //! [`registries`] and [`load`] are what the nodes run. A cluster is ours if its containers mount a folder of our state; one of
 //! the same name that does not is neither used nor removed.
 
@@ -12,7 +12,6 @@ mod failures;
 mod kubeconfig;
 mod load;
 mod memory;
-mod network;
 mod node_image;
 mod registries;
 

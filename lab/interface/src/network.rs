@@ -1,13 +1,14 @@
-//! The container network of kind's nodes, and the addresses in it that Services may have.
+//! The container network of kind's nodes, the addresses in it that Services may have, and those of pods and Services beside it.
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result};
-use interface::range::{Range, Route};
 use serde_json::Value;
 
-use super::config;
-use crate::error::unfit;
+use crate::{
+    engine::Obstacle,
+    range::{Range, Route},
+};
 
 /// Networks of at least this size give each cluster the 254 addresses that the workshop's text names.
 const WHOLE: u8 = 16;
@@ -61,33 +62,41 @@ impl Network {
         Some((first.into(), (first + share - 1).into()))
     }
 
-    /// Refuses a network that can't carry cluster `number` beside what this machine has already.
-    pub fn refuse_overlap(&self, number: u8, routes: &[Route]) -> Result<()> {
-        for (what, range) in [("pods", config::pods(number)), ("Services", config::services(number))] {
-            if self.range.overlaps(range) {
-                return Err(unfit(
-                    format!("the container network of kind has {}, which overlaps {range} of the {what}", self.range),
-                    "choose another cluster with --number N, or give the network other addresses: `docker network rm kind`, \
-                     then `docker network create kind --subnet 172.30.0.0/16`",
-                ));
-            }
+    /// Why it can't carry cluster `number` beside what this machine has already, if so.
+    pub fn obstacle(&self, number: u8, routes: &[Route]) -> Option<Obstacle> {
+        let ranges = [("pods", pods(number)), ("Services", services(number))];
+        if let Some((what, range)) = ranges.into_iter().find(|(_, range)| self.range.overlaps(*range)) {
+            return Some(Obstacle::new(
+                format!("the container network of kind has {}, which overlaps {range} of the {what}", self.range),
+                format!("choose another cluster with --number N, or give the network other addresses: {RENEW}"),
+            ));
         }
-        let (first, last) = self.pool(number).ok_or_else(|| {
-            unfit(
+        let Some((first, last)) = self.pool(number) else {
+            return Some(Obstacle::new(
                 format!("the container network of kind has {} only: too few for LoadBalancer addresses", self.range),
-                "make it larger: `docker network rm kind`, then `docker network create kind --subnet 172.30.0.0/16`",
-            )
-        })?;
+                format!("make it larger: {RENEW}"),
+            ));
+        };
         let wider = |route: &&Route| route.to.bits > self.range.bits;
         let taken = |route: &&Route| [first, last].iter().any(|ip| route.to.overlaps(Range { base: *ip, bits: 32 }));
-        match routes.iter().filter(wider).find(taken) {
-            None => Ok(()),
-            Some(route) => Err(unfit(
-                format!("this machine's route {route} overlaps {first} to {last}, which cluster {number} gives out"),
-                "choose another cluster with --number N, or remove that route (a VPN's, or another cluster's)",
-            )),
-        }
+        let route = routes.iter().filter(wider).find(taken)?;
+        Some(Obstacle::new(
+            format!("this machine's route {route} overlaps {first} to {last}, which cluster {number} gives out"),
+            "choose another cluster with --number N, or remove that route (a VPN's, or another cluster's)",
+        ))
     }
+}
+
+const RENEW: &str = "`docker network rm kind`, then `docker network create kind --subnet 172.30.0.0/16`";
+
+/// The addresses of pods of cluster n, as in the workshop.
+pub fn pods(number: u8) -> Range {
+    Range { base: [10, 100 + number, 0, 0].into(), bits: 16 }
+}
+
+/// The addresses of Services of cluster n.
+pub fn services(number: u8) -> Range {
+    Range { base: [10, number, 0, 0].into(), bits: 16 }
 }
 
 #[cfg(test)]
@@ -144,12 +153,12 @@ mod tests {
 
     #[test]
     fn what_overlaps_is_named() {
-        let refused = |range: &str, routes: &[Route]| network(range).refuse_overlap(1, routes).unwrap_err().to_string();
+        let refused = |range: &str, routes: &[Route]| network(range).obstacle(1, routes).unwrap().what;
         let route = |to: &str, link: &str| Route { to: Range::parse(to).unwrap(), link: link.to_owned() };
         assert!(refused("10.101.0.0/16", &[]).contains("overlaps 10.101.0.0/16 of the pods"));
         assert!(refused("10.0.0.0/8", &[]).contains("10.0.0.0/8"));
         let host = [route("172.18.0.0/16", "br-f00"), route("172.18.1.0/24", "ebpf-lab-1")];
         assert!(refused("172.18.0.0/16", &host).contains("172.18.1.0/24 via ebpf-lab-1"));
-        assert!(network("172.18.0.0/16").refuse_overlap(2, &host).is_ok(), "another number's route is no obstacle");
+        assert_eq!(network("172.18.0.0/16").obstacle(2, &host), None, "another number's route is no obstacle");
     }
 }
