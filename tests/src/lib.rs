@@ -8,8 +8,13 @@
 
 pub mod cluster;
 pub mod connections;
+pub mod figures;
 pub mod findings;
+pub mod kind;
 pub mod machine;
 pub mod probe;
+pub mod scenes;
+pub mod trials;
 
 pub use cluster::{Run, TestCluster};
+pub use trials::Scene;

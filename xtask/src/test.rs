@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, kernels, programs,
+    build, kernels, kind, programs,
     tools::{self, Need},
 };
 
@@ -47,7 +47,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             broken.push(title.to_owned());
         }
     };
-    if wanted(Suite::Labs) && unable.is_none() {
+    if (wanted(Suite::Labs) || wanted(Suite::Kind)) && unable.is_none() {
         programs::start_behind(paths)?;
     }
     if wanted(Suite::Unit) {
@@ -80,6 +80,9 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         }
         step(title, privileged(paths, suite, targets));
     }
+    if wanted(Suite::Kind) {
+        step("labs on kind", on_kind(paths, options, unable));
+    }
     if !broken.is_empty() {
         println!("failed: {}", broken.join(", "));
     }
@@ -87,9 +90,30 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     Ok(if total.failed == 0 { exit::OK } else { exit::FAILED })
 }
 
+/// The labs on real kind, where its engine and its image of nodes can be made.
+fn on_kind(paths: &Paths, options: &Options, unable: Option<&'static str>) -> Result<Count> {
+    if let Some(why) = unable.map(str::to_owned).or_else(|| lacks_kind(paths, options.install)) {
+        println!("skipped: labs on kind: {why}");
+        return Ok(Count { skipped: 1, ..Count::default() });
+    }
+    kind::ensure(paths, true)?;
+    privileged(paths, Suite::Kind, &["--test", "kind"])
+}
+
+/// Why the labs can't run on kind here.
+fn lacks_kind(paths: &Paths, install: bool) -> Option<String> {
+    let scripts = paths.checkout.join("../shared/kind-node");
+    if !scripts.is_dir() {
+        return Some(
+            "there is no ../shared/kind-node beside the checkout to make an engine and an image of nodes".to_owned(),
+        );
+    }
+    tools::ensure(&[Need::KindNode], install).err().map(|error| format!("{error:#} (--install brings them)"))
+}
+
 /// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
 fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
-    if suite == Suite::Labs {
+    if matches!(suite, Suite::Labs | Suite::Kind) {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
@@ -142,6 +166,7 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
     cargo.arg("--").args(arguments).envs(paths.environment()).env("INSTA_UPDATE", "no");
+    cargo.env("PATH", kind::search_path(paths));
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {

@@ -17,6 +17,8 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// An engine and an image of nodes for the tests on kind.
+    KindNode,
     /// The virtual machines of the tests.
     Machines,
     /// Evaluates `flake.nix`, for its tests.
@@ -34,7 +36,7 @@ struct Tool {
     found: fn() -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 12] = [
+const TOOLS: [Tool; 16] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -104,6 +106,34 @@ const TOOLS: [Tool; 12] = [
         elsewhere: "nftables",
         need: Need::Network,
         found: || version("nft", &["--version"], 0),
+    },
+    Tool {
+        name: "dockerd",
+        packages: &["docker.io"],
+        elsewhere: "https://docs.docker.com/engine/install",
+        need: Need::KindNode,
+        found: || version("dockerd", &["--version"], 0),
+    },
+    Tool {
+        name: "debootstrap",
+        packages: &["debootstrap"],
+        elsewhere: "Debian's debootstrap",
+        need: Need::KindNode,
+        found: || version("debootstrap", &["--version"], 0),
+    },
+    Tool {
+        name: "jq",
+        packages: &["jq"],
+        elsewhere: "https://jqlang.org",
+        need: Need::KindNode,
+        found: || version("jq", &["--version"], 0),
+    },
+    Tool {
+        name: "iptables",
+        packages: &["iptables"],
+        elsewhere: "iptables",
+        need: Need::KindNode,
+        found: || version("iptables", &["--version"], 0),
     },
     Tool {
         name: "qemu-system-x86_64",

@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{
     Kind, WORKERS, cloud_provider,
     config::Config,
-    engine::{Engine, kind_version, network_name, refusal},
+    engine::{Container, Engine, kind_version, network_name, refusal},
     failures, kubeconfig, ours,
     registries::{self, Between},
 };
@@ -85,9 +85,30 @@ impl Kind {
         give_to_caller(&[&self.paths.state, &folder, &registries, &self.config_file()])
     }
 
+    /// Starts nodes that were stopped. Engines give the lowest address that is free: in the old order each node has its old one
+    /// again, by which the others know it.
+    pub(super) fn start(&self, engine: &Engine, nodes: &[Container], live: &Live) -> Result<()> {
+        let order = fs::read_to_string(self.order_file()).unwrap_or_default();
+        let place = |node: &&Container| order.lines().position(|name| name == node.name);
+        let mut stopped: Vec<_> = nodes.iter().filter(|node| !node.running).collect();
+        stopped.sort_by_key(place);
+        for node in stopped {
+            live.waiting(format!("starting node {}", node.name));
+            engine.command(&["start", &node.name]).run()?;
+        }
+        Ok(())
+    }
+
+    fn note_order(&self, engine: &Engine) -> Result<()> {
+        let mut nodes = engine.nodes(&self.cluster)?;
+        nodes.sort_by_key(|node| node.address);
+        let names: String = nodes.iter().map(|node| format!("{}\n", node.name)).collect();
+        fs::write(self.order_file(), names).context("note the order of the nodes' addresses")?;
+        give_to_caller(&[&self.order_file()])
+    }
+
     /// What brings a cluster whose nodes run to where labs can use it.
     pub(super) async fn furnish(&self, engine: &Engine, live: &Live) -> Result<()> {
-        registries::describe(&self.registries(), &self.between)?;
         if matches!(self.between, Between::Caches) {
             registries::start_caches(engine, live).await;
         }
@@ -103,7 +124,8 @@ impl Kind {
         wait::poll("cluster DNS to be wanted", self.timeout, live, || want_dns(&client)).await?;
         let count = usize::from(self.workers()) + 1;
         let count = Config::read(&self.config_file()).map_or(count, |config| config.workers() + 1);
-        wait::poll("every node and cluster DNS", self.timeout, live, || self.is_ready(count)).await
+        wait::poll("every node and cluster DNS", self.timeout, live, || self.is_ready(count)).await?;
+        self.note_order(engine)
     }
 
     /// Whether this many nodes are Ready and cluster DNS answers, asked once.

@@ -1,6 +1,9 @@
 //! The container engine that kind uses, and kind itself, as commands.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use interface::{
@@ -30,8 +33,8 @@ pub struct Container {
     pub id: String,
     pub name: String,
     pub running: bool,
-    /// When it was last started, as text that sorts by time.
-    started: String,
+    /// Its address on the nodes' network, while it runs.
+    pub address: Option<Ipv4Addr>,
     mounts: Vec<PathBuf>,
 }
 
@@ -68,7 +71,7 @@ impl Engine {
         }
     }
 
-    /// The containers of a kind cluster, running or not, those that were started first standing first.
+    /// The containers of a kind cluster, running or not, by their names.
     pub fn nodes(&self, cluster: &str) -> Result<Vec<Container>> {
         let label = format!("label={CLUSTER_LABEL}={cluster}");
         let ids = self.command(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &label]).read()?;
@@ -113,7 +116,7 @@ impl Container {
     fn read(text: &str) -> Result<Vec<Self>> {
         let containers: Vec<Value> = serde_json::from_str(text).context("read the description of containers")?;
         let mut containers: Vec<_> = containers.iter().map(Self::of).collect();
-        containers.sort_by(|a, b| (&a.started, &a.name).cmp(&(&b.started, &b.name)));
+        containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(containers)
     }
 
@@ -124,7 +127,9 @@ impl Container {
             id: text(&value["Id"]),
             name: text(&value["Name"]).trim_start_matches('/').to_owned(),
             running: value["State"]["Running"] == true,
-            started: text(&value["State"]["StartedAt"]),
+            address: value["NetworkSettings"]["Networks"][network_name()]["IPAddress"]
+                .as_str()
+                .and_then(|ip| ip.parse().ok()),
             mounts: mounts.map(|mount| text(&mount["Source"]).into()).collect(),
         }
     }
@@ -166,15 +171,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn containers_are_read_in_the_order_in_which_they_were_started() {
-        let text = r#"[{"Id": "b", "Name": "/ebpf-worker", "State": {"Running": false, "StartedAt": "2026-11-25T01:00:02.5Z"},
+    fn containers_are_read_with_their_mounts_and_addresses() {
+        let text = r#"[{"Id": "b", "Name": "/ebpf-worker", "State": {"Running": false}, "NetworkSettings": {"Networks": {"kind": {"IPAddress": ""}}},
                         "Mounts": [{"Type": "bind", "Source": "/home/me/registries"}, {"Source": "/lib/modules"}]},
-                       {"Id": "a", "Name": "ebpf-control-plane", "State": {"Running": true, "StartedAt": "2026-11-25T01:00:02.1Z"}}]"#;
-        let containers = Container::read(text).unwrap();
-        let names: Vec<_> = containers.iter().map(|container| container.name.as_str()).collect();
-        assert_eq!(names, ["ebpf-control-plane", "ebpf-worker"]);
-        assert_eq!(containers.iter().map(|container| container.running).collect::<Vec<_>>(), [true, false]);
-        assert!(containers[1].mounts(Path::new("/home/me/registries")) && !containers[0].mounts(Path::new("/home/me")));
+                       {"Id": "a", "Name": "ebpf-control-plane", "State": {"Running": true},
+                        "NetworkSettings": {"Networks": {"kind": {"IPAddress": "172.18.0.3"}}}}]"#;
+        let [control_plane, worker] = <[Container; 2]>::try_from(Container::read(text).unwrap()).unwrap();
+        assert_eq!((control_plane.name.as_str(), worker.name.as_str()), ("ebpf-control-plane", "ebpf-worker"));
+        assert_eq!((control_plane.running, worker.running), (true, false));
+        assert_eq!((control_plane.address, worker.address), (Some([172, 18, 0, 3].into()), None));
+        assert!(worker.mounts(Path::new("/home/me/registries")) && !control_plane.mounts(Path::new("/home/me")));
     }
 
     #[test]

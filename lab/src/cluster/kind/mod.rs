@@ -97,6 +97,11 @@ impl Kind {
         self.folder().join("registries")
     }
 
+    /// The nodes' names in the order of their addresses.
+    fn order_file(&self) -> PathBuf {
+        self.folder().join("nodes")
+    }
+
     /// Looks at the containers of the cluster's name.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ impl Kind {
 
     /// Removes what we keep of a cluster that is gone.
     fn forget(&self) -> Result<bool> {
-        let files = [self.kubeconfig(), self.config_file()];
+        let files = [self.kubeconfig(), self.config_file(), self.order_file()];
         let there = files.iter().any(|file| file.exists());
         for file in files.iter().filter(|file| file.exists()) {
             fs::remove_file(file).with_context(|| format!("remove {}", file.display()))?;
@@ -230,13 +235,11 @@ impl Cluster for Kind {
         let standing = self.look(&engine)?;
         if let Standing::Whole(nodes) = &standing {
             self.refuse_other_shape()?;
+            registries::describe(&self.registries(), &self.between)?;
             if nodes.iter().all(|node| node.running) && self.is_ready(nodes.len()).await.is_ok() {
                 return Ok(Outcome::Unchanged);
             }
-            for node in nodes.iter().filter(|node| !node.running) {
-                live.waiting(format!("starting node {}", node.name));
-                engine.command(&["start", &node.name]).run()?;
-            }
+            self.start(&engine, nodes, live)?;
         } else {
             self.create(&engine, live).await?;
         }
