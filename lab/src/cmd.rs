@@ -129,9 +129,13 @@ impl Cmd {
 
     /// The command as a person would type it.
     pub fn line(&self) -> String {
-        let words = std::iter::once(self.command.get_program()).chain(self.command.get_args());
-        words.map(quote).collect::<Vec<_>>().join(" ")
+        line(std::iter::once(self.command.get_program()).chain(self.command.get_args()))
     }
+}
+
+/// Words as a person would type them in a shell.
+pub fn line(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
+    words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 fn cannot_start(line: &str, error: io::Error) -> Failed {

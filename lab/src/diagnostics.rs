@@ -35,6 +35,7 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
         fs::create_dir_all(&components)?;
         // Each part is worth having without the others.
         let _ = workshop.cluster.diagnostics(&components).await;
+        let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
         let _ = tokio::time::timeout(PATIENCE, cluster(workshop, &folder)).await;
     }
     for entry in walkdir::WalkDir::new(&folder).into_iter().flatten() {

@@ -1,7 +1,7 @@
 //! `lab` runs and checks the six labs of the workshop on a real Kubernetes. `cargo xtask` builds and starts it.
 //!
 //! Reading order: [`labs`] is what the workshop does, [`check`] when a lab is done, [`cluster`] where Kubernetes runs,
-//! [`images`] what runs in it; [`run`] drives them and reports.
+//! [`profile`] what is installed in it, [`images`] those of its images that we build; [`run`] drives them and reports.
 
 mod check;
 mod cluster;
@@ -15,6 +15,8 @@ mod labs;
 mod live;
 mod lock;
 mod number;
+mod plain_http;
+mod profile;
 mod promql;
 mod report;
 mod run;

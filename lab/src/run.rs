@@ -20,9 +20,6 @@ use crate::{
     workshop::Workshop,
 };
 
-/// How long `lab` waits for a lab's conditions before it calls them failed.
-const CHECK_WAIT: Duration = Duration::from_secs(180);
-
 /// How long one look may take: lab 1's check runs a probe for some seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -38,7 +35,7 @@ pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> 
             explain_folder(workshop, number).await;
             return Err(error);
         }
-        check(workshop, &lab, CHECK_WAIT, report, true).await?;
+        check(workshop, &lab, workshop.profile.patience(), report, true).await?;
     }
     Ok(())
 }

@@ -4,10 +4,13 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use interface::{Options, Paths};
+use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster},
+    images::Image,
     number,
+    profile::{self, Profile},
 };
 
 /// One run of the workshop; cheap to clone.
@@ -18,14 +21,20 @@ pub struct Workshop {
     /// Which of the clusters side by side.
     pub number: u8,
     pub cluster: Arc<dyn Cluster>,
-    client: Arc<tokio::sync::OnceCell<kube::Client>>,
+    pub profile: Arc<dyn Profile>,
+    /// Our images, once somebody built them, or asked a registry for them.
+    pub known_images: Arc<OnceCell<Vec<Image>>>,
+    client: Arc<OnceCell<kube::Client>>,
 }
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
         let number = number::resolve(&paths, options.number, cluster::numbers_in_use(&paths, &options))?;
-        let cluster = cluster::choose(&paths, &options, number)?;
-        Ok(Self { paths: Arc::new(paths), options: Arc::new(options), number, cluster, client: Arc::default() })
+        let profile = profile::choose(&options)?;
+        let cluster = cluster::choose(&paths, &options, number, profile.as_ref())?;
+        let (paths, options) = (Arc::new(paths), Arc::new(options));
+        let (known_images, client) = Default::default();
+        Ok(Self { paths, options, number, cluster, profile, known_images, client })
     }
 
     /// A client of the cluster, made once; never of the user's current context.
@@ -33,6 +42,11 @@ impl Workshop {
         let kubeconfig = self.cluster.kubeconfig();
         let connect = || crate::kubernetes::client(&kubeconfig, self.cluster.context());
         self.client.get_or_try_init(connect).await.cloned()
+    }
+
+    /// Our images that the cluster and the labs need, by the last part of their names.
+    pub fn images(&self) -> Vec<&'static str> {
+        [self.cluster.images(), self.profile.images()].concat()
     }
 
     /// The longest that one step may take.

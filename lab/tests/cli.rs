@@ -2,21 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::path::Path;
+mod support;
 
 use assert_cmd::Command;
-
-/// `lab` in a world of its own: no cluster, no cache.
-fn lab(world: &Path) -> Command {
-    let mut lab = Command::cargo_bin("lab").unwrap();
-    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    lab.env("EBPF_LAB_CHECKOUT", checkout).env("EBPF_LAB_CACHE", world.join("cache"));
-    lab.env("EBPF_LAB_STATE", world.join("state")).env("EBPF_LAB_BIN", world.join("bin"));
-    lab.env("EBPF_LAB_PROGRAMS", world.join("programs"))
-        .env("KUBECONFIG", world.join("kubeconfig"))
-        .env("NO_COLOR", "1");
-    lab
-}
+use support::lab;
 
 #[track_caller]
 fn refuses(arguments: &[&str], code: i32, words: &[&str]) {
@@ -47,7 +36,7 @@ fn a_cluster_that_does_not_exist() {
 #[test]
 fn a_context_that_does_not_exist_or_does_not_answer() {
     refuses(&["check", "3", "--on", "context:nowhere"], 4, &["no context nowhere", "hint: it has mine"]);
-    refuses(&["lab", "3", "--on", "context:mine"], 1, &["lab 3"]);
+    refuses(&["lab", "3", "--on", "context:mine", "--profile", "offline"], 1, &["lab 3"]);
 }
 
 #[test]
@@ -60,6 +49,17 @@ fn commands_of_a_cluster_that_is_not_there() {
 #[test]
 fn programs_that_nobody_builds() {
     refuses(&["lab", "2", "--number", "98"], 1, &["nobody builds them"]);
+}
+
+#[test]
+fn a_registry_that_is_none_or_is_not_there() {
+    let push = |registry: &'static str| ["images", "push", registry];
+    refuses(&push("http://127.0.0.1:1"), 2, &["without http://"]);
+    refuses(&push("registry"), 2, &["neither a dot nor a port"]);
+    refuses(&["lab", "3", "--registry", "r.example/Upper"], 2, &["is not a path in a registry"]);
+    refuses(&["images", "push"], 4, &["no registry is named", "hint: cargo xtask images push HOST:PORT"]);
+    refuses(&push("127.0.0.1:1"), 4, &["the registry 127.0.0.1:1 can't be reached", "refused", "hint: is it running"]);
+    refuses(&["images", "push", "127.0.0.1:1", "--registry-ca", "nowhere"], 1, &["read nowhere"]);
 }
 
 #[test]

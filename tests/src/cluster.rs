@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
 };
@@ -78,6 +79,12 @@ impl TestCluster {
             None => flags.extend([flag, value].map(str::to_owned)),
         }
         Self { flags, ..self.clone() }
+    }
+
+    /// The same cluster, for a user whose state lies elsewhere.
+    pub fn with_state(mut self, folder: &Path) -> Self {
+        self.paths.state = folder.to_owned();
+        self
     }
 
     pub fn paths(&self) -> &Paths {

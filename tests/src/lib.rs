@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+pub mod chart;
 pub mod cluster;
 pub mod connections;
 pub mod figures;
@@ -13,8 +14,24 @@ pub mod findings;
 pub mod kind;
 pub mod machine;
 pub mod probe;
+pub mod registry;
 pub mod scenes;
 pub mod trials;
 
 pub use cluster::{Run, TestCluster};
+pub use registry::TestRegistry;
 pub use trials::Scene;
+
+use std::time::{Duration, Instant};
+
+/// Whether a condition comes to hold within this time.
+pub fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + timeout;
+    while Instant::now() < deadline {
+        if holds() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    false
+}

@@ -4,7 +4,7 @@ mod kind;
 mod machine;
 
 use anyhow::Result;
-use interface::{ClusterChoice, LabRange, Options, Paths, exit};
+use interface::{ClusterChoice, LabRange, Options, Paths, Profile, exit};
 use serde::Serialize;
 
 use crate::{
@@ -47,7 +47,7 @@ impl Finding {
 /// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     let mut findings = findings(paths, options, true);
-    findings.extend(tool_findings(options));
+    findings.extend(tool_findings(paths, options));
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
     if options.json {
@@ -84,16 +84,19 @@ fn findings(paths: &Paths, options: &Options, with_cluster: bool) -> Vec<Finding
 }
 
 /// Tools that are missing are not refusals: `--install` brings them.
-fn tool_findings(options: &Options) -> Vec<Finding> {
+fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
     let mut all = vec![Need::Probes, Need::Web, Need::Go];
     if options.cluster() == ClusterChoice::Host {
         all.push(Need::Network);
+    }
+    if options.profile() == Profile::Upstream {
+        all.push(Need::Helm);
     }
     let finding = |(name, found): (String, Result<(), String>)| match found {
         Ok(()) => Finding::ok(&name, "found"),
         Err(why) => Finding::bad(&name, Verdict::Warning, why, "run the labs with --install"),
     };
-    tools::report(&all).into_iter().map(finding).collect()
+    tools::report(paths, &all).into_iter().map(finding).collect()
 }
 
 fn line(finding: &Finding) -> String {

@@ -31,7 +31,7 @@ pub struct Lacking {
 /// What is pinned, and what of it can't be had. Only with `install` is anything fetched.
 pub fn ensure(paths: &Paths, install: bool) -> Result<(usize, Vec<Lacking>)> {
     let kernels = pins()?.kernels;
-    let machine = machine(install).map_err(|error| format!("{error:#}"));
+    let machine = machine(paths, install).map_err(|error| format!("{error:#}"));
     let lacking = kernels.iter().filter_map(|kernel| {
         let have = machine.clone().and_then(|()| have(paths, kernel, install).map_err(|error| format!("{error:#}")));
         Some(Lacking { name: kernel.name.clone(), why: have.err()? })
@@ -41,12 +41,13 @@ pub fn ensure(paths: &Paths, install: bool) -> Result<(usize, Vec<Lacking>)> {
 }
 
 /// Sees that virtual machines can run.
-fn machine(install: bool) -> Result<()> {
+fn machine(paths: &Paths, install: bool) -> Result<()> {
     ensure!(std::env::consts::ARCH == "x86_64", "the virtual machines run this machine's programs, and are x86-64");
     if install {
-        tools::ensure(&[Need::Machines], install)?;
+        tools::ensure(paths, &[Need::Machines], install)?;
     }
-    let lacks = tools::report(&[Need::Machines]).into_iter().find_map(|(tool, found)| Some((tool, found.err()?)));
+    let lacks =
+        tools::report(paths, &[Need::Machines]).into_iter().find_map(|(tool, found)| Some((tool, found.err()?)));
     lacks.map_or(Ok(()), |(tool, why)| bail!("{tool} {why}; --install brings it"))
 }
 

@@ -1,34 +1,16 @@
 //! The container engine and kind, as this machine has them: for the choice of a cluster, for doctor, and to bring kind.
 
-use std::{
-    env,
-    ffi::OsString,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{env, ffi::OsString, path::PathBuf, process::Command};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use interface::{
     Paths, Version,
     engine::{self, Engine, Obstacle, Said},
     network::Network,
     pins,
 };
-use xshell::{Shell, cmd};
 
-use crate::{progress::Line, tools};
-
-/// Where `--install` puts kind: in the cache, so that neither root nor the user's PATH is needed.
-pub fn folder(paths: &Paths) -> PathBuf {
-    paths.cache.join("tools")
-}
-
-/// PATH for our programs: what `--install` brought stands first.
-pub fn search_path(paths: &Paths) -> OsString {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(folder(paths)).filter(|folder| folder.is_dir());
-    env::join_paths(folders.chain(env::split_paths(&path))).unwrap_or(path)
-}
+use crate::go_tools;
 
 /// Starts programs where our own would find them.
 #[derive(Clone)]
@@ -38,7 +20,8 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(paths: &Paths) -> Self {
-        Self { path: search_path(paths) }
+        // Without the pins there is nothing of ours to stand first.
+        Self { path: go_tools::path(paths).or_else(|_| env::var_os("PATH").ok_or(())).unwrap_or_default() }
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Option<Said> {
@@ -89,31 +72,12 @@ fn find(path: &OsString, program: &str) -> Option<PathBuf> {
     env::split_paths(path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// Sees that kind is there; with `install`, Go compiles the pinned one, as kind's own manual has it.
-pub fn ensure(paths: &Paths, install: bool) -> Result<()> {
-    let Err(obstacle) = Machine::new(paths).kind() else { return Ok(()) };
-    if !install {
-        return Err(tools::Missing::new(obstacle.what, obstacle.mending).into());
-    }
-    let version = pins::pins()?.tools.kind.install.context("the pins name no kind to install")?;
-    let folder = folder(paths);
-    let line = Line::new(&format!("installing kind {version} (Go; half a minute)"));
-    go_install(&folder, &format!("sigs.k8s.io/kind@v{version}"))?;
-    drop(line);
-    match Machine::new(paths).kind() {
-        Ok(_) => Ok(()),
-        Err(obstacle) => bail!("kind was installed in {}, but {}", folder.display(), obstacle.what),
-    }
+/// Whether there is a kind that will do.
+pub fn found(paths: &Paths) -> Result<(), String> {
+    Machine::new(paths).kind().map(drop).map_err(|obstacle| obstacle.what)
 }
 
-fn go_install(folder: &Path, module: &str) -> Result<()> {
-    let shell = Shell::new()?;
-    shell.create_dir(folder)?;
-    let _elsewhere = shell.push_dir(folder);
-    let install = cmd!(shell, "go install {module}").env("GOBIN", folder).env("GOFLAGS", "-buildvcs=false");
-    let output = install.quiet().ignore_status().output().context("start go")?;
-    if !output.status.success() {
-        bail!("`go install {module}` failed\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
-    }
-    Ok(())
+/// Builds the pinned version.
+pub fn build(paths: &Paths) -> Result<()> {
+    go_tools::build(paths, "kind", &pins::pins()?.tools.kind, "", "-s -w")
 }

@@ -5,6 +5,8 @@
 mod build;
 mod choice;
 mod doctor;
+mod go_tools;
+mod helm;
 mod kernels;
 mod kind;
 mod privilege;
@@ -13,12 +15,18 @@ mod progress;
 mod test;
 mod tools;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
 use interface::{
-    Cli, ClusterChoice, Command, Paths, exit,
+    Cli, ClusterChoice, Command, Options, Paths, Profile,
+    cli::ImagesAction,
+    exit,
     programs::{State, state},
 };
 
@@ -40,14 +48,16 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8> {
-    let paths = paths()?;
+    let checkout = checkout()?;
     // Hidden: the process that builds the Go programs behind everything else.
     if std::env::args().nth(1).as_deref() == Some("build-programs") {
-        programs::build(&paths)?;
+        let folder = std::env::args().nth(2).context("the name of the programs' folder")?;
+        programs::build(&Paths::of_user(&checkout, &folder)?)?;
         return Ok(exit::OK);
     }
-    let arguments = choice::complete(&paths, std::env::args_os().collect())?;
+    let arguments = choice::complete(&all_programs(&checkout)?, std::env::args_os().collect())?;
     let cli = Cli::parse_from(&arguments);
+    let paths = paths(&checkout, &cli.options)?;
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Test { suites } => test::run(&paths, &cli.options, suites),
@@ -64,10 +74,7 @@ fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
         return Ok(code);
     }
     let needs = Needs::of(cli);
-    tools::ensure(&needs.tools, cli.options.install)?;
-    if needs.kind {
-        kind::ensure(paths, cli.options.install)?;
-    }
+    tools::ensure(paths, &needs.tools, cli.options.install)?;
     let privilege = if needs.root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
     if needs.probes {
         // bee asks sudo by itself, in the middle of lab 1: the password is better asked for now.
@@ -82,7 +89,7 @@ fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
     if needs.programs && !needs.programs_later {
         programs::join(paths)?;
     }
-    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths);
+    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths)?;
     let status = lab.args(arguments).status().context("start lab")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }
@@ -98,7 +105,6 @@ struct Needs {
     root: bool,
     /// bee, which `lab` runs as the user, must become root.
     probes: bool,
-    kind: bool,
 }
 
 impl Needs {
@@ -111,24 +117,25 @@ impl Needs {
             programs_later: false,
             root: false,
             probes: false,
-            kind: false,
         };
         if cli.options.explain {
             return light;
         }
         // Nodes on this machine are ours to start; elsewhere Docker, or whoever runs the cluster, has the rights that it takes.
-        let on = cli.options.cluster();
-        let here = on == ClusterChoice::Host;
-        let network = here.then_some(Need::Network);
+        let here = cli.options.cluster() == ClusterChoice::Host;
+        let cluster = match cli.options.cluster() {
+            ClusterChoice::Host => Some(Need::Network),
+            ClusterChoice::Kind => Some(Need::Kind),
+            ClusterChoice::Context(_) => None,
+        };
         let students = Self { tools: vec![Probes], binaries: &build::STUDENTS, root: here, ..light };
         let full = Self {
-            tools: [Probes, Web, Go].into_iter().chain(network).collect(),
+            tools: [Probes, Web, Go].into_iter().chain(cluster).collect(),
             binaries: &build::ALL,
             programs: true,
-            kind: on == ClusterChoice::Kind,
             ..students
         };
-        match &cli.command {
+        let mut needs = match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
                 Self { tools: vec![Probes, Go], programs: true, programs_later: true, probes: !here, ..students }
             }
@@ -136,17 +143,48 @@ impl Needs {
                 Self { programs_later: labs.first == 1, probes: !here && labs.first == 1, ..full }
             }
             Command::Check { labs, .. } => Self { probes: !here && labs.first == 1, ..students },
-            Command::Images { .. } => full,
+            Command::Images { action: Some(ImagesAction::Load) } => full,
+            // What `docker login` keeps is the user's own, with helpers that ask the user's own session.
+            Command::Images { .. } => Self { tools: vec![Probes, Web, Go], root: false, ..full },
             Command::Shell => Self { programs: true, ..students },
             Command::Kubectl { .. } => Self { tools: vec![Go], binaries: &["lab"], programs: true, ..students },
             _ => Self { tools: vec![], binaries: &["lab"], ..students },
+        };
+        if runs_helm(cli) {
+            needs.tools.push(Need::Helm);
         }
+        needs
     }
 }
 
-fn paths() -> Result<Paths> {
+/// Whether `lab` will start helm, so that it had better be there before anything else begins.
+fn runs_helm(cli: &Cli) -> bool {
+    let installs = match &cli.command {
+        Command::Lab { labs, .. } => labs.contains(3),
+        Command::Reset { lab } => *lab == 3,
+        // A cluster of ours goes as a whole.
+        Command::Clean => matches!(cli.options.cluster(), ClusterChoice::Context(_)),
+        _ => false,
+    };
+    installs && cli.options.profile() == Profile::Upstream
+}
+
+fn checkout() -> Result<PathBuf> {
     let here = std::env::var_os("EBPF_LAB_ROOT").map(PathBuf::from);
     let checkout = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."));
-    let checkout = checkout.canonicalize().context("find the checkout that this xtask was built from")?;
-    Paths::of_user(&checkout, &programs::key(&checkout)?)
+    checkout.canonicalize().context("find the checkout that this xtask was built from")
+}
+
+fn all_programs(checkout: &Path) -> Result<Paths> {
+    Paths::of_user(checkout, &programs::key(checkout)?)
+}
+
+/// The upstream profile does with Kubernetes and containerd, unless all programs are there anyway.
+fn paths(checkout: &Path, options: &Options) -> Result<Paths> {
+    let key = programs::key(checkout)?;
+    let all = all_programs(checkout)?;
+    if options.profile() == Profile::Offline || all.programs.is_dir() {
+        return Ok(all);
+    }
+    Paths::of_user(checkout, &programs::without_images(&key))
 }

@@ -1,7 +1,7 @@
 //! Root, for what needs it: asked for once, first, and told why.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::IsTerminal,
     process::{Command, Stdio},
     time::Duration,
@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use interface::Paths;
+
+use crate::go_tools;
 
 /// sudo forgets a password after some minutes (five at the least, by its manual); long builds take longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -57,34 +59,33 @@ fn keep_alive() {
 }
 
 /// A command for one of our programs, as root if need be; the folders stay the caller's.
-pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Command {
+pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result<Command> {
     let mut command = match privilege {
         Privilege::Present => Command::new(program),
         Privilege::Sudo => {
             let mut sudo = Command::new("sudo");
             // A bare environment assignment would need sudo's SETENV; `env` does not.
-            sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths)).arg(program);
-            return sudo;
+            sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths));
+            sudo.arg(assignment("PATH", go_tools::path(paths)?)).arg(program);
+            return Ok(sudo);
         }
     };
-    command.envs(paths.environment()).env("PATH", crate::kind::search_path(paths));
-    command
+    command.envs(paths.environment()).env("PATH", go_tools::path(paths)?);
+    Ok(command)
 }
 
 fn assignments(paths: &Paths) -> impl Iterator<Item = OsString> {
-    paths.environment().into_iter().map(|(name, value)| {
-        let mut assignment = OsString::from(format!("{name}="));
-        assignment.push(value);
-        assignment
-    })
+    paths.environment().into_iter().map(|(name, value)| assignment(name, value))
 }
 
 /// What sudo drops and `lab` reads: the terminal's abilities, the user's kubeconfig and shell.
 fn kept_environment() -> impl Iterator<Item = OsString> {
-    let names = ["HOME", "PATH", "TERM", "NO_COLOR", "KUBECONFIG", "SHELL", "SSH_CONNECTION", "BPF_CLANG"];
-    names.into_iter().filter_map(|name| {
-        let mut assignment = OsString::from(format!("{name}="));
-        assignment.push(std::env::var_os(name)?);
-        Some(assignment)
-    })
+    let names = ["HOME", "TERM", "NO_COLOR", "KUBECONFIG", "SHELL", "SSH_CONNECTION", "BPF_CLANG"];
+    names.into_iter().filter_map(|name| Some(assignment(name, std::env::var_os(name)?)))
+}
+
+fn assignment(name: &str, value: impl AsRef<OsStr>) -> OsString {
+    let mut assignment = OsString::from(format!("{name}="));
+    assignment.push(value);
+    assignment
 }

@@ -24,6 +24,9 @@ use crate::progress::Line;
 /// Raised when the same modules begin to give other programs.
 const FORMAT: &str = "1";
 
+/// How the folder of a build without them ends.
+const WITHOUT_IMAGES: &str = "-kubernetes";
+
 /// How often a build is tried: a download may break off.
 const TRIES: usize = 3;
 
@@ -42,6 +45,11 @@ pub fn key(checkout: &Path) -> Result<String> {
     Ok(hex::encode(&hash.finalize()[..8]))
 }
 
+/// The folder of the programs that are no images of ours: Kubernetes and containerd, all that the upstream profile needs.
+pub fn without_images(key: &str) -> String {
+    format!("{key}{WITHOUT_IMAGES}")
+}
+
 /// Starts the build as a process of its own at low priority, unless the programs are there or being built.
 pub fn start_behind(paths: &Paths) -> Result<()> {
     if matches!(state(paths)?, State::Built | State::Building(_)) {
@@ -51,7 +59,13 @@ pub fn start_behind(paths: &Paths) -> Result<()> {
     fs::create_dir_all(&building.folder).with_context(|| format!("make the folder {}", building.folder.display()))?;
     let log = File::options().create(true).append(true).open(building.log())?;
     let mut xtask = Command::new("nice");
-    xtask.args(["-n", "19"]).arg(std::env::current_exe()?).arg("build-programs").env("EBPF_LAB_ROOT", &paths.checkout);
+    let folder = paths.programs.file_name().unwrap_or_default();
+    xtask
+        .args(["-n", "19"])
+        .arg(std::env::current_exe()?)
+        .arg("build-programs")
+        .arg(folder)
+        .env("EBPF_LAB_ROOT", &paths.checkout);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     xtask.spawn().context("start the build of the Go programs")?;
     Ok(())
@@ -117,7 +131,9 @@ fn build_locked(paths: &Paths, building: &Building) -> Result<()> {
         "1",
         &["-tags", RUNTIME_TAGS, "-ldflags", "-s -w", "tool"],
     )?;
-    build("Prometheus, its operator and MetalLB", &modules, "0", &["-ldflags", "-s -w", "tool"])?;
+    if !paths.programs.to_string_lossy().ends_with(WITHOUT_IMAGES) {
+        build("Prometheus, its operator and MetalLB", &modules, "0", &["-ldflags", "-s -w", "tool"])?;
+    }
     fs::write(building.progress(), "bookinfo and kebpf (Rust)")?;
     // Whoever began with lab 1 did not wait for these two; images need them, and nothing before.
     crate::build::rust(paths, &crate::build::IN_IMAGES)?;

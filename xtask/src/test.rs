@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, kernels, kind, programs,
+    build, go_tools, kernels, programs,
     tools::{self, Need},
 };
 
@@ -27,11 +27,14 @@ struct Count {
     skipped: usize,
 }
 
+/// Helm is for the upstream profile's trials, which do without the internet.
+const NEEDS: [Need; 5] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm];
+
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
-    tools::ensure(&[Need::Probes, Need::Web, Need::Go, Need::Network], options.install)?;
+    tools::ensure(paths, &NEEDS, options.install)?;
     if options.install {
-        // Its tests are skipped without it.
-        tools::offer(&[Need::Nix]);
+        // Their tests are skipped without them.
+        tools::offer(paths, &[Need::Nix, Need::Registry]);
     }
     let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
@@ -65,23 +68,13 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     if wanted(Suite::Kernels) {
         step("probes in other kernels", other_kernels(paths, options));
     }
-    let suites: [(Suite, &str, &[&str]); 2] = [
-        (Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"]),
-        (Suite::Labs, "labs on real clusters", &["--test", "host"]),
-    ];
-    for (suite, title, targets) in suites {
-        if !wanted(suite) {
+    for part in parts(paths, unable, options.install).into_iter().filter(|part| wanted(part.suite)) {
+        if let Some(why) = part.lacking {
+            println!("skipped: {}: {why}", part.title);
+            step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
             continue;
         }
-        if let Some(why) = unable {
-            println!("skipped: {title}: {why}");
-            step(title, Ok(Count { skipped: 1, ..Count::default() }));
-            continue;
-        }
-        step(title, privileged(paths, suite, targets));
-    }
-    if wanted(Suite::Kind) {
-        step("labs on kind", on_kind(paths, options, unable));
+        step(part.title, needy(paths, &part));
     }
     if !broken.is_empty() {
         println!("failed: {}", broken.join(", "));
@@ -90,35 +83,42 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     Ok(if total.failed == 0 { exit::OK } else { exit::FAILED })
 }
 
-/// The labs on real kind, where its engine and its image of nodes can be made.
-fn on_kind(paths: &Paths, options: &Options, unable: Option<&'static str>) -> Result<Count> {
-    if let Some(why) = unable.map(str::to_owned).or_else(|| lacks_kind(paths, options.install)) {
-        println!("skipped: labs on kind: {why}");
-        return Ok(Count { skipped: 1, ..Count::default() });
-    }
-    kind::ensure(paths, true)?;
-    privileged(paths, Suite::Kind, &["--test", "kind"])
+/// Tests that need something of the machine.
+struct Part {
+    suite: Suite,
+    title: &'static str,
+    /// Their test targets, and which of their tests.
+    targets: &'static [&'static str],
+    filter: &'static [&'static str],
+    /// Why they can't run here.
+    lacking: Option<String>,
 }
 
-/// Why the labs can't run on kind here.
-fn lacks_kind(paths: &Paths, install: bool) -> Option<String> {
-    let scripts = paths.checkout.join("../shared/kind-node");
-    if !scripts.is_dir() {
-        return Some(
-            "there is no ../shared/kind-node beside the checkout to make an engine and an image of nodes".to_owned(),
-        );
-    }
-    tools::ensure(&[Need::KindNode], install).err().map(|error| format!("{error:#} (--install brings them)"))
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 7] {
+    let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
+    let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
+    let no_pulls = unable.clone().or_else(|| no_registry.clone());
+    [
+        part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
+        part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
+        part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
+        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable.clone()),
+        part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
+        part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], unable.or_else(|| no_kind(paths, install))),
+    ]
 }
 
-/// The tests that are `#[ignore]`d because they need root; none of them having run is a failure.
-fn privileged(paths: &Paths, suite: Suite, targets: &[&str]) -> Result<Count> {
+/// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
+fn needy(paths: &Paths, part: &Part) -> Result<Count> {
+    let Part { suite, title, targets, filter, .. } = part;
     if matches!(suite, Suite::Labs | Suite::Kind) {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
-    let count = cargo_test(paths, &[&["--workspace"], targets].concat(), &["--ignored", "--test-threads=1"])?;
-    anyhow::ensure!(count.passed + count.failed > 0, "root and BPF are here, but no test of {targets:?} ran");
+    let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
+    let count = cargo_test(paths, &[&["--workspace"], *targets].concat(), &arguments)?;
+    anyhow::ensure!(count.passed + count.failed > 0, "what {title} need is here, but no test of theirs ran");
     Ok(count)
 }
 
@@ -145,6 +145,31 @@ fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
     Ok(count.plus(skipped))
 }
 
+/// Why no registry can be started here.
+fn no_registry(paths: &Paths) -> Option<String> {
+    let missing = tools::ensure(paths, &[Need::Registry], false).err()?;
+    let mending = missing.downcast::<tools::Missing>().map(|missing| missing.mending).unwrap_or_default();
+    Some(format!("needs docker-registry and htpasswd ({mending})"))
+}
+
+/// Why no kind can be had here that needs no image registry.
+fn no_kind(paths: &Paths, install: bool) -> Option<String> {
+    if !paths.checkout.join("../shared/kind-node").is_dir() {
+        return Some(
+            "needs ../shared/kind-node beside the checkout, which makes an engine and an image of nodes".to_owned(),
+        );
+    }
+    let missing = tools::ensure(paths, &[Need::Kind, Need::KindNode], install).err()?;
+    Some(format!("{missing:#} (run with --install)"))
+}
+
+/// Why no Docker engine can be asked.
+fn no_docker() -> Option<String> {
+    let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let answers = answer.is_ok_and(|output| output.status.success());
+    (!answers).then(|| "needs a Docker engine that answers (`docker version`; DOCKER_HOST names it)".to_owned())
+}
+
 /// Why the privileged tests can't run here.
 fn unable() -> Option<&'static str> {
     if !nix::unistd::geteuid().is_root() {
@@ -165,8 +190,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
-    cargo.arg("--").args(arguments).envs(paths.environment()).env("INSTA_UPDATE", "no");
-    cargo.env("PATH", kind::search_path(paths));
+    cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", go_tools::path(paths)?);
+    cargo.env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {

@@ -121,6 +121,17 @@ fn labs_do_not_ask_where_the_cluster_runs() {
 }
 
 #[test]
+fn labs_do_not_ask_which_profile_is_installed() {
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let asks = name.starts_with("lab/src/labs/") || name.starts_with("lab/src/check/");
+        asks && ["Profile::", "profile::offline", "profile::upstream", ".profile()"]
+            .iter()
+            .any(|word| text.contains(word))
+    });
+    none(found.map(|(name, _)| name).collect(), "these ask");
+}
+
+#[test]
 fn a_context_never_prints_its_braces() {
     let message = |line: &str| Some(line.split_once(".context(\"")?.1.split('"').next()?.to_owned());
     let mut found = vec![];

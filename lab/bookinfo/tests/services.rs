@@ -44,8 +44,13 @@ impl Bookinfo {
     }
 }
 
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 async fn get(address: SocketAddr, path: &str) -> (u16, String) {
-    let response = reqwest::get(format!("http://{address}{path}")).await.unwrap();
+    let response = client().get(format!("http://{address}{path}")).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
@@ -191,8 +196,7 @@ async fn tracing_headers_reach_the_last_service() {
     let ratings = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let reviews = Service::start("reviews --version v2", &[("ratings", ratings.local_addr().unwrap())]);
     let page = Service::start("productpage", &[("details", nobody().await), ("reviews", reviews.address)]);
-    let request =
-        reqwest::Client::new().get(format!("http://{}/productpage", page.address)).header("x-request-id", "id-42");
+    let request = client().get(format!("http://{}/productpage", page.address)).header("x-request-id", "id-42");
     tokio::spawn(request.send());
 
     let (mut connection, _) = ratings.accept().await.unwrap();
@@ -228,7 +232,7 @@ async fn get_fails_when_a_request_is_not_answered_with_200() {
 async fn sigterm_ends_a_service_within_a_second_even_with_a_call_that_hangs() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let page = Service::start("productpage", &[("details", silent.local_addr().unwrap())]);
-    let request = tokio::spawn(reqwest::get(format!("http://{}/productpage", page.address)));
+    let request = tokio::spawn(client().get(format!("http://{}/productpage", page.address)).send());
     let _hanging = silent.accept().await.unwrap();
 
     let (status, took) = spawn_blocking(|| page.terminate()).await.unwrap();

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use crate::Registry;
+
 /// An eBPF and Kubernetes workshop: runs and checks its six labs.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110, disable_help_subcommand = true)]
@@ -95,6 +97,23 @@ pub enum ImagesAction {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
+    /// Push the images to a registry, for clusters whose nodes pull from it (see `--registry`).
+    ///
+    /// Who may push there is what `docker login` wrote down. What the registry has already is not sent again.
+    Push(PushOptions),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct PushOptions {
+    /// Where to; without it, what `--registry` or `lab.toml` says.
+    #[arg(value_name = "HOST[:PORT][/PATH]")]
+    pub to: Option<Registry>,
+    /// Speak plain HTTP. On this machine's own addresses it is used if the registry speaks nothing else.
+    #[arg(long)]
+    pub plain_http: bool,
+    /// Trust this certificate authority (PEM) for the registry, beside those of this machine.
+    #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
+    pub registry_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -148,7 +167,7 @@ pub struct Options {
     pub verbose: bool,
     /// Where the nodes pull our own images from, as `images push` put them there; without it they are loaded into the nodes.
     #[arg(long, global = true, value_name = "HOST[:PORT][/PATH]")]
-    pub registry: Option<String>,
+    pub registry: Option<Registry>,
     /// A chart of kube-prometheus-stack as a folder or .tgz, in place of the one that helm would fetch.
     #[arg(long, global = true, value_name = "PATH")]
     pub chart: Option<PathBuf>,

@@ -206,7 +206,7 @@ fn does_not_answer(program: Program, said: &Said) -> Obstacle {
 /// There is none, or one that is too old.
 pub fn kind(run: Run<'_>) -> Result<Version, Obstacle> {
     let tool = pins().map(|pins| pins.tools.kind);
-    let (least, newest) = tool.map(|kind| (kind.least, kind.install.unwrap_or_default())).unwrap_or_default();
+    let (least, newest) = tool.map(|kind| (kind.least, kind.version)).unwrap_or_default();
     let get = format!("--install brings it where Go is, or https://kind.sigs.k8s.io, {OR_ON_HOST}");
     let Some(said) = run("kind", &["version"]) else {
         return Err(Obstacle::new(format!("kind is not on PATH ({least} or newer)"), get));

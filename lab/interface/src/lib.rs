@@ -12,9 +12,11 @@ pub mod paths;
 pub mod pins;
 pub mod programs;
 pub mod range;
+pub mod registry;
 pub mod settings;
 pub mod version;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
+pub use registry::Registry;
 pub use version::Version;

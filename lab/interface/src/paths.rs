@@ -72,6 +72,12 @@ impl Paths {
         self.cache.join("images")
     }
 
+    /// How the nodes of host clusters reach a registry that is not spoken to in the ordinary way, such as one with an authority of
+    /// its own: `HOST:PORT/hosts.toml`, as containerd reads it in `certs.d`. The user writes it.
+    pub fn registries(&self) -> PathBuf {
+        self.state.join("registries")
+    }
+
     /// A kernel for virtual machines, by the name that the pins give it.
     pub fn kernel(&self, name: &str) -> PathBuf {
         self.cache.join("kernels").join(name).join("vmlinuz")

@@ -23,18 +23,16 @@ pub struct Pins {
 /// Programs that the user brings.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tools {
-    pub kind: Tool,
+    pub kind: GoTool,
     pub docker: Tool,
     pub podman: Tool,
-    pub helm: Tool,
+    pub helm: GoTool,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tool {
     /// The oldest version that will do.
     pub least: String,
-    /// The version that `--install` brings, where it knows how.
-    pub install: Option<String>,
 }
 
 /// What `--on kind` runs.
@@ -52,6 +50,16 @@ pub struct NodeImage {
     pub image: String,
     /// The oldest kind that can load images into it.
     pub kind: Version,
+}
+
+/// One that `--install` builds from its Go module.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GoTool {
+    /// The oldest version that will do.
+    pub least: String,
+    pub module: String,
+    /// The one that is built.
+    pub version: String,
 }
 
 /// The chart of lab 3.

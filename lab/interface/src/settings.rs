@@ -12,7 +12,7 @@ use std::{fs, io::ErrorKind, path::Path};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::{ClusterChoice, Options, Profile};
+use crate::{ClusterChoice, Options, Profile, Registry};
 
 const FILE: &str = "lab.toml";
 
@@ -22,7 +22,7 @@ const FILE: &str = "lab.toml";
 pub struct Settings {
     pub on: Option<ClusterChoice>,
     pub profile: Option<Profile>,
-    pub registry: Option<String>,
+    pub registry: Option<Registry>,
     pub mirror: Option<String>,
 }
 
@@ -44,7 +44,7 @@ impl Settings {
         let flags = [
             ("--on", self.on.as_ref().map(ToString::to_string).filter(|_| options.on.is_none())),
             ("--profile", self.profile.map(|profile| profile.to_string()).filter(|_| options.profile.is_none())),
-            ("--registry", self.registry.clone().filter(|_| options.registry.is_none())),
+            ("--registry", self.registry.as_ref().map(ToString::to_string).filter(|_| options.registry.is_none())),
             ("--mirror", self.mirror.clone().filter(|_| options.kind.mirror.is_none())),
         ];
         flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?])).flatten().collect()
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_key_or_cluster_that_does_not_exist_is_refused() {
-        for wrong in ["one = 'kind'", "on = 'moon'", "profile = 'both'"] {
+        for wrong in ["one = 'kind'", "on = 'moon'", "profile = 'both'", "registry = 'http://r.example'"] {
             assert!(toml::from_str::<Settings>(wrong).is_err(), "{wrong}");
         }
     }

@@ -18,5 +18,9 @@ fn the_main_help() {
 fn the_help_of_every_command() {
     for command in Cli::command().get_subcommands() {
         insta::assert_snapshot!(command.get_name().to_owned(), help(command.clone().term_width(100)));
+        for action in command.get_subcommands() {
+            let name = format!("{}_{}", command.get_name(), action.get_name());
+            insta::assert_snapshot!(name, help(action.clone().term_width(100)));
+        }
     }
 }

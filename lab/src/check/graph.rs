@@ -13,7 +13,7 @@ use super::{
     Check, Finding,
     bookinfo::{CALLS, DEPLOYMENTS, SERVICES},
 };
-use crate::{labs::graph_address, workshop::Workshop};
+use crate::{labs::graph_address, plain_http, workshop::Workshop};
 
 const OBJECT: &str = "service/kebpf in namespace default";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,8 +80,8 @@ async fn graph(workshop: &Workshop) -> Result<Graph> {
 
 async fn get(workshop: &Workshop, path: &str) -> Result<String> {
     let url = format!("{}{path}", graph_address(workshop).await?);
-    let client = reqwest::Client::builder().timeout(PATIENCE).no_proxy().build()?;
-    let answer = client.get(&url).send().await.with_context(|| format!("ask {url}"))?;
+    let answer =
+        plain_http::client()?.get(&url).timeout(PATIENCE).send().await.with_context(|| format!("ask {url}"))?;
     Ok(answer.error_for_status()?.text().await?)
 }
 

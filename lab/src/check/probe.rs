@@ -21,6 +21,7 @@ use crate::{
     cmd::Cmd,
     labs::student::Probe,
     live::Live,
+    plain_http,
     wait::{self, NotYet},
     workshop::{Workshop, caller},
 };
@@ -123,7 +124,7 @@ fn free_port() -> Option<u16> {
 
 async fn scrape(port: u16) -> Result<String> {
     let url = format!("http://127.0.0.1:{port}/metrics");
-    Ok(reqwest::get(url).await?.error_for_status()?.text().await?)
+    Ok(plain_http::client()?.get(url).send().await?.error_for_status()?.text().await?)
 }
 
 /// A `bee run` of ours, ended when dropped.

@@ -17,7 +17,7 @@ use interface::{ClusterChoice, Options, Paths};
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 
-use crate::{images::Image, kubernetes, live::Live};
+use crate::{images::Image, kubernetes, live::Live, profile::Profile};
 
 /// How often a kubelet of ours looks at what its pods mount: a changed ConfigMap or Secret reaches its pod within this time.
 /// The default is a minute.
@@ -60,6 +60,11 @@ pub trait Cluster: Send + Sync {
 
     /// Whether we made it. On another's cluster nothing is installed cluster-wide that is not ours to remove.
     fn ours(&self) -> bool;
+
+    /// Our images that the cluster itself runs, whatever the labs install.
+    fn images(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Getting what the cluster is made of, as a person would type it; none where nothing has to be got.
     fn fetch_in_shell(&self) -> Option<String> {
@@ -112,12 +117,12 @@ pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
     }
 }
 
-/// The cluster that `--on` names, with this number.
-pub fn choose(paths: &Paths, options: &Options, number: u8) -> Result<Arc<dyn Cluster>> {
+/// The cluster that `--on` names, with this number, for what a profile installs.
+pub fn choose(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Result<Arc<dyn Cluster>> {
     match options.cluster() {
-        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, number, options.timeout))),
+        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, profile))),
         ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
-        ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, number, options)?)),
+        ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, options, number, profile)?)),
     }
 }
 

@@ -46,11 +46,16 @@ fn shell(workshop: &Workshop, command: &Command) -> String {
         Command::Images { action: Some(ImagesAction::Save { folder }) } => {
             format!("cp {}/*.tar {}", workshop.paths.images().display(), folder.display())
         }
+        Command::Images { action: Some(ImagesAction::Push(options)) } => {
+            let named = options.to.as_ref().or(workshop.options.registry.as_ref());
+            let registry = named.map_or_else(|| "HOST:PORT".to_owned(), ToString::to_string);
+            format!("skopeo copy oci-archive:ARCHIVE docker://{registry}/ebpf-lab/NAME:lab    # each archive")
+        }
         Command::Images { action: None } => "ctr --namespace k8s.io images list".to_owned(),
         Command::Kubeconfig => format!("echo {kubeconfig}"),
         Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),
         Command::Shell => format!("KUBECONFIG={kubeconfig} PATH={}:$PATH bash", workshop.paths.bin.display()),
-        Command::Traffic => labs::traffic_in_shell(),
+        Command::Traffic => labs::traffic_in_shell(workshop),
         Command::Query { promql } => format!(
             "curl --get --data-urlencode 'query={promql}' http://localhost:9090/api/v1/query    # behind `kubectl port-forward \
              --namespace prometheus service/prom-kube-prometheus-stack-prometheus 9090`"

@@ -1,4 +1,4 @@
-//! `images`: which images the labs use, and loading them into the nodes.
+//! `images`: which images the labs use, loading them into the nodes, saving them as archives.
 
 use std::{fs, path::Path};
 
@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use comfy_table::{Table, presets::NOTHING};
 use interface::cli::ImagesAction;
 
+use super::push;
 use crate::{
     cluster::Outcome,
     images::{self, Image},
@@ -15,13 +16,16 @@ use crate::{
 };
 
 pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()> {
+    if let Some(ImagesAction::Push(options)) = action {
+        return push::run(workshop, &options).await;
+    }
     let live = Live::new("build the labs' images");
-    let images = images::build(&workshop.paths, &live, &images::ALL)?;
+    let images = images::build(&workshop.paths, &live, &workshop.images())?;
     live.finish();
     match action {
-        None => list(workshop, &images),
         Some(ImagesAction::Load) => load(workshop, &images).await,
         Some(ImagesAction::Save { folder }) => save(&images, &folder),
+        _ => list(workshop, &images),
     }
 }
 
@@ -57,7 +61,7 @@ fn save(images: &[Image], folder: &Path) -> Result<()> {
         give_to_caller(&[folder])?;
     }
     for image in images {
-        let name = image.reference.rsplit('/').next().and_then(|name| name.split(':').next()).unwrap_or_default();
+        let name = image.name();
         let (partial, path) = (folder.join(format!(".{name}.tar")), folder.join(format!("{name}.tar")));
         fs::copy(&image.archive, &partial).with_context(|| format!("save {}", path.display()))?;
         fs::rename(&partial, &path).with_context(|| format!("save {}", path.display()))?;

@@ -5,6 +5,7 @@ mod clean;
 mod explain;
 mod images;
 mod open;
+mod push;
 mod query;
 mod shell;
 mod status;

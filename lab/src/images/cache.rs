@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Image, archive, catalog::Recipe, reference, rootfs};
+use crate::workshop::give_to_caller;
 
 /// Raised when the same inputs begin to give another image.
 const FORMAT: u32 = 1;
@@ -62,12 +63,15 @@ pub fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
         // Nothing to remove if nothing was written.
         let _ = fs::remove_file(&partial);
     }
-    written
+    written?;
+    give_to_caller(&[file])
 }
 
 fn folder(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.images();
     fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    // A cluster's images are built by root, whose cache this is not.
+    give_to_caller(&[&paths.cache, &folder])?;
     Ok(folder)
 }
 

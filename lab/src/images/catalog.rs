@@ -1,4 +1,4 @@
-//! Which images the offline profile has, and which programs lie in them.
+//! Which images there are, and which programs lie in them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,18 +1,24 @@
 //! OCI images made here, without Docker and without a base image.
 //!
 //! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
-//! which are written already. The same input gives the same bytes, and so the same digest. [`bundle`] puts several into one.
+//! which are written already. The same input gives the same bytes, and so the same digest. [`layout`] reads an archive back,
+//! [`bundle`] puts several into one, [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
 
 mod archive;
 pub mod bundle;
 mod cache;
 mod catalog;
+mod credentials;
+pub mod layout;
+pub mod pulled;
+mod refusal;
+pub mod registry;
 mod rootfs;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use interface::Paths;
+use interface::{Paths, Registry};
 use serde::{Deserialize, Serialize};
 
 use crate::live::Live;
@@ -30,28 +36,29 @@ pub struct Image {
     pub size: u64,
 }
 
-/// The name of an image of ours in a cluster: never under somebody else's name.
+/// Before the names of our images: never under somebody else's name.
+const FAMILY: &str = "ebpf-lab";
+const TAG: &str = "lab";
+
+/// The name of an image of ours in a cluster whose nodes have it.
 pub fn reference(name: &str) -> String {
-    format!("localhost/ebpf-lab/{name}:lab")
+    format!("localhost/{FAMILY}/{name}:{TAG}")
 }
 
-/// Every image of the offline profile, by the last part of its name.
-pub const ALL: [&str; 12] = [
-    "pause",
-    "coredns",
-    "metallb-controller",
-    "metallb-speaker",
-    "prometheus-operator",
-    "prometheus-config-reloader",
-    "kube-state-metrics",
-    "prometheus",
-    "node-exporter",
-    "bookinfo",
-    "kebpf",
-    "bee",
-];
+impl Image {
+    /// The last part of its name, such as `bee`.
+    pub fn name(&self) -> &str {
+        let name = self.reference.rsplit('/').next().unwrap_or_default();
+        name.split(':').next().unwrap_or_default()
+    }
 
-/// These images of the offline profile; those whose programs did not change come from the cache.
+    /// Its name in a registry, without a tag.
+    pub fn repository(&self, registry: &Registry) -> String {
+        format!("{registry}/{FAMILY}/{}", self.name())
+    }
+}
+
+/// These images, by the last part of their names; those whose programs did not change come from the cache.
 ///
 /// # Errors
 /// A program that is missing, a probe that does not compile, a full disk.

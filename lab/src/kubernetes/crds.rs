@@ -4,13 +4,14 @@
 //! file that it came from, and one whose file did not change is neither parsed nor sent.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, ResourceExt,
     api::{DynamicObject, ListParams},
@@ -31,9 +32,7 @@ pub struct Definition {
 
 /// Those of the definitions that the cluster has not, or has from an older file of ours, as objects to apply.
 pub async fn outdated(client: &Client, definitions: Vec<Definition>) -> Result<Vec<DynamicObject>> {
-    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let present = api.list_metadata(&ListParams::default()).await.context("list the cluster's kinds")?;
-    let present: HashMap<_, _> = present.into_iter().map(|crd| (crd.name_any(), crd.metadata)).collect();
+    let present = present(client).await?;
     let mut objects = vec![];
     for Definition { name, file } in definitions {
         let text = fs::read_to_string(&file).with_context(|| format!("read the definition {}", file.display()))?;
@@ -44,6 +43,17 @@ pub async fn outdated(client: &Client, definitions: Vec<Definition>) -> Result<V
         }
     }
     Ok(objects)
+}
+
+/// The names of all definitions that the cluster has.
+pub async fn names(client: &Client) -> Result<HashSet<String>> {
+    Ok(present(client).await?.into_keys().collect())
+}
+
+async fn present(client: &Client) -> Result<HashMap<String, ObjectMeta>> {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    let present = api.list_metadata(&ListParams::default()).await.context("list the cluster's kinds")?;
+    Ok(present.into_iter().map(|crd| (crd.name_any(), crd.metadata)).collect())
 }
 
 /// The definitions as objects that are only named, for deleting them.

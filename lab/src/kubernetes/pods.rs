@@ -98,8 +98,18 @@ fn state(container: &ContainerStatus) -> Option<String> {
 /// What usually mends a reason.
 fn mend(reason: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
-    if has(&["ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"]) {
-        Some("the nodes lack the image: run `cargo xtask images load`, and compare the name in the manifest")
+    if has(&["x509: ", "HTTP response to HTTPS client"]) {
+        Some(
+            "the nodes don't trust the registry: tell them of it in a hosts.toml (README, \"Images for other clusters\")",
+        )
+    } else if has(&["ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"]) {
+        Some(if has(&["localhost/ebpf-lab/"]) {
+            "the nodes lack the image: run `cargo xtask images load`, and compare the name in the manifest"
+        } else if has(&["/ebpf-lab/"]) {
+            "the registry lacks the image, or the nodes don't reach it: run `cargo xtask images push`, and read why above"
+        } else {
+            "the nodes can't pull the image, for the reason above; --profile offline needs no registry"
+        })
     } else if has(&["CreateContainerConfigError"]) {
         Some("a ConfigMap, Secret or user that the container names is missing or wrong: compare the manifest")
     } else if has(&["CrashLoopBackOff", "exit code"]) {
@@ -167,10 +177,18 @@ mod tests {
 
     #[test]
     fn an_image_that_is_missing_is_named_with_what_mends_it() {
-        let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
-        let reasons = reasons(&pod(json!({"containerStatuses": [container(waiting, 0)]})));
-        assert_eq!(reasons, ["pod kebpf-1, container kebpf: ErrImagePull: not found"]);
-        assert!(mend(&reasons[0]).unwrap().contains("cargo xtask images load"));
+        let said = |message: &str| {
+            let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": message}});
+            reasons(&pod(json!({"containerStatuses": [container(waiting, 0)]})))
+        };
+        let ours = said("localhost/ebpf-lab/kebpf:lab: not found");
+        assert_eq!(ours, ["pod kebpf-1, container kebpf: ErrImagePull: localhost/ebpf-lab/kebpf:lab: not found"]);
+        assert!(mend(&ours[0]).unwrap().contains("cargo xtask images load"));
+        assert!(mend(&said("quay.io/x/y:1: no such host")[0]).unwrap().contains("--profile offline"));
+        let pulled = "r.example:5000/ebpf-lab/kebpf@sha256:0";
+        assert!(mend(&said(&format!("{pulled}: not found"))[0]).unwrap().contains("cargo xtask images push"));
+        let distrust = format!("{pulled}: tls: x509: certificate signed by unknown authority");
+        assert!(mend(&said(&distrust)[0]).unwrap().contains("hosts.toml"));
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::{Lab, Step, steps};
 use crate::{
     check::{Check, nodes},
     cluster::Outcome,
-    images,
     kubernetes::{manifest, rollout::Workload},
     live::Live,
     wait::{self, NotYet},
@@ -34,9 +33,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
     }
     steps.extend([
         Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
-        Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
-            Box::pin(load(workshop, live))
-        }),
+        images_step(workshop),
         Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
             Box::pin(metallb(workshop, live))
         }),
@@ -51,6 +48,21 @@ pub fn lab(workshop: &Workshop) -> Lab {
         checks.push(nodes::address_pool());
     }
     Lab { number: 2, title: "Cluster: a Kubernetes of three nodes", steps, checks, undo: vec![] }
+}
+
+/// Without a registry, images must be in the nodes before anything runs them.
+fn images_step(workshop: &Workshop) -> Step {
+    match &workshop.options.registry {
+        None => Step::new("load the labs' images into the nodes", "cargo xtask images load", |workshop, live| {
+            Box::pin(load(workshop, live))
+        }),
+        Some(registry) => {
+            let shell = format!("skopeo list-tags docker://{registry}/ebpf-lab/NAME    # each image");
+            Step::new(format!("find the labs' images in {registry}"), shell, |workshop, live| {
+                Box::pin(async move { steps::images(workshop, live).await.map(|_| Outcome::Unchanged) })
+            })
+        }
+    }
 }
 
 /// The build may still run behind lab 1.
@@ -85,16 +97,12 @@ async fn metallb(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     steps::apply_objects(workshop, live, objects.into_iter().filter_map(adapt).collect()).await
 }
 
-/// MetalLB's own manifest with our images, and without its admission webhook: rotating that one's certificate takes 15 s, and
+/// MetalLB's own manifest without its admission webhook: rotating that one's certificate takes 15 s, and
 /// all it would check is the one pool that we make.
 fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
     if manifest::kind(&object) == "ValidatingWebhookConfiguration" {
         return None;
     }
-    manifest::rewrite(&mut object.data, &|text| {
-        let name = text.strip_prefix("quay.io/metallb/")?.split(':').next()?;
-        Some(images::reference(&format!("metallb-{name}")))
-    });
     if manifest::kind(&object) == "Deployment" && object.name_any() == "controller" {
         let arguments = object.data.pointer_mut("/spec/template/spec/containers/0/args");
         if let Some(Value::Array(arguments)) = arguments {
@@ -127,12 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metallb_runs_our_images_without_its_webhook() {
+    fn metallb_runs_without_its_webhook() {
         let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, spec: {template: {spec: {containers: \
                     [{image: 'quay.io/metallb/controller:v0.15.2', args: [--port=7472]}]}}}}";
         let object = adapt(manifest::parse(text).unwrap().remove(0)).unwrap();
         let container = &object.data["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["image"], "localhost/ebpf-lab/metallb-controller:lab");
         assert_eq!(container["args"][1], "--webhook-mode=disabled");
         let webhook =
             "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: x}}";

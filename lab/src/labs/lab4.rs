@@ -5,11 +5,13 @@ use crate::{check::bookinfo, workshop::Workshop};
 
 const MANIFEST: &str = "lab4/bookinfo.yaml";
 
-pub fn lab(_workshop: &Workshop) -> Lab {
+pub fn lab(workshop: &Workshop) -> Lab {
+    let mut install = steps::apply("install Bookinfo", MANIFEST);
+    install.shell.extend(workshop.profile.bookinfo_in_words().map(|words| format!("    # {words}")));
     Lab {
         number: 4,
         title: "Bookinfo, the demo application",
-        steps: vec![steps::apply("install Bookinfo", MANIFEST)],
+        steps: vec![install],
         checks: bookinfo::checks(),
         undo: vec![steps::delete("remove Bookinfo", MANIFEST)],
     }

@@ -6,6 +6,7 @@ use super::{Lab, Step, steps};
 use crate::{
     check::{self, Check, connections, targets},
     cluster::Outcome,
+    cmd,
     kubernetes::{exec, pods, rollout::Workload},
     live::Live,
     wait::{self, NotYet},
@@ -17,15 +18,17 @@ const PAGE: &str = "http://localhost:9080/productpage";
 /// As many as the workshop makes.
 const REQUESTS: usize = 20;
 
-pub fn lab(_workshop: &Workshop) -> Lab {
+pub fn lab(workshop: &Workshop) -> Lab {
     let steps = vec![
         steps::apply("run the probe on every node and have it scraped", MANIFEST),
         Step::new("wait until Prometheus scrapes every node's", "cargo xtask query up", |workshop, live| {
             Box::pin(scraped(workshop, live))
         }),
-        Step::new(format!("make {REQUESTS} requests in the productpage pod"), traffic_in_shell(), |workshop, live| {
-            Box::pin(traffic(workshop, live))
-        }),
+        Step::new(
+            format!("make {REQUESTS} requests in the productpage pod"),
+            traffic_in_shell(workshop),
+            |workshop, live| Box::pin(traffic(workshop, live)),
+        ),
     ];
     let checks =
         vec![Check::ready(Workload::daemon_set("default", "bumblebee"), 5), targets::check(), connections::check()];
@@ -43,8 +46,8 @@ async fn scraped(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     Ok(Outcome::Changed)
 }
 
-pub fn traffic_in_shell() -> String {
-    format!("kubectl exec deploy/productpage-v1 -- bookinfo get {PAGE} --repeat {REQUESTS}")
+pub fn traffic_in_shell(workshop: &Workshop) -> String {
+    format!("kubectl exec deploy/productpage-v1 -- {}", cmd::line(workshop.profile.requests(PAGE, REQUESTS)))
 }
 
 /// The workshop's requests, from within the productpage pod.
@@ -52,17 +55,11 @@ pub async fn traffic(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     let client = workshop.client().await?;
     live.waiting(format!("{REQUESTS} requests for {PAGE}"));
     let pod = pods::one_ready(&client, "default", "productpage").await?;
-    let command = command().map(str::to_owned);
-    let output = exec::run(&client, "default", &pod, &command).await?;
+    let output = exec::run(&client, "default", &pod, &workshop.profile.requests(PAGE, REQUESTS)).await?;
     ensure!(
         output.exit_code == 0,
         "requests in the productpage pod failed: {}",
         check::last_line(&output.stdout, &output.stderr)
     );
     Ok(Outcome::Changed)
-}
-
-/// How a request is made in the productpage pod: the offline image has no Python.
-fn command() -> [&'static str; 5] {
-    ["/bin/bookinfo", "get", PAGE, "--repeat", "20"]
 }

@@ -6,7 +6,7 @@ mod lab3;
 mod lab4;
 mod lab5;
 mod lab6;
-mod steps;
+pub mod steps;
 pub mod student;
 
 use anyhow::Result;

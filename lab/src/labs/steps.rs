@@ -8,7 +8,7 @@ use kube::api::DynamicObject;
 use super::Step;
 use crate::{
     cluster::Outcome,
-    images::{self, Image},
+    images::{self, Image, pulled},
     kubernetes::{apply::Applier, manifest},
     live::Live,
     workshop::Workshop,
@@ -36,17 +36,36 @@ async fn apply_file(workshop: &Workshop, live: &Live, file: &str) -> Result<Outc
     apply_objects(workshop, live, objects).await
 }
 
-/// Applies objects, each marked with the digests of its images.
+/// Applies objects, each with the images of the profile, marked with their digests, and named where the nodes find them.
 pub async fn apply_objects(workshop: &Workshop, live: &Live, mut objects: Vec<DynamicObject>) -> Result<Outcome> {
     let images = images(workshop, live).await?;
-    objects.iter_mut().for_each(|object| manifest::follow_images(object, &images));
+    for object in &mut objects {
+        workshop.profile.adapt(object);
+        manifest::follow_images(object, &images);
+        if let Some(registry) = &workshop.options.registry {
+            manifest::rewrite(&mut object.data, &|text| pulled::pulled_from(registry, &images, text));
+        }
+    }
     Applier::new(workshop.client().await?, workshop.cluster.ours(), live).apply(objects).await
 }
 
-/// The images of the labs, built if need be.
+/// Our images that the cluster and the labs need, built if need be; with a registry, the labs' as they are there.
 pub async fn images(workshop: &Workshop, live: &Live) -> Result<Vec<Image>> {
+    let images = workshop.known_images.get_or_try_init(|| async {
+        match &workshop.options.registry {
+            None => build(workshop, live, workshop.images()).await,
+            Some(registry) => {
+                let images = build(workshop, live, workshop.profile.images().to_vec()).await?;
+                pulled::as_pushed(registry, images, live).await
+            }
+        }
+    });
+    images.await.cloned()
+}
+
+async fn build(workshop: &Workshop, live: &Live, names: Vec<&'static str>) -> Result<Vec<Image>> {
     let (paths, live) = (workshop.paths.clone(), live.clone());
-    tokio::task::spawn_blocking(move || images::build(&paths, &live, &images::ALL)).await?
+    tokio::task::spawn_blocking(move || images::build(&paths, &live, &names)).await?
 }
 
 fn path(workshop: &Workshop, file: &str) -> PathBuf {

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use end_to_end::TestCluster;
+use end_to_end::{TestCluster, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -141,15 +141,4 @@ fn all_processes(cluster: &TestCluster) -> Vec<i32> {
             .is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
     });
     ours.map(|process| process.pid()).collect()
-}
-
-fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + timeout;
-    while Instant::now() < deadline {
-        if holds() {
-            return true;
-        }
-        sleep(Duration::from_millis(200));
-    }
-    false
 }

@@ -20,6 +20,11 @@ pub struct Kebpf {
 /// The events of a stream, as they come.
 pub struct Events(BoxStream<'static, Value>);
 
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 fn command() -> Command {
     Command::new(env!("CARGO_BIN_EXE_kebpf"))
 }
@@ -55,12 +60,12 @@ impl Kebpf {
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        let response = client().get(format!("{}{path}", self.url)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     pub async fn status(&self, path: &str) -> u16 {
-        reqwest::get(format!("{}{path}", self.url)).await.unwrap().status().as_u16()
+        client().get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
     }
 
     pub async fn graph_when(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
@@ -80,7 +85,7 @@ impl Kebpf {
     }
 
     pub async fn events(&self, path: &str) -> Events {
-        let response = reqwest::get(format!("{}{path}", self.url)).await.unwrap();
+        let response = client().get(format!("{}{path}", self.url)).send().await.unwrap();
         assert_eq!(response.status(), 200);
         let lines = futures::stream::unfold((response, Vec::new()), |(mut response, mut buffer)| async move {
             loop {

@@ -1,7 +1,7 @@
 //! The addresses of cluster number n: pods 10.(100+n).0.0/16, Services 10.n.0.0/16, nodes 172.18.(100+n).0/24,
 //! LoadBalancers 172.18.n.1-254.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use interface::range::Range;
 
@@ -45,6 +45,11 @@ impl Addresses {
     /// This machine's own address among the nodes.
     pub fn host(self) -> Ipv4Addr {
         Ipv4Addr::new(172, 18, 100 + self.number, 254)
+    }
+
+    /// Where the proxy to image registries listens, for the nodes.
+    pub fn proxy(self) -> SocketAddrV4 {
+        SocketAddrV4::new(self.host(), 3128)
     }
 
     /// The API server as a Service.

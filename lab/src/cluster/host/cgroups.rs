@@ -86,10 +86,12 @@ fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Every process in the cluster's cgroups, with the path below `ebpf-lab/N/`.
+/// Every process in the cluster's cgroups that has not ended, with the path below `ebpf-lab/N/`.
 pub fn processes(number: u8) -> Vec<(i32, String)> {
     let prefix = format!("/ebpf-lab/{number}/");
     let find = |process: procfs::process::Process| {
+        // One that nobody has waited for yet is in no group that could not be removed.
+        process.stat().ok().filter(|stat| stat.state != 'Z')?;
         let groups = process.cgroups().ok()?;
         let below = groups.0.iter().find_map(|group| Some(group.pathname.split_once(&prefix)?.1.to_owned()))?;
         Some((process.pid(), below))
@@ -102,10 +104,7 @@ pub fn remove(number: u8) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let alive = processes(number);
-        for (pid, _) in &alive {
-            // It may have ended since it was listed.
-            let _ = kill(Pid::from_raw(*pid), Signal::SIGKILL);
-        }
+        alive.iter().for_each(|(pid, _)| end(*pid));
         let left = remove_folders(number)?;
         if alive.is_empty() && left.is_none() {
             return Ok(());
@@ -115,6 +114,11 @@ pub fn remove(number: u8) -> Result<()> {
         }
         std::thread::sleep(REST);
     }
+}
+
+/// Ends a process of the cluster; it may have ended since it was listed.
+pub fn end(pid: i32) {
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
 }
 
 /// Removes what is empty; answers a folder that is not.

@@ -1,6 +1,9 @@
 //! How each component is started: its program, its arguments, its configuration files.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -8,6 +11,7 @@ use serde_json::{Value, json};
 use super::{
     addresses::{Addresses, NODES},
     folders::Folders,
+    proxy,
 };
 use crate::cluster::SYNC_FREQUENCY;
 
@@ -17,6 +21,7 @@ pub struct Component {
     pub name: &'static str,
     pub program: PathBuf,
     pub arguments: Vec<String>,
+    pub environment: Vec<(&'static str, String)>,
     /// A socket that must answer before the next component starts.
     pub ready: Option<PathBuf>,
 }
@@ -28,6 +33,7 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
         name,
         program: folders.bin().join(name),
         arguments,
+        environment: vec![],
         ready: None,
     };
     let mut components = vec![];
@@ -37,7 +43,8 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
     }
     let containerd = vec![format!("--config={}", config_file(folders, node, "containerd.toml").display())];
     let socket = Some(PathBuf::from("/run/containerd/containerd.sock"));
-    components.push(Component { ready: socket, ..component("containerd", containerd) });
+    let environment = proxy::environment(addresses);
+    components.push(Component { ready: socket, environment, ..component("containerd", containerd) });
     components.push(component(
         "kube-proxy",
         vec![format!("--config={}", config_file(folders, node, "kube-proxy.json").display())],
@@ -53,10 +60,16 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
 }
 
 /// Writes the configuration files of a node's components.
-pub fn write_configs(folders: &Folders, addresses: Addresses, index: usize, pause: &str) -> Result<()> {
+pub fn write_configs(
+    folders: &Folders,
+    addresses: Addresses,
+    index: usize,
+    pause: &str,
+    registries: &Path,
+) -> Result<()> {
     let node = NODES[index];
     let files = [
-        ("containerd.toml", containerd_config(folders, node, pause)),
+        ("containerd.toml", containerd_config(folders, node, pause, registries)),
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
         ("kube-proxy.json", proxy_config(folders, addresses, index).to_string()),
@@ -223,7 +236,8 @@ fn proxy_config(folders: &Folders, addresses: Addresses, index: usize) -> Value 
     })
 }
 
-fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
+/// `registries` has a folder for each registry that is not spoken to in the ordinary way; containerd looks there at each pull.
+fn containerd_config(folders: &Folders, node: &str, pause: &str, registries: &Path) -> String {
     let restricted = !has_resource_capability();
     format!(
         r#"version = 2
@@ -234,9 +248,12 @@ fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{bin}"
     conf_template = "{template}"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "{registries}"
 "#,
         bin = folders.bin().display(),
         template = config_file(folders, node, "cni.template").display(),
+        registries = registries.display(),
     )
 }
 

@@ -1,7 +1,7 @@
 //! Kubernetes straight on this machine: the real programs, three nodes in namespaces, no Docker, no image registry.
 //!
 //! Reading order: [`addresses`] and [`folders`] say where things are, [`keys`] who may talk to whom, [`network`] how; a
-//! [`node`] runs its [`components`]. Everything is made if it is missing and left alone if it is there, so that `up` resumes
+//! [`node`] runs its [`components`]; [`proxy`] is the nodes' way to image registries, for profiles that need one. Everything is made if it is missing and left alone if it is there, so that `up` resumes
 //! what was killed anywhere, and brings the same cluster back after a reboot.
 
 mod addresses;
@@ -13,6 +13,7 @@ mod keys;
 mod memory;
 mod network;
 pub mod node;
+mod proxy;
 mod seed;
 
 use std::{
@@ -25,7 +26,7 @@ use std::{
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use interface::Paths;
+use interface::{Options, Paths};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
@@ -40,6 +41,7 @@ use self::{
     folders::{Folders, MountPoints},
     network::Network,
     node::Place,
+    proxy::Proxy,
 };
 use crate::{
     check::nodes,
@@ -48,6 +50,7 @@ use crate::{
     images::{self, Image},
     kubernetes::{self, apply::Applier, manifest},
     live::Live,
+    profile::Profile,
     wait::{self, NotYet},
 };
 
@@ -86,11 +89,19 @@ pub struct Host {
     addresses: Addresses,
     network: Network,
     timeout: Duration,
+    /// Those of our images that the labs run on it, unless the nodes pull them.
+    labs_images: &'static [&'static str],
+    /// Whether the nodes pull any image.
+    pulls: bool,
+    /// The registries that the nodes pull others from; none in the offline profile.
+    registries: Vec<String>,
+    proxy: Proxy,
 }
 
 impl Host {
-    /// `timeout` is the longest that one wait may take.
-    pub fn new(paths: &Paths, number: u8, timeout: Duration) -> Self {
+    pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Self {
+        let pulls_ours = options.registry.is_some();
+        let named = options.registry.iter().map(|registry| registry.host.clone()).collect();
         Self {
             number,
             name: format!("host-{number}"),
@@ -98,7 +109,11 @@ impl Host {
             folders: Folders::new(number),
             addresses: Addresses::new(number),
             network: Network::new(number),
-            timeout,
+            timeout: options.timeout,
+            labs_images: if pulls_ours { &[] } else { profile.images() },
+            pulls: pulls_ours || !profile.registries().is_empty(),
+            registries: profile.registries().iter().map(|&registry| registry.to_owned()).collect(),
+            proxy: Proxy::new(number, named),
         }
     }
 
@@ -109,12 +124,24 @@ impl Host {
 
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
-        let kept = self.places().all(|place| node::is_kept(&place));
+        let kept = self.places().all(|place| node::is_kept(&place)) && (!self.pulls || self.proxy.runs());
         kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
     }
 
     async fn is_ready(&self) -> Result<(), NotYet> {
         nodes::usable(&kubernetes::client(&self.kubeconfig(), "ebpf").await?, NODES.len()).await
+    }
+
+    /// A new cluster without a way to the registries would hang at its first pod. One that was there before has its images.
+    async fn see_registries(&self, live: &Live) -> Result<()> {
+        live.waiting("looking for a way to the image registries");
+        match proxy::reaches(&self.registries).await {
+            Err(error) if self.folders.data.exists() => {
+                live.say(&format!("warning: {}", crate::error::message(&error)));
+                Ok(())
+            }
+            reached => reached,
+        }
     }
 
     /// What can be done before anything runs.
@@ -132,7 +159,7 @@ impl Host {
         keys::create(&self.folders.pki(), self.addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
-            components::write_configs(&self.folders, self.addresses, index, pause)?;
+            components::write_configs(&self.folders, self.addresses, index, pause, &self.paths.registries())?;
         }
         self.network.create()
     }
@@ -228,12 +255,22 @@ impl Cluster for Host {
         true
     }
 
+    fn images(&self) -> &'static [&'static str] {
+        &["pause", "coredns"]
+    }
+
     async fn up(&self, live: &Live) -> Result<Outcome> {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
-        let images = images::build(&self.paths, live, &images::ALL)?;
+        if !self.registries.is_empty() {
+            self.see_registries(live).await?;
+        }
+        let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
         self.prepare(&images::reference("pause"))?;
+        if self.pulls {
+            self.proxy.start(live).await?;
+        }
         let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
         for place in self.places() {
             seed::plant(&seed, &self.folders.node(place.name()).join("containerd"))?;

@@ -32,14 +32,20 @@ pub async fn of_images(paths: &Paths, folders: &Folders, images: &[Image], live:
     let mut key = Sha256::new();
     images.iter().for_each(|image| key.update(&image.digest));
     let seeds = paths.cache.join("nodes");
-    let seed = seeds.join(hex::encode(&key.finalize()[..8]));
+    let of_as_many = format!("{}-", images.len());
+    let seed = seeds.join(of_as_many.clone() + &hex::encode(&key.finalize()[..8]));
     if seed.is_dir() {
         return Ok(seed);
     }
-    // Those of older images: what nodes still use of them is theirs by their own links.
-    let _ = fs::remove_dir_all(&seeds);
-    fs::create_dir_all(&seeds).with_context(|| format!("make the folder {}", seeds.display()))?;
+    // Those of older images, and what was half-done: what nodes still use of them is theirs by their own links.
     let partial = seeds.join("partial");
+    let of_older =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&of_as_many));
+    let there = fs::read_dir(&seeds).into_iter().flatten().flatten().map(|entry| entry.path());
+    for stale in there.filter(of_older).chain([partial.clone()]) {
+        let _ = fs::remove_dir_all(stale);
+    }
+    fs::create_dir_all(&seeds).with_context(|| format!("make the folder {}", seeds.display()))?;
     live.waiting("unpacking the images for new nodes, once");
     let importer = Importer::start(folders, &partial)?;
     importer.import(images, live).await?;

@@ -11,9 +11,6 @@ use crate::{
     images::{Image, bundle},
 };
 
-/// The nodes' image brings its own of these.
-const IN_THE_NODES: [&str; 2] = ["/pause:", "/coredns:"];
-
 /// Those of the images that a node lacks, by name and digest.
 pub fn missing<'a>(engine: &Engine, nodes: &[Container], images: &'a [Image]) -> Result<Vec<&'a Image>> {
     let mut known = vec![];
@@ -24,8 +21,7 @@ pub fn missing<'a>(engine: &Engine, nodes: &[Container], images: &'a [Image]) ->
     let has = |list: &String, image: &Image| {
         list.lines().any(|line| line.starts_with(&format!("{} ", image.reference)) && line.contains(&image.digest))
     };
-    let ours = images.iter().filter(|image| !IN_THE_NODES.iter().any(|name| image.reference.contains(name)));
-    Ok(ours.filter(|image| !known.iter().all(|list| has(list, image))).collect())
+    Ok(images.iter().filter(|image| !known.iter().all(|list| has(list, image))).collect())
 }
 
 /// The images as one archive in a file of its own, gone with the value.

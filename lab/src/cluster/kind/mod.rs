@@ -23,7 +23,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use interface::{KindOptions, Options, Paths, Profile};
+use interface::{KindOptions, Options, Paths};
 use kube::Client;
 
 use self::{
@@ -36,6 +36,7 @@ use crate::{
     error::unfit,
     images::Image,
     live::Live,
+    profile::Profile,
 };
 
 /// Beside the control plane, as in the workshop.
@@ -65,11 +66,11 @@ enum Standing {
 impl Kind {
     /// # Errors
     /// A mirror that is no URL.
-    pub fn new(paths: &Paths, number: u8, options: &Options) -> Result<Self> {
+    pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Result<Self> {
         let cluster = options.kind.name.clone().unwrap_or_else(|| default_name(number));
         let between = match &options.kind.mirror {
             Some(url) => registries::mirror(url)?,
-            None if options.profile() == Profile::Upstream => Between::Caches,
+            None if !profile.registries().is_empty() => Between::Caches,
             None => Between::Nothing,
         };
         Ok(Self {

@@ -110,8 +110,10 @@ impl<'a> Supervisor<'a> {
 
     fn spawn(&self, component: &Component) -> Result<Pid> {
         let log = File::options().create(true).append(true).open(self.log(component))?;
-        let child = Cmd::new(&component.program)
-            .args(&component.arguments)
+        let command = Cmd::new(&component.program).args(&component.arguments);
+        let environment = component.environment.iter();
+        let child = environment
+            .fold(command, |command, (name, value)| command.env(name, value))
             .spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
         Ok(Pid::from_raw(i32::try_from(child.id())?))
     }

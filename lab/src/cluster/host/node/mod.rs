@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 pub use keeper::{is_kept, start};
 
-use super::{addresses::NODES, folders::Folders};
+use super::{addresses::NODES, folders::Folders, proxy};
 
 /// Which node a process belongs to.
 #[derive(Debug, Clone)]
@@ -42,13 +42,15 @@ impl Place {
     }
 }
 
-/// Does a node's step if this process was started for one: `lab node STEP NUMBER INDEX`.
+/// Does its part if this process was started for one of a cluster: `lab node STEP NUMBER INDEX` or `lab proxy NUMBER [REGISTRY…]`.
 pub fn main_if_called() -> Option<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
-    if arguments.first().map(String::as_str) != Some("node") {
-        return None;
-    }
-    Some(match run(&arguments[1..]) {
+    let part = match arguments.as_slice() {
+        [word, rest @ ..] if word == "node" => run(rest),
+        [word, number, allowed @ ..] if word == "proxy" => proxy::run(number, allowed),
+        _ => return None,
+    };
+    Some(match part {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

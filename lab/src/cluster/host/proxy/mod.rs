@@ -1,0 +1,147 @@
+//! The nodes' way to image registries: a forward proxy of ours that listens on this machine's end of the veth pair, and there only.
+//!
+//! The cluster's network ends at this machine, and stays so: no NAT, no forwarding, no sysctl. The proxy carries what the nodes'
+//! containerd asks for, and nothing of the pods. It runs as a process of its own, found by its cgroup and its command line.
+
+mod connect;
+
+use std::{
+    fs::{self, File},
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use futures::future::join_all;
+use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
+use tokio::net::TcpStream;
+
+use self::connect::Rules;
+use super::{addresses::Addresses, cgroups, folders::Folders};
+use crate::{
+    cmd::Cmd,
+    error::unfit,
+    live::Live,
+    wait::{self, NotYet},
+};
+
+/// A listener is there at once, or never.
+const START: Duration = Duration::from_secs(5);
+/// The user `nobody`, whose number every distribution shares: the proxy needs no right but to connect.
+const NOBODY: u32 = 65534;
+
+/// The proxy of one cluster.
+pub struct Proxy {
+    folders: Folders,
+    addresses: Addresses,
+    /// Registries beside those on port 443, `host:port`.
+    allowed: Vec<String>,
+}
+
+impl Proxy {
+    pub fn new(number: u8, allowed: Vec<String>) -> Self {
+        Self { folders: Folders::new(number), addresses: Addresses::new(number), allowed }
+    }
+
+    /// Whether it runs, for the same registries.
+    pub fn runs(&self) -> bool {
+        let pid = fs::read_to_string(self.note()).unwrap_or_default();
+        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let arguments: Vec<_> = line.trim_end_matches('\0').split('\0').skip(1).collect();
+        !pid.is_empty() && arguments == self.arguments()
+    }
+
+    /// Starts it, unless it runs.
+    pub async fn start(&self, live: &Live) -> Result<()> {
+        if self.runs() {
+            return Ok(());
+        }
+        self.end()?;
+        let log = File::options().create(true).append(true).open(self.folders.logs().join("proxy.log"))?;
+        let proxy = Cmd::new(self.folders.bin().join("lab")).args(self.arguments()).with(|command| {
+            // Ctrl-C in the terminal that started the cluster is not meant for it; and it is the one that connects.
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            command.process_group(0).env_clear().env("PATH", path);
+        });
+        let child = proxy.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
+        fs::write(self.note(), child.id().to_string()).context("note the proxy's process id")?;
+        let address = self.addresses.proxy();
+        let listens = || async { TcpStream::connect(address).await.map(drop).map_err(NotYet::from) };
+        wait::poll("the nodes' proxy", START, live, listens).await
+    }
+
+    /// Ends one that was started for other registries.
+    fn end(&self) -> Result<()> {
+        let number = self.folders.number();
+        for (pid, _) in cgroups::processes(number.parse().unwrap_or_default()) {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let words: Vec<_> = line.split('\0').skip(1).take(2).collect();
+            if words == ["proxy", &number] {
+                cgroups::end(pid);
+            }
+        }
+        match fs::remove_file(self.note()) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("forget the proxy"),
+            _ => Ok(()),
+        }
+    }
+
+    fn arguments(&self) -> Vec<String> {
+        let begin = ["proxy".to_owned(), self.folders.number()];
+        begin.into_iter().chain(self.allowed.iter().cloned()).collect()
+    }
+
+    fn note(&self) -> std::path::PathBuf {
+        self.folders.run.join("proxy.pid")
+    }
+}
+
+/// What containerd must know to use it. Addresses within the cluster need no proxy.
+pub fn environment(addresses: Addresses) -> Vec<(&'static str, String)> {
+    let inside = [addresses.pods(), addresses.services(), addresses.nodes(), addresses.load_balancers()];
+    let direct = inside.iter().map(ToString::to_string).chain([".svc".to_owned(), ".cluster.local".to_owned()]);
+    vec![("HTTPS_PROXY", format!("http://{}", addresses.proxy())), ("NO_PROXY", direct.collect::<Vec<_>>().join(","))]
+}
+
+/// Sees that this machine reaches these registries, the same way as the proxy will.
+///
+/// # Errors
+/// One that it does not reach, and why.
+pub async fn reaches(registries: &[String]) -> Result<()> {
+    let tries = registries.iter().map(|registry| async move { (registry, connect::dial(registry, true).await) });
+    match join_all(tries).await.into_iter().find_map(|(registry, tried)| Some((registry, tried.err()?))) {
+        None => Ok(()),
+        Some((registry, error)) => Err(unfit(
+            format!("the nodes would pull images from {registry}, which this machine does not reach: {error:#}"),
+            "use --profile offline, whose images are built here, or connect this machine to the internet",
+        )),
+    }
+}
+
+/// The body of the process that [`Proxy::start`] starts: `lab proxy NUMBER [REGISTRY…]`.
+pub fn run(number: &str, allowed: &[String]) -> Result<()> {
+    let number = number.parse().context("read the cluster's number")?;
+    let addresses = Addresses::new(number);
+    cgroups::join(number, "keepers")?;
+    let listener = TcpListener::bind(addresses.proxy()).context("listen for the cluster's nodes")?;
+    listener.set_nonblocking(true)?;
+    setgroups(&[]).and_then(|()| setgid(Gid::from_raw(NOBODY))).and_then(|()| setuid(Uid::from_raw(NOBODY)))?;
+    let rules = Rules { nodes: addresses.nodes(), allowed: allowed.to_vec() };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { connect::serve(tokio::net::TcpListener::from_std(listener)?, rules).await })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containerd_asks_the_proxy_for_everything_outside_the_cluster() {
+        let environment = environment(Addresses::new(1));
+        assert_eq!(environment[0], ("HTTPS_PROXY", "http://172.18.101.254:3128".to_owned()));
+        let inside = "10.101.0.0/16,10.1.0.0/16,172.18.101.0/24,172.18.1.0/24,.svc,.cluster.local";
+        assert_eq!(environment[1], ("NO_PROXY", inside.to_owned()));
+    }
+}

@@ -1,0 +1,82 @@
+//! The offline profile: images that we build from our own programs and from Go modules; no image registry is asked.
+
+use std::time::Duration;
+
+use kube::api::DynamicObject;
+
+use super::{Monitoring, Profile, WORKLOADS, kinds};
+use crate::{
+    images,
+    kubernetes::manifest,
+    labs::{Step, steps},
+};
+
+pub struct Offline;
+
+impl Profile for Offline {
+    fn images(&self) -> &'static [&'static str] {
+        &[
+            "metallb-controller",
+            "metallb-speaker",
+            "prometheus-operator",
+            "prometheus-config-reloader",
+            "kube-state-metrics",
+            "prometheus",
+            "node-exporter",
+            "bookinfo",
+            "kebpf",
+            "bee",
+        ]
+    }
+
+    /// Our manifests name our images already.
+    fn adapt(&self, object: &mut DynamicObject) {
+        manifest::rewrite(&mut object.data, &|text| {
+            let name = text.strip_prefix("quay.io/metallb/")?.split(':').next()?;
+            Some(images::reference(&format!("metallb-{name}")))
+        });
+    }
+
+    fn requests(&self, url: &str, count: usize) -> Vec<String> {
+        ["bookinfo", "get", url, "--repeat", &count.to_string()].map(str::to_owned).to_vec()
+    }
+
+    fn monitoring(&self) -> Monitoring {
+        let shell = "kubectl apply --server-side -f prometheus-operator/example/prometheus-operator-crd/";
+        let steps = vec![
+            Step::new("install the operator's kinds", shell, |workshop, live| Box::pin(kinds::install(workshop, live))),
+            steps::apply("install the operator", "lab3/operator.yaml"),
+            steps::apply("install Prometheus", "lab3/prometheus.yaml"),
+            steps::apply("install kube-state-metrics", "lab3/kube-state-metrics.yaml"),
+            steps::apply("install node exporter", "lab3/node-exporter.yaml"),
+        ];
+        let undo = vec![
+            steps::delete("remove node exporter", "lab3/node-exporter.yaml"),
+            steps::delete("remove kube-state-metrics", "lab3/kube-state-metrics.yaml"),
+            steps::delete("remove Prometheus", "lab3/prometheus.yaml"),
+            steps::delete("remove the operator", "lab3/operator.yaml"),
+            kinds::remove(),
+        ];
+        let title = "Prometheus, by its operator (offline: without Grafana)";
+        Monitoring { title, steps, workloads: WORKLOADS.to_vec(), undo }
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(180)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metallb_runs_our_images() {
+        let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, \
+                    spec: {template: {spec: {containers: [{image: 'quay.io/metallb/controller:v0.15.2'}]}}}}";
+        let mut object = manifest::parse(text).unwrap().remove(0);
+        Offline.adapt(&mut object);
+        let container = &object.data["spec"]["template"]["spec"]["containers"][0];
+        assert_eq!(container["image"], "localhost/ebpf-lab/metallb-controller:lab");
+    }
+}
