@@ -60,9 +60,9 @@ mod tests {
         let version: Version = "28.2.2".parse().unwrap();
         let engine =
             Engine { program: Program::Docker, version, cgroup: 2, rootless: false, local: true, data: "/".into() };
-        let (choice, why) = choose(Ok((engine, "0.33.0".parse().unwrap())));
+        let (choice, why) = choose(Ok((engine, "0.99.1".parse().unwrap())));
         assert_eq!(choice, ClusterChoice::Kind);
-        assert_eq!(why, "Docker 28.2.2 and kind 0.33.0 are here (--on host runs without them)");
+        assert_eq!(why, "Docker 28.2.2 and kind 0.99.1 are here (--on host runs without them)");
         let (choice, why) = choose(Err(Obstacle::new("Docker does not answer: no such file", "start it")));
         assert_eq!((choice, why.as_str()), (ClusterChoice::Host, "Docker does not answer: no such file"));
     }

@@ -128,24 +128,37 @@ mod tests {
 
     #[test]
     fn the_image_of_nodes_follows_kind_and_the_cgroups() {
-        let kind = pins().unwrap().kind;
+        let node = |kubernetes: &str, kind: &str| NodeImage {
+            kubernetes: kubernetes.parse().unwrap(),
+            image: String::new(),
+            kind: kind.parse().unwrap(),
+        };
+        let nodes = vec![
+            node("1.36.9", "0.90.2"),
+            node("1.34.9", "0.90.2"),
+            node("1.34.7", "0.81.0"),
+            node("1.32.9", "0.80.2"),
+        ];
+        let kind = Kind { cache: String::new(), nodes };
         let taken = |version: &str, cgroup| {
             let image = kind.node_image(version.parse().unwrap(), cgroup);
             image.map(|image| image.kubernetes.to_string())
         };
-        assert_eq!(taken("0.33.0", 2).as_deref(), Some("1.36.4"));
+        assert_eq!(taken("0.90.2", 2).as_deref(), Some("1.36.9"));
         assert_eq!(
-            taken("0.33.0", 1).as_deref(),
-            Some("1.34.11"),
+            taken("0.90.2", 1).as_deref(),
+            Some("1.34.9"),
             "a kubelet from 1.35 on refuses cgroups of version 1"
         );
-        assert_eq!(taken("0.31.0", 2).as_deref(), Some("1.34.3"), "an older kind can't load into newer images");
-        assert_eq!(taken("0.27.0", 1).as_deref(), Some("1.32.2"));
-        assert_eq!(taken("0.26.0", 2), None);
-        let least: Version = pins().unwrap().tools.kind.least.parse().unwrap();
-        assert!(
-            [1, 2].iter().all(|cgroup| kind.node_image(least, *cgroup).is_some()),
-            "every kind that will do has one"
-        );
+        assert_eq!(taken("0.90.1", 2).as_deref(), Some("1.34.7"), "an older kind can't load into newer images");
+        assert_eq!(taken("0.80.2", 1).as_deref(), Some("1.32.9"));
+        assert_eq!(taken("0.80.1", 2), None);
+    }
+
+    #[test]
+    fn every_kind_that_will_do_has_an_image_of_nodes() {
+        let pins = pins().unwrap();
+        let least: Version = pins.tools.kind.least.parse().unwrap();
+        assert!([1, 2].iter().all(|cgroup| pins.kind.node_image(least, *cgroup).is_some()));
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 
-/// Such as `0.33.0`; compares by its numbers.
+/// Such as `0.99.1`; compares by its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Version {
@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn versions_compare_by_number_and_not_by_letter() {
         let version = |text: &str| text.parse::<Version>().unwrap();
-        assert!(version("0.9.0") < version("0.27.0"));
+        assert!(version("0.9.0") < version("0.27.1"));
         assert_eq!(version("v1.34.4"), version("1.34.4"));
         assert_eq!(version("20.10.24+dfsg1").to_string(), "20.10.24");
         assert_eq!(version("28.2").to_string(), "28.2.0");

@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn an_image_that_refuses_this_machines_cgroups_is_refused_before_it_is_pulled() {
-        let verdict = |cgroup, image: &str| named_image("0.33.0".parse().unwrap(), cgroup, image).verdict;
+        let verdict = |cgroup, image: &str| named_image("0.99.1".parse().unwrap(), cgroup, image).verdict;
         assert_eq!(verdict(1, "kindest/node:v1.35.0@sha256:45"), Verdict::Refusal);
         assert_eq!(verdict(2, "kindest/node:v1.35.0@sha256:45"), Verdict::Ok);
         assert_eq!(verdict(1, "localhost:5000/node:v1.34.4"), Verdict::Ok);
