@@ -10,6 +10,7 @@ use std::{
 };
 
 use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncRead};
 
 /// An external command that did not do its work.
 #[derive(Debug, Error)]
@@ -91,6 +92,22 @@ impl Cmd {
         })
     }
 
+    /// Runs to the end like [`Cmd::read`], telling each line as it is written; killed when nobody awaits it any more.
+    pub async fn follow(mut self, tell: impl Fn(&str)) -> Result<String, Failed> {
+        let line = self.line();
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let fail = |error| cannot_start(&line, error);
+        let mut command = tokio::process::Command::from(self.command);
+        let mut child = command.kill_on_drop(true).spawn().map_err(fail)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr) = tokio::join!(lines(stdout, &tell), lines(stderr, &tell));
+        let status = child.wait().await.map_err(fail)?;
+        if !status.success() {
+            return Err(Failed { line, how: describe(status), stderr: Some(tail(stderr.as_bytes())), hint: None });
+        }
+        Ok(stdout.trim_end().to_owned())
+    }
+
     /// Runs with this terminal's stdin, stdout and stderr.
     pub fn interactive(mut self) -> Result<ExitStatus, Failed> {
         let line = self.line();
@@ -127,6 +144,19 @@ fn cannot_start(line: &str, error: io::Error) -> Failed {
     Failed { line: line.to_owned(), how: format!("could not start: {error}"), stderr: None, hint }
 }
 
+/// Everything that comes, line by line; what can't be read ends it.
+async fn lines(pipe: Option<impl AsyncRead + Unpin>, tell: &impl Fn(&str)) -> String {
+    let mut text = String::new();
+    let Some(pipe) = pipe else { return text };
+    let mut lines = tokio::io::BufReader::new(pipe).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        tell(line.trim());
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
 fn describe(status: ExitStatus) -> String {
     format!("failed ({status})")
 }
@@ -159,6 +189,19 @@ mod tests {
         let failed = Cmd::new("no-such-program").run().unwrap_err();
         assert!(failed.how.starts_with("could not start"), "{failed}");
         assert!(failed.hint.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_command_that_is_followed_tells_its_lines_and_fails_like_any_other() {
+        let told = std::sync::Mutex::new(vec![]);
+        let tell = |line: &str| told.lock().unwrap().push(line.to_owned());
+        let script = "echo one; echo two >&2; exit 4";
+        let failed = Cmd::new("sh").args(["-c", script]).follow(tell).await.unwrap_err();
+        assert_eq!((failed.how.as_str(), failed.stderr.as_deref()), ("failed (exit status: 4)", Some("two")));
+        let mut told = told.into_inner().unwrap();
+        told.sort();
+        assert_eq!(told, ["one", "two"]);
+        assert_eq!(Cmd::new("echo").arg("words").follow(|_| {}).await.unwrap(), "words");
     }
 
     #[test]

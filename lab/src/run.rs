@@ -80,7 +80,7 @@ pub async fn steps(workshop: &Workshop, lab: u8, steps: &[Step], report: &mut Re
 /// Runs a step for at most `--timeout`. A wait within it that ends just then is heard first: it knows what was missing.
 async fn bounded(workshop: &Workshop, step: &Step, live: &Live) -> Result<Outcome> {
     let run = (step.run)(workshop, live);
-    if step.joins_a_build {
+    if step.unbounded {
         return run.await;
     }
     let limit = workshop.timeout();

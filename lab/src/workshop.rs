@@ -29,7 +29,7 @@ pub struct Workshop {
 
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
-        let number = number::resolve(&paths, options.number, cluster::is_in_use)?;
+        let number = number::resolve(&paths, options.number, cluster::numbers_in_use(&paths, &options))?;
         let profile = profile::choose(&options)?;
         let cluster = cluster::choose(&paths, &options, number, profile.as_ref())?;
         let (paths, options) = (Arc::new(paths), Arc::new(options));

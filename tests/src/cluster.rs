@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
@@ -10,10 +11,21 @@ use std::{
 use interface::Paths;
 use serde_json::Value;
 
+use crate::kind::KindNode;
+
 /// One of the tests' clusters; `EBPF_LAB_KEEP=1` leaves them for a look.
+#[derive(Clone)]
 pub struct TestCluster {
     pub number: u8,
-    on: String,
+    /// What a user would type to mean it.
+    flags: Vec<String>,
+    environment: Vec<(String, OsString)>,
+    /// The first address that a LoadBalancer Service gets.
+    pub first_address: String,
+    /// This machine's own address, as the cluster's nodes see it.
+    pub machine: String,
+    /// What the cluster and its labs may take.
+    pub most_memory: u64,
     paths: Paths,
 }
 
@@ -28,14 +40,45 @@ pub struct Run {
 impl TestCluster {
     /// The host cluster of this number, as it is.
     pub fn of(number: u8) -> Self {
-        let paths = Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`");
-        Self { number, on: "host".to_owned(), paths }
+        Self {
+            number,
+            flags: flags("host", number),
+            environment: vec![],
+            first_address: format!("172.18.{number}.1"),
+            machine: format!("172.18.{}.254", 100 + number),
+            most_memory: 2_000_000_000,
+            paths: paths(),
+        }
+    }
+
+    /// The kind cluster of this number on an engine of the tests' own, with images that are built here.
+    pub fn on_kind(number: u8, node: &KindNode) -> Self {
+        let more = ["--profile", "offline", "--node-image", node.image()].map(str::to_owned);
+        let network = node.network().unwrap_or_default();
+        Self {
+            flags: [flags("kind", number), more.to_vec()].concat(),
+            environment: node.environment(),
+            first_address: format!("{network}.{number}.1"),
+            machine: format!("{network}.0.1"),
+            // Each node of kind has a systemd, and its kubelets are not fed by one shared cache of images.
+            most_memory: 2_600_000_000,
+            ..Self::of(number)
+        }
     }
 
     /// The same cluster as an ordinary kubeconfig would show it to a stranger: `--on context:NAME`.
     pub fn on_context(number: u8, context: &str) -> Self {
-        let paths = Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`");
-        Self { number, on: format!("context:{context}"), paths }
+        Self { flags: flags(&format!("context:{context}"), number), ..Self::of(number) }
+    }
+
+    /// The same, with another value for a flag.
+    pub fn but(&self, flag: &str, value: &str) -> Self {
+        let mut flags = self.flags.clone();
+        match flags.iter().position(|known| known == flag) {
+            Some(at) => flags[at + 1] = value.to_owned(),
+            None => flags.extend([flag, value].map(str::to_owned)),
+        }
+        Self { flags, ..self.clone() }
     }
 
     /// The same cluster, for a user whose state lies elsewhere.
@@ -58,8 +101,8 @@ impl TestCluster {
     /// `lab ARGS…` on this cluster, for tests that start, signal or kill it themselves.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(self.paths.bin.join("lab"));
-        command.args(args).args(["--on", &self.on, "--number", &self.number.to_string()]);
-        command.envs(self.paths.environment()).env("NO_COLOR", "1");
+        command.args(&self.flags).args(args);
+        command.envs(self.paths.environment()).env("NO_COLOR", "1").envs(self.environment.iter().cloned());
         command
     }
 
@@ -71,20 +114,18 @@ impl TestCluster {
     }
 
     pub fn try_kubectl(&self, args: &[&str]) -> Run {
-        let started = Instant::now();
-        let mut command = Command::new(self.paths.bin.join("lab"));
-        command.args(["--on", &self.on, "--number", &self.number.to_string(), "kubectl"]).args(args);
-        let output = command.envs(self.paths.environment()).output().expect("start lab kubectl");
-        Run::new(output, started.elapsed())
+        self.lab(&[&["kubectl"], args].concat())
     }
 
     /// `kubectl apply -f -` of these objects.
     pub fn apply(&self, objects: &str) {
         use std::io::Write;
-        let mut command = Command::new(self.paths.bin.join("lab"));
-        command.args(["--on", &self.on, "--number", &self.number.to_string(), "kubectl", "apply", "-f", "-"]);
-        command.envs(self.paths.environment()).stdin(std::process::Stdio::piped());
-        let mut child = command.stdout(std::process::Stdio::null()).spawn().expect("start lab kubectl");
+        let mut command = self.command(&["kubectl", "apply", "-f", "-"]);
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .expect("start lab kubectl");
         child.stdin.take().unwrap().write_all(objects.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "kubectl apply of\n{objects}");
     }
@@ -96,6 +137,13 @@ impl TestCluster {
         let answer: Value = serde_json::from_str(&run.stdout).expect("query prints JSON");
         let samples = answer["result"].as_array().expect("a result").iter();
         samples.map(|sample| (labels(&sample["labels"]), sample["value"].as_f64().expect("a number"))).collect()
+    }
+
+    /// How many bytes the cluster and its labs take, as `status` has it.
+    pub fn memory(&self) -> u64 {
+        let status: Value = serde_json::from_str(&self.lab(&["status", "--json"]).succeeds().stdout).unwrap();
+        let users = status["memory"].as_array().expect("a memory table").iter();
+        users.map(|user| user["bytes"].as_u64().expect("bytes")).sum()
     }
 
     /// `check N` must pass within `wait`.
@@ -113,6 +161,14 @@ impl TestCluster {
             assert!(run.stderr.contains(word), "check {lab} does not say {word:?}:\n{}", run.stderr);
         }
     }
+}
+
+fn flags(on: &str, number: u8) -> Vec<String> {
+    ["--on", on, "--number", &number.to_string()].map(str::to_owned).to_vec()
+}
+
+fn paths() -> Paths {
+    Paths::from_environment().expect("run the end-to-end tests with `cargo xtask test`")
 }
 
 impl Run {

@@ -9,13 +9,18 @@
 pub mod chart;
 pub mod cluster;
 pub mod connections;
+pub mod figures;
 pub mod findings;
+pub mod kind;
 pub mod machine;
 pub mod probe;
 pub mod registry;
+pub mod scenes;
+pub mod trials;
 
 pub use cluster::{Run, TestCluster};
 pub use registry::TestRegistry;
+pub use trials::Scene;
 
 use std::time::{Duration, Instant};
 

@@ -1,12 +1,16 @@
 //! Whether this machine can run the workshop: measured, before anything is compiled, each lack with its mending.
 
+mod kind;
 mod machine;
 
 use anyhow::Result;
-use interface::{ClusterChoice, Options, Paths, Profile, exit};
+use interface::{ClusterChoice, LabRange, Options, Paths, Profile, exit};
 use serde::Serialize;
 
-use crate::tools::{self, Need};
+use crate::{
+    kind::Machine,
+    tools::{self, Need},
+};
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -42,7 +46,7 @@ impl Finding {
 
 /// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
-    let mut findings = machine::findings(paths, options.number);
+    let mut findings = findings(paths, options, true);
     findings.extend(tool_findings(paths, options));
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
@@ -55,11 +59,8 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
 }
 
 /// Before a lab: the exit code if this machine can't run it, with everything that refuses said at once.
-pub fn refuse(paths: &Paths, options: &Options) -> Result<Option<u8>> {
-    if options.cluster() != ClusterChoice::Host {
-        return Ok(None);
-    }
-    let findings = machine::findings(paths, options.number);
+pub fn refuse(paths: &Paths, options: &Options, labs: LabRange) -> Result<Option<u8>> {
+    let findings = findings(paths, options, labs.last > 1);
     let refusals: Vec<_> = findings.iter().filter(|finding| finding.verdict == Verdict::Refusal).collect();
     if refusals.is_empty() {
         return Ok(None);
@@ -69,9 +70,25 @@ pub fn refuse(paths: &Paths, options: &Options) -> Result<Option<u8>> {
     Ok(Some(exit::UNFIT))
 }
 
+/// Everything about the machine that decides whether the labs run; `with_cluster`: also those that need one.
+fn findings(paths: &Paths, options: &Options, with_cluster: bool) -> Vec<Finding> {
+    let mut findings = machine::findings(paths);
+    findings.extend(match options.cluster() {
+        _ if !with_cluster => vec![],
+        ClusterChoice::Host => machine::host(options.number),
+        ClusterChoice::Kind => kind::findings(&Machine::new(paths), options),
+        // Whoever runs it sees to it.
+        ClusterChoice::Context(_) => vec![],
+    });
+    findings
+}
+
 /// Tools that are missing are not refusals: `--install` brings them.
 fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
-    let mut all = vec![Need::Probes, Need::Web, Need::Go, Need::Network];
+    let mut all = vec![Need::Probes, Need::Web, Need::Go];
+    if options.cluster() == ClusterChoice::Host {
+        all.push(Need::Network);
+    }
     if options.profile() == Profile::Upstream {
         all.push(Need::Helm);
     }

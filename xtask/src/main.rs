@@ -5,8 +5,10 @@
 mod build;
 mod choice;
 mod doctor;
+mod go_tools;
 mod helm;
 mod kernels;
+mod kind;
 mod privilege;
 mod programs;
 mod progress;
@@ -53,7 +55,7 @@ fn run() -> Result<u8> {
         programs::build(&Paths::of_user(&checkout, &folder)?)?;
         return Ok(exit::OK);
     }
-    let arguments = choice::complete(&checkout, std::env::args_os().collect())?;
+    let arguments = choice::complete(&all_programs(&checkout)?, std::env::args_os().collect())?;
     let cli = Cli::parse_from(&arguments);
     let paths = paths(&checkout, &cli.options)?;
     match &cli.command {
@@ -65,14 +67,19 @@ fn run() -> Result<u8> {
 
 /// Builds what the command needs and hands it on to `lab`.
 fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
-    let starts = matches!(cli.command, Command::Lab { .. }) && !cli.options.explain;
-    if starts && let Some(code) = doctor::refuse(paths, &cli.options)? {
+    if let Command::Lab { labs, .. } = cli.command
+        && !cli.options.explain
+        && let Some(code) = doctor::refuse(paths, &cli.options, labs)?
+    {
         return Ok(code);
     }
     let needs = Needs::of(cli);
     tools::ensure(paths, &needs.tools, cli.options.install)?;
-    let root = needs.root && cli.options.cluster() == ClusterChoice::Host;
-    let privilege = if root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
+    let privilege = if needs.root { privilege::obtain("a cluster on this machine")? } else { Privilege::Present };
+    if needs.probes {
+        // bee asks sudo by itself, in the middle of lab 1: the password is better asked for now.
+        privilege::obtain("loading probes into this machine's kernel")?;
+    }
     if needs.programs {
         programs::start_behind(paths)?;
     }
@@ -94,42 +101,54 @@ struct Needs {
     programs: bool,
     /// `lab` itself joins the build of the programs when it comes to lab 2.
     programs_later: bool,
+    /// `lab` must be root.
     root: bool,
+    /// bee, which `lab` runs as the user, must become root.
+    probes: bool,
 }
 
 impl Needs {
     fn of(cli: &Cli) -> Self {
-        use Need::{Go, Network, Probes, Web};
-        let light = Self { tools: vec![], binaries: &["lab"], programs: false, programs_later: false, root: false };
+        use Need::{Go, Probes, Web};
+        let light = Self {
+            tools: vec![],
+            binaries: &["lab"],
+            programs: false,
+            programs_later: false,
+            root: false,
+            probes: false,
+        };
         if cli.options.explain {
             return light;
         }
+        // Nodes on this machine are ours to start; elsewhere Docker, or whoever runs the cluster, has the rights that it takes.
+        let here = cli.options.cluster() == ClusterChoice::Host;
+        let cluster = match cli.options.cluster() {
+            ClusterChoice::Host => Some(Need::Network),
+            ClusterChoice::Kind => Some(Need::Kind),
+            ClusterChoice::Context(_) => None,
+        };
+        let students = Self { tools: vec![Probes], binaries: &build::STUDENTS, root: here, ..light };
         let full = Self {
-            tools: vec![Probes, Web, Go, Network],
+            tools: [Probes, Web, Go].into_iter().chain(cluster).collect(),
             binaries: &build::ALL,
             programs: true,
-            programs_later: false,
-            root: true,
+            ..students
         };
         let mut needs = match &cli.command {
             Command::Lab { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes, Go], binaries: &build::STUDENTS, programs_later: true, ..full }
+                Self { tools: vec![Probes, Go], programs: true, programs_later: true, probes: !here, ..students }
             }
-            Command::Lab { labs, .. } => Self { programs_later: labs.first == 1, ..full },
-            Command::Check { labs, .. } if labs.last == 1 => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, root: true, ..light }
+            Command::Lab { labs, .. } => {
+                Self { programs_later: labs.first == 1, probes: !here && labs.first == 1, ..full }
             }
-            Command::Check { .. } => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, ..Self { root: true, ..light } }
-            }
+            Command::Check { labs, .. } => Self { probes: !here && labs.first == 1, ..students },
             Command::Images { action: Some(ImagesAction::Load) } => full,
             // What `docker login` keeps is the user's own, with helpers that ask the user's own session.
             Command::Images { .. } => Self { tools: vec![Probes, Web, Go], root: false, ..full },
-            Command::Shell => {
-                Self { tools: vec![Probes], binaries: &build::STUDENTS, programs: true, root: true, ..light }
-            }
-            Command::Kubectl { .. } => Self { tools: vec![Go], programs: true, root: true, ..light },
-            _ => Self { root: true, ..light },
+            Command::Shell => Self { programs: true, ..students },
+            Command::Kubectl { .. } => Self { tools: vec![Go], binaries: &["lab"], programs: true, ..students },
+            _ => Self { tools: vec![], binaries: &["lab"], ..students },
         };
         if runs_helm(cli) {
             needs.tools.push(Need::Helm);
@@ -156,10 +175,14 @@ fn checkout() -> Result<PathBuf> {
     checkout.canonicalize().context("find the checkout that this xtask was built from")
 }
 
+fn all_programs(checkout: &Path) -> Result<Paths> {
+    Paths::of_user(checkout, &programs::key(checkout)?)
+}
+
 /// The upstream profile does with Kubernetes and containerd, unless all programs are there anyway.
 fn paths(checkout: &Path, options: &Options) -> Result<Paths> {
     let key = programs::key(checkout)?;
-    let all = Paths::of_user(checkout, &key)?;
+    let all = all_programs(checkout)?;
     if options.profile() == Profile::Offline || all.programs.is_dir() {
         return Ok(all);
     }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use interface::Paths;
 
-use crate::helm;
+use crate::go_tools;
 
 /// sudo forgets a password after some minutes (five at the least, by its manual); long builds take longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
@@ -66,11 +66,11 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result
             let mut sudo = Command::new("sudo");
             // A bare environment assignment would need sudo's SETENV; `env` does not.
             sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths));
-            sudo.arg(assignment("PATH", helm::path(paths)?)).arg(program);
+            sudo.arg(assignment("PATH", go_tools::path(paths)?)).arg(program);
             return Ok(sudo);
         }
     };
-    command.envs(paths.environment()).env("PATH", helm::path(paths)?);
+    command.envs(paths.environment()).env("PATH", go_tools::path(paths)?);
     Ok(command)
 }
 

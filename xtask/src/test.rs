@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, helm, kernels, programs,
+    build, go_tools, kernels, programs,
     tools::{self, Need},
 };
 
@@ -50,7 +50,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             broken.push(title.to_owned());
         }
     };
-    if wanted(Suite::Labs) && unable.is_none() {
+    if (wanted(Suite::Labs) || wanted(Suite::Kind)) && unable.is_none() {
         programs::start_behind(paths)?;
     }
     if wanted(Suite::Unit) {
@@ -68,7 +68,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     if wanted(Suite::Kernels) {
         step("probes in other kernels", other_kernels(paths, options));
     }
-    for part in parts(paths, unable).into_iter().filter(|part| wanted(part.suite)) {
+    for part in parts(paths, unable, options.install).into_iter().filter(|part| wanted(part.suite)) {
         if let Some(why) = part.lacking {
             println!("skipped: {}: {why}", part.title);
             step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
@@ -94,7 +94,7 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>) -> [Part; 6] {
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 7] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
@@ -103,15 +103,16 @@ fn parts(paths: &Paths, unable: Option<&str>) -> [Part; 6] {
         part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
         part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
         part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
-        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable.clone()),
         part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
+        part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], unable.or_else(|| no_kind(paths, install))),
     ]
 }
 
 /// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
 fn needy(paths: &Paths, part: &Part) -> Result<Count> {
     let Part { suite, title, targets, filter, .. } = part;
-    if *suite == Suite::Labs {
+    if matches!(suite, Suite::Labs | Suite::Kind) {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }
@@ -151,6 +152,17 @@ fn no_registry(paths: &Paths) -> Option<String> {
     Some(format!("needs docker-registry and htpasswd ({mending})"))
 }
 
+/// Why no kind can be had here that needs no image registry.
+fn no_kind(paths: &Paths, install: bool) -> Option<String> {
+    if !paths.checkout.join("../shared/kind-node").is_dir() {
+        return Some(
+            "needs ../shared/kind-node beside the checkout, which makes an engine and an image of nodes".to_owned(),
+        );
+    }
+    let missing = tools::ensure(paths, &[Need::Kind, Need::KindNode], install).err()?;
+    Some(format!("{missing:#} (run with --install)"))
+}
+
 /// Why no Docker engine can be asked.
 fn no_docker() -> Option<String> {
     let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
@@ -178,7 +190,7 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let started = Instant::now();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
-    cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", helm::path(paths)?);
+    cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", go_tools::path(paths)?);
     cargo.env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let mut count = Count::default();

@@ -1,4 +1,4 @@
-//! The tools that building and running need: found, measured, and with `--install` installed: by apt, helm from its Go module.
+//! The tools that building and running need: found, measured, and with `--install` installed: by apt, helm and kind from their Go modules.
 
 use std::{fmt, path::PathBuf, process::Command};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use interface::{Paths, exit};
 use xshell::{Shell, cmd};
 
-use crate::helm;
+use crate::{helm, kind};
 
 /// What a command needs before it can build or run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,16 @@ pub enum Need {
     Go,
     /// Namespaces and addresses of the host cluster.
     Network,
+    /// An engine and an image of nodes for the tests on kind.
+    KindNode,
     /// The virtual machines of the tests.
     Machines,
     /// Evaluates `flake.nix`, for its tests.
     Nix,
     /// Lab 3 of the upstream profile.
     Helm,
+    /// The cluster of `--on kind`; the engine is the user's to install.
+    Kind,
     /// A registry for tests to pull from and push to.
     Registry,
 }
@@ -40,7 +44,7 @@ struct Tool {
     found: fn(&Paths) -> Result<(), String>,
 }
 
-const TOOLS: [Tool; 15] = [
+const TOOLS: [Tool; 20] = [
     Tool {
         name: "clang (11 or newer)",
         packages: &["clang"],
@@ -118,6 +122,7 @@ const TOOLS: [Tool; 15] = [
         need: Need::Helm,
         found: helm::found,
     },
+    Tool { name: "kind", packages: &[], elsewhere: "https://kind.sigs.k8s.io", need: Need::Kind, found: kind::found },
     Tool {
         name: "docker-registry",
         packages: &["docker-registry"],
@@ -131,6 +136,34 @@ const TOOLS: [Tool; 15] = [
         elsewhere: "the tools of Apache's httpd",
         need: Need::Registry,
         found: |_| find("htpasswd").map(drop).ok_or_else(|| "not found".to_owned()),
+    },
+    Tool {
+        name: "dockerd",
+        packages: &["docker.io"],
+        elsewhere: "https://docs.docker.com/engine/install",
+        need: Need::KindNode,
+        found: |_| version("dockerd", &["--version"], 0),
+    },
+    Tool {
+        name: "debootstrap",
+        packages: &["debootstrap"],
+        elsewhere: "Debian's debootstrap",
+        need: Need::KindNode,
+        found: |_| version("debootstrap", &["--version"], 0),
+    },
+    Tool {
+        name: "jq",
+        packages: &["jq"],
+        elsewhere: "https://jqlang.org",
+        need: Need::KindNode,
+        found: |_| version("jq", &["--version"], 0),
+    },
+    Tool {
+        name: "iptables",
+        packages: &["iptables"],
+        elsewhere: "iptables",
+        need: Need::KindNode,
+        found: |_| version("iptables", &["--version"], 0),
     },
     Tool {
         name: "qemu-system-x86_64",
@@ -238,6 +271,9 @@ fn bring(paths: &Paths, missing: &[(&'static Tool, String)]) -> Result<()> {
     }
     if missing.iter().any(|(tool, _)| tool.need == Need::Helm) {
         helm::build(paths)?;
+    }
+    if missing.iter().any(|(tool, _)| tool.need == Need::Kind) {
+        kind::build(paths)?;
     }
     let still: Vec<_> = missing.iter().filter_map(|(tool, _)| Some((*tool, (tool.found)(paths).err()?))).collect();
     if still.is_empty() {

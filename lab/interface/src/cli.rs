@@ -124,8 +124,10 @@ pub enum Suite {
     Probes,
     /// Probes in other kernels, each in a virtual machine; needs qemu and Debian's archive.
     Kernels,
-    /// The labs on real clusters; needs root.
+    /// The labs on real clusters of the host's; needs root.
     Labs,
+    /// The labs on real kind; needs root, and what makes an engine and an image of nodes without a registry.
+    Kind,
 }
 
 /// Flags that every command takes.

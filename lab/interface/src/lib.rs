@@ -4,14 +4,19 @@
 //! line from here: `xtask` to know what to install and build, `lab` to act.
 
 pub mod cli;
+pub mod engine;
 pub mod exit;
 pub mod libraries;
+pub mod network;
 pub mod paths;
 pub mod pins;
 pub mod programs;
+pub mod range;
 pub mod registry;
 pub mod settings;
+pub mod version;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
 pub use registry::Registry;
+pub use version::Version;

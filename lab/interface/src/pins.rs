@@ -3,12 +3,18 @@
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::version::Version;
+
 const TEXT: &str = include_str!("../../../manifests/pins.toml");
+
+/// A kubelet of this version or a newer one does not start on a machine with cgroups of version 1.
+pub const WITHOUT_CGROUP_1: Version = Version { major: 1, minor: 35, patch: 0 };
 
 /// The pinned versions, as the file has them.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Pins {
     pub tools: Tools,
+    pub kind: Kind,
     pub chart: Chart,
     pub bookinfo: Bookinfo,
     pub kernels: Vec<Kernel>,
@@ -17,7 +23,9 @@ pub struct Pins {
 /// Programs that the user brings.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tools {
-    pub kind: Tool,
+    pub kind: GoTool,
+    pub docker: Tool,
+    pub podman: Tool,
     pub helm: GoTool,
 }
 
@@ -25,6 +33,23 @@ pub struct Tools {
 pub struct Tool {
     /// The oldest version that will do.
     pub least: String,
+}
+
+/// What `--on kind` runs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Kind {
+    /// A registry that keeps what nodes pull through it.
+    pub cache: String,
+    /// The images of nodes, newest Kubernetes first.
+    pub nodes: Vec<NodeImage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NodeImage {
+    pub kubernetes: Version,
+    pub image: String,
+    /// The oldest kind that can load images into it.
+    pub kind: Version,
 }
 
 /// One that `--install` builds from its Go module.
@@ -63,6 +88,13 @@ pub struct Kernel {
     pub packages: String,
 }
 
+impl Kind {
+    /// The newest image of nodes that this kind can handle, on a machine with cgroups of this version.
+    pub fn node_image(&self, kind: Version, cgroup: u8) -> Option<&NodeImage> {
+        self.nodes.iter().find(|node| node.kind <= kind && (cgroup > 1 || node.kubernetes < WITHOUT_CGROUP_1))
+    }
+}
+
 /// The pins that this program was built with.
 ///
 /// # Errors
@@ -73,8 +105,60 @@ pub fn pins() -> Result<Pins> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_pins_are_read() {
-        super::pins().unwrap();
+        pins().unwrap();
+    }
+
+    #[test]
+    fn every_image_of_nodes_is_pinned_by_its_whole_digest() {
+        let kind = pins().unwrap().kind;
+        let nodes = kind.nodes.iter().map(|node| node.image.as_str());
+        for image in nodes.chain([kind.cache.as_str()]) {
+            let digest = image.split_once("@sha256:").unwrap_or_else(|| panic!("{image} has no digest")).1;
+            assert!(digest.len() == 64 && digest.chars().all(|c| c.is_ascii_hexdigit()), "{image}");
+        }
+        for node in &kind.nodes {
+            assert!(node.image.contains(&format!(":v{}@", node.kubernetes)), "{node:?}");
+        }
+        assert!(kind.nodes.is_sorted_by(|a, b| a.kubernetes > b.kubernetes), "newest first");
+    }
+
+    #[test]
+    fn the_image_of_nodes_follows_kind_and_the_cgroups() {
+        let node = |kubernetes: &str, kind: &str| NodeImage {
+            kubernetes: kubernetes.parse().unwrap(),
+            image: String::new(),
+            kind: kind.parse().unwrap(),
+        };
+        let nodes = vec![
+            node("1.36.9", "0.90.2"),
+            node("1.34.9", "0.90.2"),
+            node("1.34.7", "0.81.0"),
+            node("1.32.9", "0.80.2"),
+        ];
+        let kind = Kind { cache: String::new(), nodes };
+        let taken = |version: &str, cgroup| {
+            let image = kind.node_image(version.parse().unwrap(), cgroup);
+            image.map(|image| image.kubernetes.to_string())
+        };
+        assert_eq!(taken("0.90.2", 2).as_deref(), Some("1.36.9"));
+        assert_eq!(
+            taken("0.90.2", 1).as_deref(),
+            Some("1.34.9"),
+            "a kubelet from 1.35 on refuses cgroups of version 1"
+        );
+        assert_eq!(taken("0.90.1", 2).as_deref(), Some("1.34.7"), "an older kind can't load into newer images");
+        assert_eq!(taken("0.80.2", 1).as_deref(), Some("1.32.9"));
+        assert_eq!(taken("0.80.1", 2), None);
+    }
+
+    #[test]
+    fn every_kind_that_will_do_has_an_image_of_nodes() {
+        let pins = pins().unwrap();
+        let least: Version = pins.tools.kind.least.parse().unwrap();
+        assert!([1, 2].iter().all(|cgroup| pins.kind.node_image(least, *cgroup).is_some()));
     }
 }

@@ -3,6 +3,10 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Context, Result};
+use interface::{
+    network::{pods, services},
+    range::Range,
+};
 use serde::Deserialize;
 
 use super::{
@@ -39,7 +43,7 @@ pub fn holds_bookinfo() -> Check {
                 let graph = graph.map_err(|error| {
                     finding("its graph can't be read").because(crate::error::message(&error)).mend(MEND_REACH)
                 })?;
-                judge(&graph).map_err(|condition| finding(&condition).mend(MEND_GRAPH))
+                judge(&graph, workshop.number).map_err(|condition| finding(&condition).mend(MEND_GRAPH))
             })
         },
     )
@@ -81,8 +85,8 @@ async fn get(workshop: &Workshop, path: &str) -> Result<String> {
     Ok(answer.error_for_status()?.text().await?)
 }
 
-/// Nothing if the graph is right, else what is wrong with it.
-fn judge(graph: &Graph) -> Result<(), String> {
+/// Nothing if the graph of cluster `number` is right, else what is wrong with it.
+fn judge(graph: &Graph, number: u8) -> Result<(), String> {
     let name = |id: &str| SERVICES.into_iter().find(|name| id == format!("service/default/{name}"));
     let edges: BTreeSet<_> =
         graph.edges.iter().filter_map(|edge| Some((name(&edge.source)?, name(&edge.target)?))).collect();
@@ -102,15 +106,16 @@ fn judge(graph: &Graph) -> Result<(), String> {
     if let Some(node) = twice {
         return Err(format!("its graph shows {} beside its Service", node.id));
     }
-    match graph.nodes.iter().find(|node| node.kind == "external" && is_of_cluster(&node.id)) {
+    match graph.nodes.iter().find(|node| node.kind == "external" && is_of_cluster(&node.id, number)) {
         Some(node) => Err(format!("its graph takes {} for an address outside the cluster", node.id)),
         None => Ok(()),
     }
 }
 
-/// Addresses that the clusters of this workshop give to pods and Services.
-fn is_of_cluster(id: &str) -> bool {
-    id.strip_prefix("external/").is_some_and(|address| address.starts_with("10."))
+/// Whether it is an address that cluster `number` gives to pods and Services.
+fn is_of_cluster(id: &str, number: u8) -> bool {
+    let address = id.strip_prefix("external/").and_then(Range::parse);
+    address.is_some_and(|address| address.overlaps(pods(number)) || address.overlaps(services(number)))
 }
 
 #[cfg(test)]
@@ -127,16 +132,16 @@ mod tests {
 
     #[test]
     fn bookinfos_edges_and_no_other_pass() {
-        assert_eq!(judge(&graph(&CALLS, &[])), Ok(()));
-        assert_eq!(judge(&graph(&CALLS[..2], &[])).unwrap_err(), "its graph lacks reviews -> ratings");
+        assert_eq!(judge(&graph(&CALLS, &[]), 1), Ok(()));
+        assert_eq!(judge(&graph(&CALLS[..2], &[]), 1).unwrap_err(), "its graph lacks reviews -> ratings");
         let wrong = [&CALLS[..], &[("ratings", "details")]].concat();
-        assert!(judge(&graph(&wrong, &[])).unwrap_err().contains("ratings -> details"));
+        assert!(judge(&graph(&wrong, &[]), 1).unwrap_err().contains("ratings -> details"));
     }
 
     #[test]
     fn a_workload_beside_its_service_and_a_false_external_do_not_pass() {
-        assert!(judge(&graph(&CALLS, &[("deployment/default/reviews-v1", "deployment")])).is_err());
-        assert!(judge(&graph(&CALLS, &[("external/10.101.1.7", "external")])).is_err());
-        assert_eq!(judge(&graph(&CALLS, &[("external/192.0.2.7", "external")])), Ok(()));
+        assert!(judge(&graph(&CALLS, &[("deployment/default/reviews-v1", "deployment")]), 1).is_err());
+        assert!(judge(&graph(&CALLS, &[("external/10.101.1.7", "external")]), 1).is_err());
+        assert_eq!(judge(&graph(&CALLS, &[("external/10.89.0.1", "external")]), 1), Ok(()), "Podman's gateway");
     }
 }

@@ -1,5 +1,7 @@
 //! Whether the cluster itself is usable: its nodes, its DNS, and what gives out LoadBalancer addresses.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use k8s_openapi::api::core::v1::{Node, Service};
 use kube::{
@@ -9,9 +11,13 @@ use kube::{
 };
 
 use super::{Check, Finding, client};
-use crate::kubernetes::{dns, words};
+use crate::{
+    kubernetes::{dns, words},
+    wait::NotYet,
+};
 
 const KUBERNETES: &str = "kubernetes.default.svc.cluster.local";
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn all_ready() -> Check {
     Check::new("all nodes are Ready", |workshop, _| Box::pin(async move { ready(&client(workshop).await?, 1).await }))
@@ -26,6 +32,16 @@ pub fn address_pool() -> Check {
     Check::new("MetalLB has a pool of addresses", |workshop, _| {
         Box::pin(async move { pool(&client(workshop).await?).await })
     })
+}
+
+/// Asks once whether at least `least` nodes are Ready and cluster DNS answers; an API server that hangs is no answer.
+pub async fn usable(client: &Client, least: usize) -> Result<(), NotYet> {
+    let asked = async {
+        ready(client, least).await.map_err(NotYet::found)?;
+        dns_answers_now(client).await.map_err(NotYet::found)
+    };
+    let late = |_| NotYet::Because("the API server does not answer".to_owned());
+    tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
 }
 
 /// Asks once whether at least `least` nodes are there and all of them Ready.

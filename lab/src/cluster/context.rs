@@ -114,8 +114,12 @@ impl Cluster for Context {
         Ok(Outcome::Unchanged)
     }
 
-    fn load_balancer_range(&self) -> Option<String> {
-        None
+    fn needs_metallb(&self) -> bool {
+        false
+    }
+
+    fn load_balancer_range(&self) -> Result<String> {
+        Err(unfit("this cluster's load balancer is not ours", "ask whoever runs it for LoadBalancer addresses"))
     }
 
     async fn reach(&self, client: &Client, port: &ServicePort) -> Result<String> {

@@ -2,17 +2,26 @@
 
 mod context;
 pub mod host;
+mod kind;
+mod memory;
 
 use std::{
+    cell::OnceCell,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use async_trait::async_trait;
 use interface::{ClusterChoice, Options, Paths};
+use k8s_openapi::api::core::v1::Service;
+use kube::{Api, Client};
 
-use crate::{error::unfit, images::Image, live::Live, profile::Profile};
+use crate::{images::Image, kubernetes, live::Live, profile::Profile};
+
+/// How often a kubelet of ours looks at what its pods mount: a changed ConfigMap or Secret reaches its pod within this time.
+/// The default is a minute.
+pub const SYNC_FREQUENCY: &str = "1s";
 
 /// Whether a step had anything to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +66,16 @@ pub trait Cluster: Send + Sync {
         &[]
     }
 
+    /// Getting what the cluster is made of, as a person would type it; none where nothing has to be got.
+    fn fetch_in_shell(&self) -> Option<String> {
+        None
+    }
+
+    /// Gets what the cluster is made of; may take as long as a download does.
+    async fn fetch(&self, _live: &Live) -> Result<Outcome> {
+        Ok(Outcome::Unchanged)
+    }
+
     /// Creates or resumes the cluster until every node is Ready and cluster DNS answers.
     async fn up(&self, live: &Live) -> Result<Outcome>;
 
@@ -72,9 +91,11 @@ pub trait Cluster: Send + Sync {
     /// Makes images known to every node; those that a node has already are left alone.
     async fn load_images(&self, images: &[Image], live: &Live) -> Result<Outcome>;
 
-    /// The addresses for LoadBalancer Services that MetalLB may give out, such as `172.18.1.1-172.18.1.254`;
-    /// none where the cluster brings its own load balancer.
-    fn load_balancer_range(&self) -> Option<String>;
+    /// Whether MetalLB is to give addresses to LoadBalancer Services; other clusters bring a load balancer of their own.
+    fn needs_metallb(&self) -> bool;
+
+    /// The addresses that MetalLB may give out, such as `172.18.1.1-172.18.1.254`.
+    fn load_balancer_range(&self) -> Result<String>;
 
     /// An address, such as `http://172.18.1.1:80`, at which this machine reaches a Service of type LoadBalancer.
     async fn reach(&self, client: &kube::Client, port: &ServicePort) -> Result<String>;
@@ -86,9 +107,14 @@ pub trait Cluster: Send + Sync {
     async fn diagnostics(&self, into: &Path) -> Result<()>;
 }
 
-/// Whether anything on this machine has the addresses of cluster number n.
-pub fn is_in_use(number: u8) -> bool {
-    host::is_in_use(number)
+/// Which cluster numbers have addresses that something on this machine has already; looked at when first asked.
+pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
+    let on_kind = options.cluster() == ClusterChoice::Kind;
+    let kinds = OnceCell::new();
+    move |number| match on_kind {
+        true => host::exists(number) || kinds.get_or_init(|| kind::numbers_in_use(paths))(number),
+        false => host::is_in_use(number),
+    }
 }
 
 /// The cluster that `--on` names, with this number, for what a profile installs.
@@ -96,9 +122,14 @@ pub fn choose(paths: &Paths, options: &Options, number: u8, profile: &dyn Profil
     match options.cluster() {
         ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, profile))),
         ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
-        ClusterChoice::Kind => Err(unfit(
-            "--on kind is not there yet",
-            "use --on host, or create a kind cluster yourself and use --on context:NAME",
-        )),
+        ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, options, number, profile)?)),
     }
+}
+
+/// The address of a Service that this machine reaches by its LoadBalancer.
+async fn balanced(client: &Client, port: &ServicePort) -> Result<String> {
+    let service = Api::<Service>::namespaced(client.clone(), &port.namespace).get(&port.service).await?;
+    let address = kubernetes::ingress_address(&service)
+        .with_context(|| format!("service {} has no LoadBalancer address yet", port.service))?;
+    Ok(if port.port == 80 { format!("http://{address}") } else { format!("http://{address}:{}", port.port) })
 }

@@ -2,9 +2,10 @@
 //!
 //! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
 //! which are written already. The same input gives the same bytes, and so the same digest. [`layout`] reads an archive back,
-//! [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
+//! [`bundle`] puts several into one, [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
 
 mod archive;
+pub mod bundle;
 mod cache;
 mod catalog;
 mod credentials;

@@ -20,11 +20,18 @@ const POOL: &str = "manifests/lab2/pool.yaml";
 
 pub fn lab(workshop: &Workshop) -> Lab {
     let up = workshop.cluster.up_in_shell();
-    let steps = vec![
+    let mut steps = vec![
         Step::new("wait for Kubernetes' programs to be built", "cargo xtask images", |workshop, live| {
             Box::pin(join(workshop, live))
         })
-        .joining_a_build(),
+        .unbounded(),
+    ];
+    if let Some(shell) = workshop.cluster.fetch_in_shell() {
+        let fetch =
+            Step::new("get the image of the nodes", shell, |workshop, live| Box::pin(workshop.cluster.fetch(live)));
+        steps.push(fetch.unbounded());
+    }
+    steps.extend([
         Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
         images_step(workshop),
         Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
@@ -33,9 +40,9 @@ pub fn lab(workshop: &Workshop) -> Lab {
         Step::new("give MetalLB its addresses", format!("kubectl apply --server-side -f {POOL}"), |workshop, live| {
             Box::pin(pool(workshop, live))
         }),
-    ];
+    ]);
     let mut checks = vec![nodes::all_ready(), nodes::dns_answers()];
-    if workshop.cluster.load_balancer_range().is_some() {
+    if workshop.cluster.needs_metallb() {
         checks.push(Check::ready(Workload::deployment(METALLB, "controller"), 2));
         checks.push(Check::ready(Workload::daemon_set(METALLB, "speaker"), 2));
         checks.push(nodes::address_pool());
@@ -83,7 +90,7 @@ async fn load(workshop: &Workshop, live: &Live) -> Result<Outcome> {
 }
 
 async fn metallb(workshop: &Workshop, live: &Live) -> Result<Outcome> {
-    if workshop.cluster.load_balancer_range().is_none() {
+    if !workshop.cluster.needs_metallb() {
         return Ok(Outcome::Unchanged);
     }
     let objects = manifest::read(&workshop.paths.programs.join("manifests/metallb-native.yaml"))?;
@@ -113,7 +120,10 @@ fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
 }
 
 async fn pool(workshop: &Workshop, live: &Live) -> Result<Outcome> {
-    let Some(range) = workshop.cluster.load_balancer_range() else { return Ok(Outcome::Unchanged) };
+    if !workshop.cluster.needs_metallb() {
+        return Ok(Outcome::Unchanged);
+    }
+    let range = workshop.cluster.load_balancer_range()?;
     let mut objects = manifest::read(&workshop.paths.checkout.join(POOL))?;
     let pool = objects.first_mut().context("the manifest of the pool is empty")?;
     manifest::set(&mut pool.data, &["spec", "addresses"], json!([range]));

@@ -34,8 +34,8 @@ pub struct Step {
     /// What a person would type instead, for `--explain`.
     pub shell: String,
     pub run: StepFn,
-    /// It waits for a compilation, which `--timeout` does not cut short.
-    pub joins_a_build: bool,
+    /// It waits for a compilation or a download, which `--timeout` does not cut short.
+    pub unbounded: bool,
 }
 
 pub type StepFn = Box<dyn for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<Outcome>> + Send + Sync>;
@@ -45,11 +45,11 @@ impl Step {
     where
         F: for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<Outcome>> + Send + Sync + 'static,
     {
-        Self { title: title.into(), shell: shell.into(), run: Box::new(run), joins_a_build: false }
+        Self { title: title.into(), shell: shell.into(), run: Box::new(run), unbounded: false }
     }
 
-    pub fn joining_a_build(self) -> Self {
-        Self { joins_a_build: true, ..self }
+    pub fn unbounded(self) -> Self {
+        Self { unbounded: true, ..self }
     }
 }
 

@@ -1,8 +1,11 @@
 //! What the kernel, the memory, the disk and the network of this machine say.
 
-use std::{fs, path::Path};
+use std::{fs, net::Ipv4Addr, path::Path};
 
-use interface::{Number, Paths};
+use interface::{
+    Number, Paths,
+    range::{self, Range, Route},
+};
 use nix::sys::{statvfs::statvfs, utsname::uname};
 
 use super::{Finding, Verdict};
@@ -12,13 +15,19 @@ const MEMORY_GB: f64 = 3.0;
 /// Go's and cargo's caches, the programs, the images and three nodes' copies of them.
 const DISK_GB: f64 = 12.0;
 
-/// Everything about the machine that decides whether the labs run.
-pub fn findings(paths: &Paths, number: Number) -> Vec<Finding> {
-    let mut findings = vec![kernel(), btf(), memory(), disk(&paths.cache), inotify(), cgroup(), root()];
+/// What the labs need wherever the cluster runs.
+pub fn findings(paths: &Paths) -> Vec<Finding> {
+    let mending = format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk");
+    vec![kernel(), btf(), room("disk", &paths.cache, DISK_GB, &mending), inotify(), root()]
+}
+
+/// What a cluster straight on this machine needs.
+pub fn host(number: Number) -> Vec<Finding> {
+    let mut findings = vec![memory(MEMORY_GB), cgroup()];
     findings.extend(filesystems());
     // With `auto`, `lab` looks for a number whose addresses are free.
     if let Number::Of(number) = number {
-        findings.push(routes(number, &fs::read_to_string("/proc/net/route").unwrap_or_default()));
+        findings.push(addresses(number, &range::routes()));
     }
     findings
 }
@@ -62,13 +71,14 @@ fn btf() -> Finding {
     }
 }
 
-fn memory() -> Finding {
+/// Whether a cluster that takes this much fits.
+pub fn memory(needed: f64) -> Finding {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0);
     let gigabytes = kilobytes / 1e6;
-    let measured = format!("{gigabytes:.1} GB available, {MEMORY_GB} needed");
-    match gigabytes >= MEMORY_GB {
+    let measured = format!("{gigabytes:.1} GB available, {needed} needed for each cluster");
+    match gigabytes >= needed {
         true => Finding::ok("memory", measured),
         false => Finding::bad(
             "memory",
@@ -79,22 +89,16 @@ fn memory() -> Finding {
     }
 }
 
-fn disk(cache: &Path) -> Finding {
-    let existing = cache.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+/// Whether the disk that holds a folder has this much free; a quarter of it is enough for what was built or pulled before.
+pub fn room(what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
+    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
     let free =
         statvfs(existing).map(|stat| stat.blocks_available() as f64 * stat.fragment_size() as f64 / 1e9).unwrap_or(0.0);
-    let measured = format!("{free:.0} GB free at {}", existing.display());
+    let measured = format!("{free:.0} GB free at {}, {needed} needed the first time", existing.display());
     match free {
-        free if free >= DISK_GB => Finding::ok("disk", measured),
-        free if free >= DISK_GB / 4.0 => {
-            Finding::bad("disk", Verdict::Warning, measured, &format!("a first build takes up to {DISK_GB} GB"))
-        }
-        _ => Finding::bad(
-            "disk",
-            Verdict::Refusal,
-            measured,
-            &format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk"),
-        ),
+        free if free >= needed => Finding::ok(what, measured),
+        free if free >= needed / 4.0 => Finding::bad(what, Verdict::Warning, measured, mending),
+        _ => Finding::bad(what, Verdict::Refusal, measured, mending),
     }
 }
 
@@ -145,52 +149,36 @@ fn root() -> Finding {
 }
 
 /// The host gets a route to the nodes and one to the LoadBalancer addresses; one that is there already would swallow them.
-fn routes(number: u8, table: &str) -> Finding {
-    let mask = u32::from_be_bytes([255, 255, 255, 0]);
-    let ours = [[172, 18, 100 + number, 0], [172, 18, number, 0]].map(u32::from_be_bytes);
-    for line in table.lines().skip(1) {
-        let fields: Vec<_> = line.split_whitespace().collect();
-        let (Some(link), Some(to), Some(their_mask)) = (fields.first(), fields.get(1), fields.get(7)) else { continue };
-        // The kernel prints addresses in the machine's own byte order, which is little-endian wherever we run.
-        let address = |hex: &str| u32::from_str_radix(hex, 16).map(u32::swap_bytes).unwrap_or(0);
-        let (to, their_mask) = (address(to), address(their_mask));
-        let common = mask & their_mask;
-        let overlaps = their_mask != 0 && ours.iter().any(|ours| ours & common == to & common);
-        if overlaps && !link.starts_with("ebpf-lab") {
-            let route = format!("{}/{} via {link}", std::net::Ipv4Addr::from(to), their_mask.count_ones());
-            let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
-            return Finding::bad(
-                "addresses",
-                Verdict::Refusal,
-                format!("the route {route} overlaps the lab's"),
-                mending,
-            );
-        }
+fn addresses(number: u8, routes: &[Route]) -> Finding {
+    let range = |third: u8| Range { base: Ipv4Addr::new(172, 18, third, 0), bits: 24 };
+    let ours = [range(100 + number), range(number)];
+    let overlaps =
+        |route: &&Route| ours.iter().any(|ours| ours.overlaps(route.to)) && !route.link.starts_with("ebpf-lab");
+    if let Some(route) = routes.iter().find(overlaps) {
+        let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
+        return Finding::bad("addresses", Verdict::Refusal, format!("the route {route} overlaps the lab's"), mending);
     }
-    let ours = ours.map(|address| format!("{}/24", std::net::Ipv4Addr::from(address)));
-    Finding::ok("addresses", format!("{} are free", ours.join(" and ")))
+    Finding::ok("addresses", format!("{} and {} are free", ours[0], ours[1]))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEADER: &str = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+    fn route(to: &str, link: &str) -> Route {
+        Route { to: Range::parse(to).unwrap(), link: link.to_owned() }
+    }
 
     #[test]
     fn a_route_that_overlaps_is_refused_and_named() {
-        let docker = format!("{HEADER}br-kind\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n");
-        let finding = routes(1, &docker);
+        let finding = addresses(1, &[route("172.18.0.0/16", "br-kind")]);
         assert_eq!(finding.verdict, Verdict::Refusal);
         assert!(finding.measured.contains("172.18.0.0/16 via br-kind"), "{finding:?}");
     }
 
     #[test]
-    fn the_default_route_and_our_own_are_no_overlap() {
-        let table = format!(
-            "{HEADER}eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
-             ebpf-lab-1\t006512AC\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
-        );
-        assert_eq!(routes(1, &table).verdict, Verdict::Ok);
+    fn our_own_routes_and_others_are_no_overlap() {
+        let routes = [route("172.17.0.0/16", "docker0"), route("172.18.101.0/24", "ebpf-lab-1")];
+        assert_eq!(addresses(1, &routes).verdict, Verdict::Ok);
     }
 }

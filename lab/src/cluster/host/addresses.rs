@@ -3,6 +3,8 @@
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 
+use interface::range::Range;
+
 /// The nodes, named as kind names them; the first is the control plane.
 pub const NODES: [&str; 3] = ["ebpf-control-plane", "ebpf-worker", "ebpf-worker2"];
 
@@ -10,13 +12,6 @@ pub const NODES: [&str; 3] = ["ebpf-control-plane", "ebpf-worker", "ebpf-worker2
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     number: u8,
-}
-
-/// A range of addresses, as in `10.1.0.0/16`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
-    pub base: Ipv4Addr,
-    pub bits: u8,
 }
 
 impl Addresses {
@@ -71,28 +66,6 @@ impl Addresses {
     }
 }
 
-impl Range {
-    /// Whether any address is in both.
-    pub fn overlaps(self, other: Self) -> bool {
-        let bits = self.bits.min(other.bits);
-        let mask = u32::MAX.checked_shl(u32::from(32 - bits)).unwrap_or(0);
-        self.base.to_bits() & mask == other.base.to_bits() & mask
-    }
-
-    /// Reads `172.18.0.0/16` or, as `ip route` prints a single address, `172.18.0.2`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let (base, bits) = text.split_once('/').unwrap_or((text, "32"));
-        let bits = bits.parse().ok().filter(|bits| *bits <= 32)?;
-        Some(Self { base: base.parse().ok()?, bits })
-    }
-}
-
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.base, self.bits)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,15 +79,6 @@ mod tests {
             ["10.101.0.0/16", "10.1.0.0/16", "172.18.101.0/24", "172.18.1.0/24"]
         );
         assert_eq!(addresses.node(2).to_string(), "172.18.101.3");
-    }
-
-    #[test]
-    fn ranges_overlap_when_one_holds_the_other() {
-        let overlaps = |a: &str, b: &str| Range::parse(a).unwrap().overlaps(Range::parse(b).unwrap());
-        assert!(overlaps("172.18.0.0/16", "172.18.101.0/24"));
-        assert!(overlaps("172.18.101.7", "172.18.101.0/24"));
-        assert!(!overlaps("172.17.0.0/16", "172.18.101.0/24"));
-        assert!(!overlaps("10.2.0.0/16", "10.1.0.0/16"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
     folders::Folders,
     proxy,
 };
+use crate::cluster::SYNC_FREQUENCY;
 
 /// One program that a node's init starts and starts again when it ends.
 #[derive(Debug)]
@@ -202,8 +203,7 @@ fn kubelet_config(folders: &Folders, addresses: Addresses, index: usize) -> Valu
         "failSwapOn": false,
         // The default until 1.34; from 1.35 on a kubelet refuses cgroup v1 unless told so.
         "failCgroupV1": false,
-        // A changed ConfigMap or Secret reaches its pod within this time; the default is a minute.
-        "syncFrequency": "1s",
+        "syncFrequency": SYNC_FREQUENCY,
         "clusterDNS": [addresses.dns().to_string()],
         "clusterDomain": "cluster.local",
         // Pods have no way out of the cluster: this machine's resolver would be out of their reach.

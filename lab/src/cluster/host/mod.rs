@@ -27,7 +27,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use interface::{Options, Paths};
-use k8s_openapi::api::core::v1::{Node, Service};
+use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
     api::{DynamicObject, Patch, PatchParams},
@@ -45,7 +45,7 @@ use self::{
 };
 use crate::{
     check::nodes,
-    cluster::{Cluster, Outcome, ServicePort, State},
+    cluster::{Cluster, Outcome, ServicePort, State, balanced},
     error::unfit,
     images::{self, Image},
     kubernetes::{self, apply::Applier, manifest},
@@ -69,10 +69,15 @@ const COMPONENTS: [&str; 8] = [
 const RUNTIME: [&str; 8] =
     ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "host-local", "loopback", "ptp", "portmap"];
 
-/// Whether there is a cluster of this number, running or not, or a route where it would have one.
-pub fn is_in_use(number: u8) -> bool {
+/// Whether there is a cluster of this number, running or not.
+pub fn exists(number: u8) -> bool {
     let folders = Folders::new(number);
-    folders.run.exists() || folders.data.exists() || Network::new(number).refuse_overlap().is_err()
+    folders.run.exists() || folders.data.exists()
+}
+
+/// Whether there is a cluster of this number, or a route where it would have one.
+pub fn is_in_use(number: u8) -> bool {
+    exists(number) || Network::new(number).refuse_overlap().is_err()
 }
 
 /// Cluster number n on this machine.
@@ -124,15 +129,7 @@ impl Host {
     }
 
     async fn is_ready(&self) -> Result<(), NotYet> {
-        let client = kubernetes::client(&self.kubeconfig(), "ebpf").await?;
-        let ready = async {
-            nodes::ready(&client, NODES.len()).await.map_err(NotYet::found)?;
-            nodes::dns_answers_now(&client).await.map_err(NotYet::found)
-        };
-        let patience = Duration::from_secs(5);
-        tokio::time::timeout(patience, ready)
-            .await
-            .map_err(|_| NotYet::Because("the API server does not answer".to_owned()))?
+        nodes::usable(&kubernetes::client(&self.kubeconfig(), "ebpf").await?, NODES.len()).await
     }
 
     /// A new cluster without a way to the registries would hang at its first pod. One that was there before has its images.
@@ -314,16 +311,17 @@ impl Cluster for Host {
         load(NODES.map(|node| Containerd::of_node(&self.folders, node)).to_vec(), images).await
     }
 
-    fn load_balancer_range(&self) -> Option<String> {
+    fn needs_metallb(&self) -> bool {
+        true
+    }
+
+    fn load_balancer_range(&self) -> Result<String> {
         let [a, b, c, _] = self.addresses.load_balancers().base.octets();
-        Some(format!("{a}.{b}.{c}.1-{a}.{b}.{c}.254"))
+        Ok(format!("{a}.{b}.{c}.1-{a}.{b}.{c}.254"))
     }
 
     async fn reach(&self, client: &Client, port: &ServicePort) -> Result<String> {
-        let service = Api::<Service>::namespaced(client.clone(), &port.namespace).get(&port.service).await?;
-        let address = kubernetes::ingress_address(&service)
-            .with_context(|| format!("service {} has no LoadBalancer address yet", port.service))?;
-        Ok(if port.port == 80 { format!("http://{address}") } else { format!("http://{address}:{}", port.port) })
+        balanced(client, port).await
     }
 
     fn state(&self) -> Result<State> {

@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use interface::range::Range;
 
-use super::addresses::{Addresses, NODES, Range};
+use super::addresses::{Addresses, NODES};
 use crate::{cmd::Cmd, error::unfit};
 
 /// The names of one cluster's namespaces and links.

@@ -7,14 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use interface::range::Range;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream, lookup_host},
     sync::Semaphore,
     time::timeout,
 };
-
-use crate::cluster::host::addresses::Range;
 
 /// Three containerds pull some layers of some images at a time.
 const MOST: usize = 128;

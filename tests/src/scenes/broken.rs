@@ -1,9 +1,7 @@
 //! Each check with its lab broken on purpose: it must fail, name the object and the cause, and pass again once the lab is
 //! run again. A check that passes by itself would be found here.
 
-use end_to_end::TestCluster;
-
-use crate::Scene;
+use crate::{Scene, TestCluster};
 
 pub const SCENES: &[(&str, Scene)] = &[
     ("check_1_fails_when_the_probe_is_another", lab1),

@@ -2,15 +2,17 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use end_to_end::TestCluster;
 use serde_json::Value;
 
-use crate::Scene;
+use crate::{Run, Scene, TestCluster};
 
+/// On a cluster that is not there yet.
+pub const FIRST: &[(&str, Scene)] = &[("lab_all_runs_every_step_and_passes_every_check", all_labs)];
+
+/// Once the six labs are done.
 pub const SCENES: &[(&str, Scene)] = &[
-    ("lab_all_runs_every_step_and_passes_every_check", all_labs),
     ("a_second_run_changes_nothing_and_is_quick", second_run),
-    ("the_cluster_and_the_labs_fit_in_two_gigabytes", memory),
+    ("the_cluster_and_the_labs_fit_in_the_memory_that_is_promised", memory),
     ("every_node_sees_the_same_bookinfo_edges_and_no_other", edges_by_promql),
     ("the_graph_holds_the_edges_of_bookinfo_and_no_other", graph),
     ("bee_runs_with_two_capabilities_and_kebpf_may_only_read", least_privilege),
@@ -24,10 +26,15 @@ const EDGES: [(&str, &str); 3] = [("productpage", "details"), ("productpage", "r
 
 fn all_labs(cluster: &TestCluster) {
     cluster.lab(&["clean"]).succeeds();
-    let run = cluster.lab(&["lab", "all", "--json"]).succeeds();
-    eprintln!("lab all, everything built: {:.1} s", run.took.as_secs_f64());
+    let run = every_lab(cluster);
     // 47 s on two quiet cores, where the aim is 60; a machine that others use as well is slower.
     assert!(run.took < Duration::from_secs(90), "lab all took {:?}", run.took);
+}
+
+/// Runs the six labs; each must report its steps and its checks.
+pub fn every_lab(cluster: &TestCluster) -> Run {
+    let run = cluster.lab(&["lab", "all", "--json"]).succeeds();
+    eprintln!("lab all, everything built: {:.1} s", run.took.as_secs_f64());
     let records = run.records();
     for lab in 1..=6 {
         let of_lab =
@@ -36,6 +43,7 @@ fn all_labs(cluster: &TestCluster) {
         assert!(of_lab("check") > 0, "lab {lab} reports no check");
     }
     assert!(records.iter().all(|record| record["version"] == 1), "every record says its version");
+    run
 }
 
 fn second_run(cluster: &TestCluster) {
@@ -49,13 +57,10 @@ fn second_run(cluster: &TestCluster) {
 }
 
 fn memory(cluster: &TestCluster) {
-    let status: Value = serde_json::from_str(&cluster.lab(&["status", "--json"]).succeeds().stdout).unwrap();
-    let users: Vec<_> = status["memory"].as_array().expect("a memory table").iter().collect();
-    let bytes = |user: &&Value| user["bytes"].as_u64().expect("bytes");
-    let total: u64 = users.iter().map(bytes).sum();
+    let total = cluster.memory();
     eprintln!("memory of the cluster and its labs: {} MB", total / 1_000_000);
     assert!(total > 200_000_000, "a real cluster takes more than {total} bytes");
-    assert!(total < 2_000_000_000, "{total} bytes: {users:#?}");
+    assert!(total < cluster.most_memory, "{total} bytes, {} at most", cluster.most_memory);
 }
 
 /// `ebpf_solo_io_events_hash` before and after 20 requests: the difference is the same on every node.
@@ -134,22 +139,12 @@ fn bookinfo_addresses(cluster: &TestCluster) -> BTreeMap<String, String> {
 
 fn graph(cluster: &TestCluster) {
     let address = cluster.lab(&["open"]).succeeds().stdout.trim().to_owned();
-    assert_eq!(address, format!("http://172.18.{}.1", cluster.number), "the first address of the pool");
+    assert_eq!(address, format!("http://{}", cluster.first_address), "the first address of the pool");
     let page = http_get(&address);
     assert!(page.contains("<html"), "the page answers on the host: {page}");
     let graph: Value = serde_json::from_str(&http_get(&format!("{address}/api/graph"))).expect("the graph is JSON");
     let nodes = graph["nodes"].as_array().unwrap();
-    let bookinfo = |id: &Value| {
-        let name = id.as_str().and_then(|id| id.strip_prefix("service/default/")).unwrap_or_default().to_owned();
-        ["productpage", "details", "reviews", "ratings"].contains(&name.as_str()).then_some(name)
-    };
-    let mut edges: Vec<_> = graph["edges"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|edge| Some((bookinfo(&edge["source"])?, bookinfo(&edge["target"])?)))
-        .collect();
-    edges.sort();
+    let edges = bookinfo_edges(&graph);
     let edges: Vec<_> = edges.iter().map(|(source, target)| (source.as_str(), target.as_str())).collect();
     assert_eq!(edges, EDGES);
     let reviews = nodes.iter().find(|node| node["id"] == "service/default/reviews").expect("reviews is a node");
@@ -157,7 +152,7 @@ fn graph(cluster: &TestCluster) {
     assert_eq!(workloads.len(), 3, "a service and its workloads are one node: {reviews}");
     assert!(!nodes.iter().any(|node| node["id"] == "deployment/default/reviews-v1"), "no second node for a workload");
     // This machine itself is outside: checks ask the page through its LoadBalancer address.
-    let host = format!("external/172.18.{}.254", 100 + cluster.number);
+    let host = format!("external/{}", cluster.machine);
     let external: Vec<_> =
         nodes.iter().filter(|node| node["kind"] == "external" && node["id"] != host.as_str()).collect();
     assert!(external.is_empty(), "nothing else is outside: {external:#?}");
@@ -282,7 +277,20 @@ fn lock(cluster: &TestCluster) {
     assert!(status.took < Duration::from_secs(5), "status never waits");
 }
 
-fn http_get(url: &str) -> String {
+/// The edges of a graph between Bookinfo's services, sorted.
+pub fn bookinfo_edges(graph: &Value) -> Vec<(String, String)> {
+    let bookinfo = |id: &Value| {
+        let name = id.as_str().and_then(|id| id.strip_prefix("service/default/")).unwrap_or_default().to_owned();
+        ["productpage", "details", "reviews", "ratings"].contains(&name.as_str()).then_some(name)
+    };
+    let edges = graph["edges"].as_array().unwrap().iter();
+    let mut edges: Vec<_> =
+        edges.filter_map(|edge| Some((bookinfo(&edge["source"])?, bookinfo(&edge["target"])?))).collect();
+    edges.sort();
+    edges
+}
+
+pub fn http_get(url: &str) -> String {
     let output = std::process::Command::new("curl").args(["-sS", "--max-time", "5", url]).output().expect("start curl");
     assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -1,0 +1,94 @@
+//! Real kind where no image registry is in reach: a container engine of the tests' own and an image of nodes made from our Go
+//! programs, by the scripts of `kind-node` beside the checkout.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use interface::Paths;
+
+/// Given to kind; the tag is what doctor and kind take for its version.
+const IMAGE: &str = "localhost/ebpf-lab-test/kind-node:v1.34.4";
+/// A user's kubeconfig, which nothing here may change: its current context leads nowhere.
+const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: trap, clusters: [{name: trap, cluster: \
+                          {server: 'https://127.0.0.1:1'}}], users: [], contexts: [{name: trap, context: {cluster: trap, user: trap}}]}\n";
+
+/// A running engine that has the image; it ends with the value.
+pub struct KindNode {
+    scripts: PathBuf,
+    folder: PathBuf,
+    docker_host: OsString,
+}
+
+impl KindNode {
+    /// Where the scripts are, if they are.
+    pub fn scripts(checkout: &Path) -> Option<PathBuf> {
+        let scripts = checkout.join("../shared/kind-node").canonicalize().ok()?;
+        scripts.join("engine").is_file().then_some(scripts)
+    }
+
+    /// Starts the engine and makes the image; its parts are cached from one run to the next.
+    pub fn start(paths: &Paths) -> Self {
+        let scripts = Self::scripts(&paths.checkout).expect("../shared/kind-node stands beside the checkout");
+        let folder = paths.cache.join("kind-node");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("kubeconfig"), KUBECONFIG).unwrap();
+        let engine = folder.join("engine");
+        let started = said(Command::new(scripts.join("engine")).arg("start").arg(&engine));
+        let docker_host = started.trim().strip_prefix("DOCKER_HOST=").expect("the engine says where it listens").into();
+        let node = Self { scripts, folder, docker_host };
+        let hyperkube = paths.programs.join("bin/hyperkube");
+        let mut build = Command::new(node.scripts.join("build"));
+        said(build.arg(hyperkube).arg(IMAGE).arg(node.folder.join("image")).env("DOCKER_HOST", &node.docker_host));
+        node
+    }
+
+    pub fn image(&self) -> &'static str {
+        IMAGE
+    }
+
+    /// What `lab` and docker need to know of it.
+    pub fn environment(&self) -> Vec<(String, OsString)> {
+        vec![
+            ("DOCKER_HOST".to_owned(), self.docker_host.clone()),
+            ("KUBECONFIG".to_owned(), self.folder.join("kubeconfig").into()),
+        ]
+    }
+
+    /// `docker ARGS…` on this engine.
+    #[track_caller]
+    pub fn docker(&self, args: &[&str]) -> String {
+        said(Command::new("docker").args(args).envs(self.environment()))
+    }
+
+    /// Whether the kubeconfig that stands for the user's is as it was.
+    pub fn kubeconfig_is_untouched(&self) -> bool {
+        fs::read_to_string(self.folder.join("kubeconfig")).is_ok_and(|text| text == KUBECONFIG)
+    }
+
+    /// The first two numbers of the addresses of the nodes' network, such as `172.18`; none before the first cluster.
+    pub fn network(&self) -> Option<String> {
+        let name = self.docker(&["network", "ls", "--quiet", "--filter", "name=^kind$"]);
+        let name = name.lines().next()?;
+        let subnets =
+            self.docker(&["network", "inspect", name, "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"]);
+        let subnet = subnets.split_whitespace().find(|subnet| subnet.contains('.'))?;
+        Some(subnet.split('.').take(2).collect::<Vec<_>>().join("."))
+    }
+}
+
+impl Drop for KindNode {
+    fn drop(&mut self) {
+        let _ = Command::new(self.scripts.join("engine")).arg("stop").arg(self.folder.join("engine")).status();
+    }
+}
+
+#[track_caller]
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
