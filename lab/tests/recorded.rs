@@ -301,11 +301,33 @@ fn docker_desktop_needs_cloud_provider_kind_and_then_serves_ports_of_this_machin
 
     let published = "port*) echo '0.0.0.0:49153' ;;";
     let balancer = "'ps --quiet --filter label=io.x-k8s.cloud-provider-kind.loadbalancer.name=ebpf/default/kebpf'*) echo c0ffee ;;";
-    let world = whole(World::new(), &[&balancer.replace("\n", ""), published], &[]);
+    let theirs =
+        "'ps --all --quiet --filter label=io.x-k8s.cloud-provider-kind.cluster=ebpf'*) echo c0ffee ;;\nrm*) ;;";
+    let docker = [IMAGE_IS_THERE, NO_NETWORK, balancer, theirs, published];
+    let world = whole(World::new(), &docker, &[DELETE]);
+    let world = world.program("shims/cloud-provider-kind", "#!/bin/sh\n/bin/sleep 30\n");
     let text = fs::read_to_string(world.path("shims/docker")).unwrap().replace("\"$NAME\"", "docker-desktop");
     let world = world.program("shims/docker", &text);
     let open = world.lab(&["open"]).assert().success();
     assert_eq!(String::from_utf8_lossy(&open.get_output().stdout), "http://127.0.0.1:49153\n");
+
+    // It is started once, outlives the lab (whose API server was not recorded), and ends with the cluster.
+    world.says(&["lab", "2"], 1, &["gave up waiting for the API server"]);
+    let pid = fs::read_to_string(world.path("state/kind-ebpf/cloud-provider-kind.pid")).unwrap();
+    let runs = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    assert!(runs());
+    world.says(&["lab", "2"], 1, &[]);
+    assert_eq!(
+        fs::read_to_string(world.path("state/kind-ebpf/cloud-provider-kind.pid")).unwrap(),
+        pid,
+        "not a second one"
+    );
+    world.says(&["clean"], 0, &["removed"]);
+    assert!((0..50).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        !runs()
+    }));
+    assert!(world.calls().contains("docker rm --force c0ffee"), "what it ran goes with it");
 }
 
 #[test]
