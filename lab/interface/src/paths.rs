@@ -72,7 +72,7 @@ impl Paths {
         self.cache.join("images")
     }
 
-    /// How the nodes of host clusters reach a registry that is not spoken to in the ordinary way, such as one with an authority of
+    /// How the nodes of our clusters reach a registry that is not spoken to in the ordinary way, such as one with an authority of
     /// its own: `HOST:PORT/hosts.toml`, as containerd reads it in `certs.d`. The user writes it.
     pub fn registries(&self) -> PathBuf {
         self.state.join("registries")

@@ -67,7 +67,7 @@ impl Kind {
         let create = engine.kind(&["create", "cluster", "--retain", "--name", &self.cluster], &kinds);
         let create = create.arg("--config").arg(self.config_file()).arg("--kubeconfig").arg(&kinds);
         if let Err(failed) = create.follow(|line| live.waiting(line)).await {
-            return Err(self.give_up(engine, failed).await);
+            return Err(self.give_up(engine, failed, live).await);
         }
         self.note_network(engine)?;
         let text = fs::read_to_string(&kinds).context("read the kubeconfig that kind wrote")?;
@@ -79,7 +79,7 @@ impl Kind {
     fn write_config(&self, image: &str) -> Result<()> {
         let (folder, registries) = (self.folder(), self.registries());
         fs::create_dir_all(&registries).with_context(|| format!("make the folder {}", registries.display()))?;
-        registries::describe(&registries, &self.between)?;
+        registries::describe(&registries, &self.between, &self.paths.registries())?;
         let config = Config::new(&self.cluster, self.number, self.workers(), image, &registries);
         fs::write(self.config_file(), config.to_yaml()?).context("write kind's configuration")?;
         give_to_caller(&[&self.paths.state, &folder, &registries, &self.config_file()])
@@ -146,24 +146,26 @@ impl Kind {
         Ok(())
     }
 
-    /// A cluster that could not be made: its logs are kept, its containers removed, and the cause named if it is known.
-    async fn give_up(&self, engine: &Engine, failed: cmd::Failed) -> anyhow::Error {
-        let logs = self.paths.reports().join(format!("{}-{}", self.name, jiff::Zoned::now().strftime("%Y%m%d-%H%M%S")));
-        let exported = self.export_logs(engine, &logs).await.is_ok();
-        let said = failed.stderr.clone().unwrap_or_default();
-        let known = failures::explain(&said).or_else(|| failures::explain_logs(&text_below(&logs)));
-        let removed = self.delete(engine).await.and_then(|()| self.forget());
-        let mut words = failed.to_string();
-        if exported {
-            words = format!("{words}\nthe nodes' logs: {}", logs.display());
+    /// A cluster that could not be made: what kind said is shown, the nodes' logs are kept, their containers removed, and the
+    /// cause is named if it is known.
+    async fn give_up(&self, engine: &Engine, failed: cmd::Failed, live: &Live) -> anyhow::Error {
+        live.say(&failed.to_string());
+        let (now, id) = (jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string(), std::process::id());
+        let logs = self.paths.reports().join(format!("{}-{now}-{id}", self.name));
+        if self.export_logs(engine, &logs).await.is_ok() {
+            live.say(&format!("the nodes' logs: {}", logs.display()));
         }
-        if let Err(error) = removed {
-            words = format!("{words}\nwhat was made could not be removed: {}", crate::error::message(&error));
+        let said = failed.stderr.unwrap_or_default();
+        let known = failures::explain(&said).or_else(|| failures::explain_logs(&text_below(&logs)));
+        if let Err(error) = self.delete(engine).await.and_then(|()| self.forget()) {
+            live.say(&format!("what was made could not be removed: {}", crate::error::message(&error)));
         }
         match known {
-            Some((what, mending)) => unfit(format!("{what}\n{words}"), mending),
+            Some((what, mending)) => unfit(what, mending),
             None => {
-                unfit(words, "`cargo xtask doctor --on kind` looks for the usual causes; --on host needs no Docker")
+                let last = said.trim().lines().next_back().unwrap_or("it says nothing").to_owned();
+                let hint = "`cargo xtask doctor --on kind` looks for the usual causes; --on host needs no Docker";
+                unfit(format!("kind could not make the cluster: {last}"), hint)
             }
         }
     }

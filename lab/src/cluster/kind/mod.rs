@@ -236,7 +236,7 @@ impl Cluster for Kind {
         let standing = self.look(&engine)?;
         if let Standing::Whole(nodes) = &standing {
             self.refuse_other_shape()?;
-            registries::describe(&self.registries(), &self.between)?;
+            registries::describe(&self.registries(), &self.between, &self.paths.registries())?;
             if nodes.iter().all(|node| node.running) && self.is_ready(nodes.len()).await.is_ok() {
                 return Ok(Outcome::Unchanged);
             }

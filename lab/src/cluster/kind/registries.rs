@@ -42,21 +42,39 @@ pub fn mirror(url: &str) -> Result<Between> {
     Ok(Between::Mirror(url.trim_end_matches('/').to_owned()))
 }
 
-/// Writes the files; those of an earlier run go.
-pub fn describe(folder: &Path, between: &Between) -> Result<()> {
+/// Writes the files anew: what stands between, and the user's own (`HOST:PORT/hosts.toml` in `theirs`), which come first.
+pub fn describe(folder: &Path, between: &Between, theirs: &Path) -> Result<()> {
+    // Not the folder itself: that is what the nodes have mounted.
+    for old in fs::read_dir(folder).with_context(|| format!("look into {}", folder.display()))? {
+        fs::remove_dir_all(old?.path()).context("forget a registry")?;
+    }
     for registry in REGISTRIES {
-        let first = match between {
-            Between::Mirror(url) if registry == HUB => url.clone(),
-            Between::Caches => format!("http://{CACHE}{}:5000", registry.0),
-            _ => {
-                // Nothing to remove if nothing was written.
-                let _ = fs::remove_dir_all(folder.join(registry.0));
-                continue;
-            }
-        };
-        write(folder, registry, &first)?;
+        match between {
+            Between::Mirror(url) if registry == HUB => write(folder, registry, url)?,
+            Between::Caches => write(folder, registry, &format!("http://{CACHE}{}:5000", registry.0))?,
+            _ => {}
+        }
+    }
+    for registry in fs::read_dir(theirs).into_iter().flatten().flatten() {
+        copy(&registry.path(), &folder.join(registry.file_name()))?;
     }
     Ok(())
+}
+
+/// Copies what the user wrote of one registry, and the files that it names by path: the nodes have no others.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let Ok(text) = fs::read_to_string(from.join("hosts.toml")) else { return Ok(()) };
+    fs::create_dir_all(to).with_context(|| format!("make the folder {}", to.display()))?;
+    let mut words: Vec<_> = text.split('"').map(str::to_owned).collect();
+    for path in words.iter_mut().skip(1).step_by(2) {
+        let file = from.join(&path);
+        if let Some(name) = file.file_name().filter(|_| file.is_file()).map(ToOwned::to_owned) {
+            fs::copy(&file, to.join(&name)).with_context(|| format!("copy {}", file.display()))?;
+            *path = name.to_string_lossy().into_owned();
+        }
+    }
+    fs::write(to.join("hosts.toml"), words.join("\""))
+        .with_context(|| format!("describe the registry {}", to.display()))
 }
 
 /// One registry's file: first what stands between, then the registry itself.
@@ -118,16 +136,30 @@ mod tests {
 
     #[test]
     fn a_mirror_stands_before_the_hub_and_no_other_registry() {
-        let folder = tempfile::tempdir().unwrap();
-        describe(folder.path(), &Between::Caches).unwrap();
+        let (folder, nothing) = (tempfile::tempdir().unwrap(), Path::new("/nowhere"));
+        describe(folder.path(), &Between::Caches, nothing).unwrap();
         assert!(text(folder.path(), "quay.io").contains("[host.\"http://ebpf-lab-cache-quay.io:5000\"]"));
-        describe(folder.path(), &mirror("http://10.0.0.5:5000/").unwrap()).unwrap();
+        describe(folder.path(), &mirror("http://10.0.0.5:5000/").unwrap(), nothing).unwrap();
         let hub = text(folder.path(), "docker.io");
         assert!(hub.starts_with("server = \"https://registry-1.docker.io\""), "the hub is asked when the mirror fails");
         assert!(hub.contains("[host.\"http://10.0.0.5:5000\"]"), "{hub}");
         assert_eq!(text(folder.path(), "quay.io"), "", "the cache of an earlier run is forgotten");
-        describe(folder.path(), &Between::Nothing).unwrap();
+        describe(folder.path(), &Between::Nothing, nothing).unwrap();
         assert_eq!(text(folder.path(), "docker.io"), "");
+    }
+
+    #[test]
+    fn what_the_user_says_of_a_registry_reaches_the_nodes_with_its_authority() {
+        let (folder, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (authority, registry) = (theirs.path().join("authority.pem"), theirs.path().join("10.0.0.5:5000"));
+        fs::write(&authority, "PEM").unwrap();
+        fs::create_dir(&registry).unwrap();
+        let hosts =
+            format!("server = \"https://10.0.0.5:5000\"\n[host.\"https://10.0.0.5:5000\"]\nca = {authority:?}\n");
+        fs::write(registry.join("hosts.toml"), hosts).unwrap();
+        describe(folder.path(), &Between::Nothing, theirs.path()).unwrap();
+        assert!(text(folder.path(), "10.0.0.5:5000").ends_with("ca = \"authority.pem\"\n"));
+        assert_eq!(fs::read_to_string(folder.path().join("10.0.0.5:5000/authority.pem")).unwrap(), "PEM");
     }
 
     #[test]
