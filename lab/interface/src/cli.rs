@@ -124,9 +124,9 @@ pub enum Suite {
     Probes,
     /// Probes in other kernels, each in a virtual machine; needs qemu and Debian's archive.
     Kernels,
-    /// The labs on real clusters of the host's; needs root.
+    /// The labs on clusters straight on this machine; needs root.
     Labs,
-    /// The labs on real kind; needs root, and what makes an engine and an image of nodes without a registry.
+    /// The labs on real kind, only when named; needs root.
     Kind,
 }
 

@@ -90,10 +90,10 @@ fn answer(
     Ok(())
 }
 
-/// The files of one of our image archives, as `images save` writes it.
+/// The files of one of our image archives, as `images save` writes it: for the host cluster, kind's nodes bring their own pause.
 fn archive(cluster: &TestCluster, image: &str) -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
-    cluster.lab(&["images", "save", folder.path().to_str().unwrap()]).succeeds();
+    TestCluster::of(cluster.number).lab(&["images", "save", folder.path().to_str().unwrap()]).succeeds();
     let mut archive = tar::Archive::new(File::open(folder.path().join(format!("{image}.tar"))).unwrap());
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
