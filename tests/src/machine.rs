@@ -52,7 +52,8 @@ fn processes() -> Vec<String> {
     let names = ["hyperkube", "kube-", "kubelet", "etcd", "containerd", "runc", "coredns", "lab"];
     let all = procfs::process::all_processes().expect("list processes").flatten();
     let ours = all.filter(|process| process.pid() != std::process::id() as i32).flat_map(|process| process.stat());
-    ours.filter(|stat| names.iter().any(|name| stat.comm.starts_with(name)))
+    // One that has ended is only waiting for the machine's process 1.
+    ours.filter(|stat| stat.state != 'Z' && names.iter().any(|name| stat.comm.starts_with(name)))
         .map(|stat| format!("{} {}", stat.pid, stat.comm))
         .collect()
 }
