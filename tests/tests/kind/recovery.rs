@@ -1,11 +1,8 @@
 //! What is cut short is finished: `lab` killed while kind makes the nodes, and nodes that were stopped, as by a reboot.
 
-use std::{
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{process::Stdio, time::Duration};
 
-use end_to_end::{Scene, TestCluster, figures::Figures, scenes::labs};
+use end_to_end::{Scene, TestCluster, figures::Figures, scenes::labs, until};
 
 use crate::{compare, docker};
 
@@ -41,15 +38,4 @@ fn stopped(cluster: &TestCluster) {
 
 fn running() -> usize {
     docker(&["ps", "--quiet"]).lines().count()
-}
-
-fn until(timeout: Duration, mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + timeout;
-    while Instant::now() < deadline {
-        if holds() {
-            return true;
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    false
 }
