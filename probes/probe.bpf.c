@@ -1,8 +1,9 @@
 /*
  * Every TCP connection that this machine opens over IPv4: printed one by one, and counted by destination.
  *
- * Hooks, the first that the kernel has: the tracepoint inet_sock_set_state with BTF (5.5 and newer; two capabilities suffice), else a
- * kprobe on tcp_connect. Maps: `events` is printed, `connections` becomes the counter ebpf_solo_io_connections.
+ * Hooks, the first that the kernel has: a kprobe on tcp_connect, else the tracepoint inet_sock_set_state with BTF (5.5 and newer). A
+ * kernel that may preempt the tracepoint's program (7.0 and newer) does not run it for who else connects meanwhile on that
+ * processor; a kprobe's it never preempts. Maps: `events` is printed, `connections` becomes the counter ebpf_solo_io_connections.
  */
 #include "vmlinux.h"
 #include "bpf/bpf_helpers.h"
@@ -54,18 +55,18 @@ static inline __attribute__((always_inline)) void record(const struct sock *sk)
 	BEE_SUBMIT(event);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
-{
-	if (connection_opened(sk, oldstate))
-		record(sk);
-	return 0;
-}
-
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
 	if (over_ipv4(sk))
+		record(sk);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+{
+	if (connection_opened(sk, oldstate))
 		record(sk);
 	return 0;
 }

@@ -2,8 +2,9 @@
  * Who connects to whom over IPv4, counted by address pair in two ways that must agree: by a ring buffer whose events bee adds up
  * (ebpf_solo_io_events_ring), and by a hash in the kernel (ebpf_solo_io_events_hash).
  *
- * Hooks, the first that the kernel has: the tracepoint inet_sock_set_state with BTF (5.5 and newer; two capabilities suffice), else a
- * kprobe on tcp_connect.
+ * Hooks, the first that the kernel has: a kprobe on tcp_connect, else the tracepoint inet_sock_set_state with BTF (5.5 and newer). A
+ * kernel that may preempt the tracepoint's program (7.0 and newer) does not run it for who else connects meanwhile on that
+ * processor; a kprobe's it never preempts.
  */
 #include "vmlinux.h"
 #include "bpf/bpf_helpers.h"
@@ -51,18 +52,18 @@ static inline __attribute__((always_inline)) void record(const struct sock *sk)
 	BEE_SUBMIT(event);
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
-{
-	if (connection_opened(sk, oldstate))
-		record(sk);
-	return 0;
-}
-
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
 	if (over_ipv4(sk))
+		record(sk);
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+{
+	if (connection_opened(sk, oldstate))
 		record(sk);
 	return 0;
 }

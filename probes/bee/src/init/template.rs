@@ -115,18 +115,18 @@ const VARIANTS: &str = "\
 // 5. Where the kernel calls it. The part of a name after ___ is its variant: bee takes the first whose hooks this kernel has.
 ";
 
-const NETWORK: &str = r#"SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+const NETWORK: &str = r#"SEC("kprobe/tcp_connect")
+int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
-	if (connection_opened(sk, oldstate))
+	if (over_ipv4(sk))
 		record(sk);
 	return 0;
 }
 
-SEC("kprobe/tcp_connect")
-int BPF_KPROBE(connect___kprobe, struct sock *sk)
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
 {
-	if (over_ipv4(sk))
+	if (connection_opened(sk, oldstate))
 		record(sk);
 	return 0;
 }
