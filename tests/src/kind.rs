@@ -16,34 +16,55 @@ const IMAGE: &str = "localhost/ebpf-lab-test/kind-node:v1.34.4";
 const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: trap, clusters: [{name: trap, cluster: \
                           {server: 'https://127.0.0.1:1'}}], users: [], contexts: [{name: trap, context: {cluster: trap, user: trap}}]}\n";
 
-/// A running engine that has the image; it ends with the value.
-pub struct KindNode {
+/// A Docker engine of the tests' own; it ends with the value.
+pub struct Engine {
     scripts: PathBuf,
     folder: PathBuf,
     docker_host: OsString,
 }
 
-impl KindNode {
+impl Engine {
     /// Where the scripts are, if they are.
     pub fn scripts(checkout: &Path) -> Option<PathBuf> {
         let scripts = checkout.join("../shared/kind-node").canonicalize().ok()?;
         scripts.join("engine").is_file().then_some(scripts)
     }
 
-    /// Starts the engine and makes the image; its parts are cached from one run to the next.
     pub fn start(paths: &Paths) -> Self {
         let scripts = Self::scripts(&paths.checkout).expect("../shared/kind-node stands beside the checkout");
         let folder = paths.cache.join("kind-node");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("kubeconfig"), KUBECONFIG).unwrap();
-        let engine = folder.join("engine");
-        let started = said(Command::new(scripts.join("engine")).arg("start").arg(&engine));
+        let started = said(Command::new(scripts.join("engine")).arg("start").arg(folder.join("engine")));
         let docker_host = started.trim().strip_prefix("DOCKER_HOST=").expect("the engine says where it listens").into();
-        let node = Self { scripts, folder, docker_host };
+        Self { scripts, folder, docker_host }
+    }
+
+    /// `docker` on this engine.
+    pub fn docker(&self) -> Command {
+        let mut docker = Command::new("docker");
+        docker.env("DOCKER_HOST", &self.docker_host);
+        docker
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = Command::new(self.scripts.join("engine")).arg("stop").arg(self.folder.join("engine")).status();
+    }
+}
+
+/// An engine that has the image of nodes.
+pub struct KindNode(Engine);
+
+impl KindNode {
+    /// Starts the engine and makes the image; its parts are cached from one run to the next.
+    pub fn start(paths: &Paths) -> Self {
+        let engine = Engine::start(paths);
+        fs::write(engine.folder.join("kubeconfig"), KUBECONFIG).unwrap();
         let hyperkube = paths.programs.join("bin/hyperkube");
-        let mut build = Command::new(node.scripts.join("build"));
-        said(build.arg(hyperkube).arg(IMAGE).arg(node.folder.join("image")).env("DOCKER_HOST", &node.docker_host));
-        node
+        let mut build = Command::new(engine.scripts.join("build"));
+        said(build.arg(hyperkube).arg(IMAGE).arg(engine.folder.join("image")).env("DOCKER_HOST", &engine.docker_host));
+        Self(engine)
     }
 
     pub fn image(&self) -> &'static str {
@@ -53,20 +74,20 @@ impl KindNode {
     /// What `lab` and docker need to know of it.
     pub fn environment(&self) -> Vec<(String, OsString)> {
         vec![
-            ("DOCKER_HOST".to_owned(), self.docker_host.clone()),
-            ("KUBECONFIG".to_owned(), self.folder.join("kubeconfig").into()),
+            ("DOCKER_HOST".to_owned(), self.0.docker_host.clone()),
+            ("KUBECONFIG".to_owned(), self.0.folder.join("kubeconfig").into()),
         ]
     }
 
     /// `docker ARGS…` on this engine.
     #[track_caller]
     pub fn docker(&self, args: &[&str]) -> String {
-        said(Command::new("docker").args(args).envs(self.environment()))
+        said(self.0.docker().args(args))
     }
 
     /// Whether the kubeconfig that stands for the user's is as it was.
     pub fn kubeconfig_is_untouched(&self) -> bool {
-        fs::read_to_string(self.folder.join("kubeconfig")).is_ok_and(|text| text == KUBECONFIG)
+        fs::read_to_string(self.0.folder.join("kubeconfig")).is_ok_and(|text| text == KUBECONFIG)
     }
 
     /// The first two numbers of the addresses of the nodes' network, such as `172.18`; none before the first cluster.
@@ -77,12 +98,6 @@ impl KindNode {
             self.docker(&["network", "inspect", name, "--format", "{{range .IPAM.Config}}{{.Subnet}} {{end}}"]);
         let subnet = subnets.split_whitespace().find(|subnet| subnet.contains('.'))?;
         Some(subnet.split('.').take(2).collect::<Vec<_>>().join("."))
-    }
-}
-
-impl Drop for KindNode {
-    fn drop(&mut self) {
-        let _ = Command::new(self.scripts.join("engine")).arg("stop").arg(self.folder.join("engine")).status();
     }
 }
 

@@ -1,5 +1,5 @@
-//! The images of the labs, all of them, from the programs that are built: twice the same bytes, every digest right, and run by a
-//! Docker engine where there is one.
+//! The images of the labs, all of them, from the programs that are built: twice the same bytes, every digest right, and run by
+//! Docker.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
@@ -9,13 +9,16 @@ use std::{
     io::{BufReader, Read},
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::LazyLock,
     time::Duration,
 };
 
-use end_to_end::until;
+use end_to_end::{kind::Engine, until};
 use interface::Paths;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+static PATHS: LazyLock<Paths> = LazyLock::new(|| Paths::from_environment().expect("run this with `cargo xtask test`"));
 
 #[test]
 #[ignore = "needs every program built"]
@@ -49,36 +52,37 @@ fn every_digest_in_every_image_is_that_of_its_bytes() {
 }
 
 #[test]
-#[ignore = "needs a Docker engine"]
+#[ignore = "needs Docker"]
 fn docker_loads_images_under_our_digests_and_runs_them() {
+    let docker = Docker::find();
     let images: HashMap<_, _> =
         images(None).into_iter().map(|image| (image["reference"].as_str().unwrap().to_owned(), image)).collect();
     let [bee, bookinfo] = ["bee", "bookinfo"].map(|name| format!("localhost/ebpf-lab/{name}:lab"));
     for name in [&bee, &bookinfo] {
         let archive = archive(&images[name]);
-        assert!(docker(&["load", "--input", archive.to_str().unwrap()]).contains(name.as_str()));
+        assert!(docker.says(&["load", "--input", archive.to_str().unwrap()]).contains(name.as_str()));
         let files = Files::of(&archive);
         let config = files.json("manifest.json")[0]["Config"].as_str().unwrap().replace("blobs/sha256/", "sha256:");
-        let id = docker(&["inspect", "--format", "{{.Id}}", name]);
+        let id = docker.says(&["inspect", "--format", "{{.Id}}", name]);
         // An engine that keeps its images in containerd calls them by their manifests.
         assert!([config.as_str(), images[name]["digest"].as_str().unwrap()].contains(&id.as_str()), "{name} is {id}");
     }
-    let version = docker(&["run", "--rm", &bee, "version"]);
+    let version = docker.says(&["run", "--rm", &bee, "version"]);
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
 
-    let details =
-        Container(docker(&["run", "--detach", "--rm", "--network=none", "--user=65534", &bookinfo, "details"]));
-    let get = ["exec", &details.0, "/bin/bookinfo", "get", "http://127.0.0.1:9080/details/0"];
-    assert!(until(Duration::from_secs(10), || run("docker", &get).stdout == b"200\n"), "{:?}", run("docker", &get));
-    drop(details);
-    docker(&["image", "rm", &bee, &bookinfo]);
+    let container = docker.says(&["run", "--detach", "--rm", "--network=none", "--user=65534", &bookinfo, "details"]);
+    let get = ["exec", &container, "/bin/bookinfo", "get", "http://127.0.0.1:9080/details/0"];
+    let answers = until(Duration::from_secs(10), || docker.run(&get).stdout == b"200\n");
+    let last = docker.run(&get);
+    docker.run(&["rm", "--force", &container]);
+    assert!(answers, "{last:?}");
+    docker.says(&["image", "rm", &bee, &bookinfo]);
 }
 
 /// The images as `lab images` lists them, built into a cache if they are not in it.
 fn images(cache: Option<&Path>) -> Vec<Value> {
-    let paths = Paths::from_environment().expect("run this with `cargo xtask test`");
-    let mut lab = Command::new(paths.bin.join("lab"));
-    lab.args(["images", "--json"]).envs(paths.environment());
+    let mut lab = Command::new(PATHS.bin.join("lab"));
+    lab.args(["images", "--json"]).envs(PATHS.environment());
     if let Some(cache) = cache {
         lab.env("EBPF_LAB_CACHE", cache);
     }
@@ -135,22 +139,25 @@ impl Files {
     }
 }
 
-fn run(program: &str, args: &[&str]) -> Output {
-    Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"))
-}
+/// This machine's engine, or one of the tests' own.
+struct Docker(Option<Engine>);
 
-/// What `docker` prints, which succeeds.
-#[track_caller]
-fn docker(args: &[&str]) -> String {
-    let output = run("docker", args);
-    assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
+impl Docker {
+    fn find() -> Self {
+        let answers = Self(None).run(&["version", "--format", "{{.Server.Version}}"]).status.success();
+        Self((!answers).then(|| Engine::start(&PATHS)))
+    }
 
-struct Container(String);
+    fn run(&self, args: &[&str]) -> Output {
+        let mut docker = self.0.as_ref().map_or_else(|| Command::new("docker"), Engine::docker);
+        docker.args(args).output().unwrap_or_else(|error| panic!("docker: {error}"))
+    }
 
-impl Drop for Container {
-    fn drop(&mut self) {
-        let _ = run("docker", &["rm", "--force", &self.0]);
+    /// What it prints, which succeeds.
+    #[track_caller]
+    fn says(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }

@@ -36,8 +36,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         // Their tests are skipped without them.
         tools::offer(paths, &[Need::Nix, Need::Registry]);
     }
-    // Those on kind are run when they are named: they take ten minutes more, and the mirror's does not pass yet.
-    let wanted = |suite: Suite| if suites.is_empty() { suite != Suite::Kind } else { suites.contains(&suite) };
+    let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
     let mut broken = Vec::new();
@@ -99,14 +98,16 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 7] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
+    let no_kind = unable.clone().or_else(|| no_kind(paths, install));
+    let no_docker = no_docker(no_kind.as_ref());
     [
         part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
         part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
         part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
-        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker()),
-        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable.clone()),
+        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker),
+        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
         part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
-        part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], unable.or_else(|| no_kind(paths, install))),
+        part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], no_kind),
     ]
 }
 
@@ -161,11 +162,12 @@ fn no_kind(paths: &Paths, install: bool) -> Option<String> {
         );
     }
     let missing = tools::ensure(paths, &[Need::Kind, Need::KindNode], install).err()?;
-    Some(format!("{missing:#} (run with --install)"))
+    Some(format!("{missing:#} (--install brings them)").replace('\n', ""))
 }
 
-/// Why no Docker engine can be asked.
-fn no_docker() -> Option<String> {
+/// Why no Docker engine can be asked, where the tests can't start one either.
+fn no_docker(no_kind: Option<&String>) -> Option<String> {
+    no_kind?;
     let answer = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
     let answers = answer.is_ok_and(|output| output.status.success());
     (!answers).then(|| "needs a Docker engine that answers (`docker version`; DOCKER_HOST names it)".to_owned())

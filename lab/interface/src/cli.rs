@@ -126,7 +126,7 @@ pub enum Suite {
     Kernels,
     /// The labs on clusters straight on this machine; needs root.
     Labs,
-    /// The labs on real kind, only when named; needs root.
+    /// The labs on real kind; needs root.
     Kind,
 }
 

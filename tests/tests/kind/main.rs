@@ -47,6 +47,12 @@ fn kind() -> TestCluster {
     TestCluster::on_kind(KIND, node().as_ref().expect("the engine is started"))
 }
 
+/// It running: only then its network has an address by which the nodes find this machine.
+fn running() -> TestCluster {
+    kind().lab(&["lab", "2"]).succeeds();
+    kind()
+}
+
 fn host() -> TestCluster {
     TestCluster::of(HOST)
 }
@@ -59,7 +65,7 @@ fn main() {
         group("labs", kind, recovery::FIRST),
         group("labs", kind, labs::SCENES),
         group("broken", kind, broken::SCENES),
-        group("mirror", kind, mirror::SCENES),
+        group("mirror", running, mirror::SCENES),
         group("recovery", kind, recovery::SCENES),
         group("compare", kind, compare::SCENES),
         group("ownership", kind, ownership::LAST),
