@@ -2,6 +2,7 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    fs,
     io::IsTerminal,
     process::{Command, Stdio},
     time::Duration,
@@ -63,6 +64,10 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result
     let mut command = match privilege {
         Privilege::Present => Command::new(program),
         Privilege::Sudo => {
+            // Made as the caller: root would own not only them, but on a fresh account all of ~/.local.
+            for folder in [&paths.cache, &paths.state] {
+                fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+            }
             let mut sudo = Command::new("sudo");
             // A bare environment assignment would need sudo's SETENV; `env` does not.
             sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths));
@@ -88,4 +93,20 @@ fn assignment(name: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut assignment = OsString::from(format!("{name}="));
     assignment.push(value);
     assignment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_root_will_write_to_are_made_by_the_caller() {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name);
+        let (cache, state) = (at(".cache/ebpf-lab"), at(".local/state/ebpf-lab"));
+        let (bin, programs) = (at("bin"), at("programs"));
+        let paths = Paths { checkout: home.path().into(), cache, state, bin, programs };
+        command(Privilege::Sudo, "lab".into(), &paths).unwrap();
+        assert!(paths.cache.is_dir() && paths.state.is_dir());
+    }
 }
