@@ -94,6 +94,26 @@ impl Run {
         line.and_then(|line| line.rsplit(' ').next()).map_or(0, |value| value.parse().unwrap())
     }
 
+    /// All series of a map added up.
+    pub fn sum(&self, map: &str) -> u64 {
+        self.added_up(&format!("ebpf_solo_io_{map}{{"))
+    }
+
+    /// A value of bee's own account of a map.
+    pub fn own(&self, metric: &str, map: &str) -> u64 {
+        self.added_up(&format!("{metric}{{map=\"{map}\"}}"))
+    }
+
+    fn added_up(&self, begin: &str) -> u64 {
+        let metrics = self.metrics();
+        let lines = metrics.lines().filter(|line| line.starts_with(begin));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What tcpconnect counted of a pair whose connections are made: its ring is read by bee some moments later than its hash.
     pub fn counts(&self, pair: Pair) -> Counts {
         let labels = [format!("saddr=\"{}\"", pair.source), format!("daddr=\"{}\"", pair.target)];
@@ -106,9 +126,7 @@ impl Run {
 
     /// How many runs of its programs the kernel left out.
     fn missed(&self) -> u64 {
-        let metrics = self.metrics();
-        let lines = metrics.lines().filter(|line| line.starts_with("bee_runs_missed_total{"));
-        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        self.added_up("bee_runs_missed_total{")
     }
 
     /// What it has said on stderr so far.
