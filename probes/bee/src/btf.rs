@@ -113,6 +113,11 @@ impl Btf {
         self.types.get((id as usize).checked_sub(1)?)
     }
 
+    /// The names of all types.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.types.iter().map(|found| found.name.as_str())
+    }
+
     /// The variables of a section and their types; `None` if there is no such section.
     pub fn variables(&self, section: &str) -> Option<Vec<(String, TypeId)>> {
         let entries = self.section(section)?;

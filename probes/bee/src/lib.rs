@@ -9,6 +9,8 @@ pub mod btf;
 pub mod build;
 pub mod decode;
 mod elements;
+mod events;
+pub mod hooks;
 mod http;
 pub mod init;
 pub mod layout;

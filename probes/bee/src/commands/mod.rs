@@ -42,6 +42,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         };
         let variant = || match cause.downcast_ref::<bee::run::Error>()? {
             bee::run::Error::Variant(_) => Some(2),
+            bee::run::Error::Probe(bee::probe::ProbeError::Hook(_)) => Some(3),
             _ => None,
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);

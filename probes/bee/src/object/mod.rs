@@ -49,7 +49,7 @@ pub struct Map {
 /// Where a map's data comes from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A ring buffer's events.
+    /// A ring buffer's or perf buffer's events.
     Events(Layout),
     /// A hash's or array's elements; with `per_cpu`, each has a value for every processor.
     Elements { key: Layout, value: Layout, per_cpu: bool },
@@ -99,6 +99,7 @@ impl Kind {
 mod map_type {
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERF_EVENT_ARRAY: u32 = 4;
     pub const PERCPU_HASH: u32 = 5;
     pub const PERCPU_ARRAY: u32 = 6;
     pub const LRU_HASH: u32 = 9;
@@ -116,7 +117,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         Layout::of(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
     };
     match number("type").ok_or("it has no __uint(type, …)")? {
-        map_type::RINGBUF => {
+        map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
             let event = layout("value")?;
             if kind == Kind::Gauge && event.gauge_value().is_none() {
                 return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
@@ -140,7 +141,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
             Ok(Source::Elements { key, value, per_cpu })
         }
         number => Err(format!(
-            "maps of type {:?} are neither ring buffers, hashes nor arrays",
+            "maps of type {:?} are neither ring buffers, perf buffers, hashes nor arrays",
             libbpf_rs::MapType::from(number)
         )),
     }
