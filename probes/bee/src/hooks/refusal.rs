@@ -19,10 +19,10 @@ pub fn why_not(hook: &Hook, error: &libbpf_rs::Error) -> String {
 /// A security hook of a kernel that does not ask BPF: it would load, attach and never be called.
 pub fn would_never_run(hook: &Hook) -> Option<String> {
     let list = fs::read_to_string("/sys/kernel/security/lsm").ok().filter(|_| hook.kind == Kind::Lsm)?;
-    let asks_bpf = list.trim().split(',').any(|module| module == "bpf");
-    let words =
-        format!("{}: security modules here are {}: start the kernel with lsm={0},bpf", hook.section, list.trim());
-    (!asks_bpf).then_some(words)
+    let list = list.trim();
+    let asks_bpf = list.split(',').any(|module| module == "bpf");
+    (!asks_bpf)
+        .then(|| format!("{}: BPF is no security module here: start the kernel with lsm={list},bpf", hook.section))
 }
 
 /// What the whole kind of hook needs and is not here.
@@ -88,6 +88,9 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
         }
         (Kind::Uprobe, ErrorKind::NotFound) => "the file has no such function",
         (Kind::Usdt, ErrorKind::NotFound) => "the file has no such static probe (list them with `readelf -n`)",
+        (Kind::Usdt, ErrorKind::Unsupported) => {
+            "before Linux 5.15 static probes of libraries and position-independent programs can't be told apart"
+        }
         (Kind::Cgroup, ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::Other) => {
             "this kernel can't attach programs to control groups here (CONFIG_CGROUP_BPF)"
         }
