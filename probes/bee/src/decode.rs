@@ -54,6 +54,7 @@ fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) ->
             <[u8; 16]>::try_from(slice()).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
         ),
         Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw() as u64))),
+        Shape::Meaning(meaning) => meaning.show(raw() as u64),
         Shape::Array { element, length } => {
             (0..*length).map(|index| value(element, record, offset + index * element.size * 8, None)).collect()
         }

@@ -2,6 +2,7 @@
 //! bit fields, and the typedefs that carry a meaning.
 
 use crate::btf::{Btf, Member, Type, TypeId, TypeKind};
+use crate::meaning::Meaning;
 
 /// Types in types are followed this far, and a layout has at most this many fields: a probe's records are small.
 const DEPTH: usize = 16;
@@ -38,6 +39,8 @@ pub enum Shape {
     Ipv6,
     /// `duration`, in nanoseconds.
     Duration,
+    /// A number that a typedef says the meaning of.
+    Meaning(Meaning),
     Array {
         element: Box<Layout>,
         length: usize,
@@ -131,6 +134,7 @@ impl Reader<'_> {
                 ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
                 ("ipv6_addr", Some(16)) => Some((16, Shape::Ipv6)),
                 ("duration", Some(8)) => Some((8, Shape::Duration)),
+                (name, Some(size)) => Meaning::of(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning))),
                 _ => None,
             };
             if let Some((size, shape)) = shape {

@@ -8,7 +8,7 @@ use super::{Hook, Kind};
 use crate::btf::Btf;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
-/// The first of these that holds events; the second is where kernels before 4.1 had them.
+/// The first of these that holds events; the second is where kernels before 4.1 had them, and where alone BumbleBee looks (A5 #32).
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// Names less alike than this are no suggestion.
 const ALIKE: f64 = 0.85;
