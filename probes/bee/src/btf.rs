@@ -27,7 +27,7 @@ pub enum BtfError {
 }
 
 /// All types of an object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Btf {
     /// By number, from 1 on.
     types: Vec<Type>,
@@ -156,6 +156,27 @@ impl Btf {
     pub fn members(&self, id: TypeId) -> Option<&[Member]> {
         match &self.resolve(id)?.1.kind {
             TypeKind::Struct { members, .. } | TypeKind::Union { members, .. } => Some(members),
+            _ => None,
+        }
+    }
+
+    /// How many bytes a value of this type takes; `None` of what is no value.
+    pub fn size(&self, id: TypeId) -> Option<u32> {
+        self.size_within(id, DEPTH)
+    }
+
+    /// Arrays of arrays may be a circle.
+    fn size_within(&self, id: TypeId, depth: usize) -> Option<u32> {
+        match &self.resolve(id)?.1.kind {
+            TypeKind::Int { bytes, .. }
+            | TypeKind::Struct { bytes, .. }
+            | TypeKind::Union { bytes, .. }
+            | TypeKind::Enum { bytes, .. }
+            | TypeKind::Float { bytes } => Some(*bytes),
+            TypeKind::Pointer(_) => Some(8),
+            TypeKind::Array { element, length } => {
+                self.size_within(*element, depth.checked_sub(1)?)?.checked_mul(*length)
+            }
             _ => None,
         }
     }

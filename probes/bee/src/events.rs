@@ -5,7 +5,7 @@ use libbpf_rs::{MapCore, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, Ring
 use crate::probe::ProbeError;
 
 /// Pages of one processor's perf buffer; a power of two. Between two looks a ring of this size holds some ten thousand records.
-const PERF_PAGES: usize = 64;
+pub const PERF_PAGES: usize = 64;
 /// Events taken from ring buffers in one go; without a bound a fast producer would never let go.
 const AT_ONCE: usize = 65_536;
 

@@ -129,7 +129,7 @@ impl Reader<'_> {
                 TypeKind::Typedef(next) | TypeKind::Modifier(next) => *next,
                 _ => return None,
             };
-            let size = || self.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
+            let size = || self.btf.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
             let shape = match (name.as_str(), size()) {
                 ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
                 ("ipv6_addr", Some(16)) => Some((16, Shape::Ipv6)),
@@ -143,16 +143,6 @@ impl Reader<'_> {
             id = next;
         }
         None
-    }
-
-    fn size(&self, id: TypeId) -> Option<u32> {
-        match &self.btf.resolve(id)?.1.kind {
-            TypeKind::Int { bytes, .. } | TypeKind::Struct { bytes, .. } | TypeKind::Union { bytes, .. } => {
-                Some(*bytes)
-            }
-            TypeKind::Array { element, length } => self.size(*element)?.checked_mul(*length),
-            _ => None,
-        }
     }
 
     fn array(&mut self, element: TypeId, length: usize, depth: usize) -> Result<Layout, LayoutError> {

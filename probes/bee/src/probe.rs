@@ -9,6 +9,7 @@ use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenOb
 
 use crate::events::{Consumer, Events};
 use crate::hooks::{self, Attached, Hook, UnsupportedHook};
+use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
 use crate::variants;
 
@@ -141,6 +142,19 @@ pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> 
         section: program.section().to_string_lossy().into_owned(),
     };
     Ok(wanted.map(program).collect())
+}
+
+/// The sizes of all maps, exported or not. Loads nothing.
+pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let dimensions = |map: libbpf_rs::OpenMap<'_>| Dimensions {
+        map: map.name().to_string_lossy().into_owned(),
+        kind: map.map_type(),
+        key_size: map.key_size(),
+        value_size: map.value_size(),
+        max_entries: map.max_entries(),
+    };
+    Ok(open.maps().map(dimensions).collect())
 }
 
 /// Refuses a probe with a program that bee does not attach. Loads nothing.

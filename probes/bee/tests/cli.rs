@@ -23,7 +23,7 @@ fn says(folder: &Path, arguments: &[&str], code: i32) -> String {
 #[test]
 fn the_help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["", "init", "build", "list", "run", "version"] {
+    for command in ["", "init", "build", "lint", "list", "run", "doctor", "version"] {
         let mut help = Command::cargo_bin("bee").unwrap();
         let words: Vec<_> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let assert = help.current_dir(folder.path()).args(words).env("COLUMNS", "100").assert().success();
@@ -72,7 +72,7 @@ fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");
     bee(folder.path()).args(["build", source, "tcpconnect:v1"]).assert().success();
     let said = says(folder.path(), &["run", "tcpconnect:v1", "--variant", "fentry"], 2);
-    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has tp_btf, kprobe");
+    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has kprobe, tp_btf");
 }
 
 #[test]

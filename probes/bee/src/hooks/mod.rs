@@ -5,7 +5,8 @@ mod names;
 mod refusal;
 mod sampling;
 
-pub use attach::{Attached, attach};
+pub use attach::{Attached, attach, cgroup_root};
+pub use names::tracefs;
 pub use refusal::{why_not, would_never_run};
 
 /// Kinds of hooks; one kind needs one thing of the kernel.

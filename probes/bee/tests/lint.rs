@@ -1,0 +1,104 @@
+//! What `bee lint` and `bee build` say of a probe that compiles and is likely wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::path::Path;
+
+use assert_cmd::Command;
+
+const BEGIN: &str = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n#include \"solo_types.h\"\n";
+
+/// What is found in a probe of these lines, the fourth of the file being the first, and lint's exit code.
+fn found(folder: &Path, lines: &str, arguments: &[&str], code: i32) -> String {
+    let source = folder.join("probe.c");
+    std::fs::write(&source, format!("{BEGIN}{lines}")).unwrap();
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    let lint = bee.current_dir(folder).args(["lint", "probe.c"]).args(arguments).assert().code(code);
+    String::from_utf8_lossy(&lint.get_output().stdout).into_owned()
+}
+
+const LEAKING: &str = r#"struct key_t {
+	u32 pid;
+	u64 cgroup;
+	char comm[8];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 20);
+	__type(key, struct key_t);
+	__type(value, u64);
+} counter_calls SEC(".maps");
+
+SEC("xdp")
+int pass(struct xdp_md *ctx)
+{
+	return 2;
+}
+"#;
+
+#[test]
+fn each_finding_stands_where_it_is_declared() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = found(folder.path(), LEAKING, &[], 3);
+    let places: Vec<_> =
+        said.lines().map(|line| (line.split(": warning:").next().unwrap(), line.rsplit(' ').next().unwrap())).collect();
+    let expected = [
+        ("probe.c:16", "[hook]"),
+        ("probe.c:5", "[padding]"),
+        ("probe.c:7", "[text]"),
+        ("probe.c:5", "[labels]"),
+        ("probe.c:14", "[memory]"),
+    ];
+    assert_eq!(places, expected, "{said}");
+    assert!(said.contains("4 bytes of padding after pid") && said.contains("takes 96.0 MB"), "{said}");
+}
+
+#[test]
+fn findings_are_a_json_array_for_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = found(folder.path(), LEAKING, &["--json", "--memory", "1000"], 3);
+    let findings: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(findings.as_array().unwrap().len(), 4, "the memory is allowed: {said}");
+    assert_eq!((&findings[1]["rule"], &findings[1]["line"]), (&"padding".into(), &5.into()));
+}
+
+#[test]
+fn build_warns_of_the_same_and_builds() {
+    let folder = tempfile::tempdir().unwrap();
+    found(folder.path(), LEAKING, &[], 3);
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    let build =
+        bee.current_dir(folder.path()).args(["build", "probe.c", "--output-file", "probe.o"]).assert().success();
+    let said = String::from_utf8_lossy(&build.get_output().stderr).into_owned();
+    assert_eq!(said.matches(": warning: ").count(), 5, "{said}");
+
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    let lint = bee.current_dir(folder.path()).args(["lint", "probe.o"]).assert().code(3);
+    let said = String::from_utf8_lossy(&lint.get_output().stdout).into_owned();
+    assert!(said.lines().count() == 5 && said.starts_with("probe.o: warning: "), "an object has no lines: {said}");
+}
+
+#[test]
+fn a_map_that_can_not_be_exported_is_a_finding_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = "struct {\n\t__uint(type, BPF_MAP_TYPE_LPM_TRIE);\n\t__type(key, u64);\n\t__type(value, u64);\n} counter_x SEC(\".maps\");\n";
+    let said = found(folder.path(), map, &[], 3);
+    assert!(said.starts_with("probe.c:8: warning: map counter_x can't be exported: maps of type LpmTrie"), "{said}");
+}
+
+#[test]
+fn a_probe_without_fault_has_no_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "struct event_t {\n\tu64 cgroup;\n\tu32 pid;\n\tchar comm[16];\n\tu32 unused;\n};\n\
+                 struct {\n\t__uint(type, BPF_MAP_TYPE_RINGBUF);\n\t__uint(max_entries, 1 << 20);\n\
+                 \t__type(value, struct event_t);\n} events SEC(\".maps.print\");\n";
+    assert_eq!(found(folder.path(), lines, &[], 0), "", "the pid is no label of what is printed");
+}
+
+#[test]
+fn the_workshops_probes_have_no_findings() {
+    for probe in ["probe.bpf.c", "tcpconnect.bpf.c"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(probe);
+        Command::cargo_bin("bee").unwrap().arg("lint").arg(source).assert().success();
+    }
+}
