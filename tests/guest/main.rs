@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+mod doctor;
 mod hooks;
 mod machine;
 mod maps;
@@ -29,6 +30,7 @@ fn main() {
     machine::sysctl("kernel/perf_event_paranoid", "2");
     let who = "as uid 65534 with CAP_BPF and CAP_PERFMON";
     findings.of(who, |findings| variants::count_the_same(findings, who, &|| unprivileged::command("/bin/bee")));
+    findings.of("doctor", doctor::tells_the_truth);
     findings.conclude();
     machine::power_off();
 }

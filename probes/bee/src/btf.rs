@@ -2,13 +2,19 @@
 //!
 //! <https://docs.kernel.org/bpf/btf.html>
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The number of a type; 0 is `void`.
 pub type TypeId = u32;
 
 /// Types that refer to each other are followed this far: longer is a circle.
 const DEPTH: usize = 32;
+
+/// All names together have at most so many bytes; the kernel's own have some 10 MiB. They may share one text, so that a small object
+/// could name millions of types with megabytes each.
+const NAMES: usize = 64 << 20;
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
@@ -24,6 +30,8 @@ pub enum BtfError {
     Truncated,
     #[error("it has a type of the unknown kind {0}")]
     Kind(u32),
+    #[error("its names have more than {} MiB", NAMES >> 20)]
+    Names,
 }
 
 /// All types of an object.
@@ -63,7 +71,7 @@ pub enum TypeKind {
     Enum {
         bytes: u32,
         signed: bool,
-        values: Vec<(String, i64)>,
+        values: Arc<[(String, i64)]>,
     },
     Typedef(TypeId),
     /// `const`, `volatile`, `restrict` and tags: what they stand before counts.
@@ -200,6 +208,8 @@ impl Btf {
 struct Parts<'a> {
     types: &'a [u8],
     strings: &'a [u8],
+    /// How many bytes of names may still be read.
+    names: Cell<usize>,
 }
 
 impl<'a> Parts<'a> {
@@ -213,12 +223,15 @@ impl<'a> Parts<'a> {
             let start = header.checked_add(offset).ok_or(BtfError::Truncated)?;
             bytes.get(start..start.checked_add(length).ok_or(BtfError::Truncated)?).ok_or(BtfError::Truncated)
         };
-        Ok(Self { types: part(number(8)?, number(12)?)?, strings: part(number(16)?, number(20)?)? })
+        let (types, strings) = (part(number(8)?, number(12)?)?, part(number(16)?, number(20)?)?);
+        Ok(Self { types, strings, names: Cell::new(NAMES) })
     }
 
     fn name(&self, offset: u32) -> Result<String, BtfError> {
         let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
-        let end = rest.iter().position(|byte| *byte == 0).ok_or(BtfError::Truncated)?;
+        let end = rest.iter().take(self.names.get()).position(|byte| *byte == 0);
+        let end = end.ok_or(if rest.len() > self.names.get() { BtfError::Names } else { BtfError::Truncated })?;
+        self.names.set(self.names.get() - end);
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 }

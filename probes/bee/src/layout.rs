@@ -1,6 +1,8 @@
 //! How the bytes of an event, key or value are laid out, as its BTF says: offsets and padding, nested structs, arrays, enums,
 //! bit fields, and the typedefs that carry a meaning.
 
+use std::sync::Arc;
+
 use crate::btf::{Btf, Member, Type, TypeId, TypeKind};
 use crate::meaning::Meaning;
 
@@ -27,7 +29,7 @@ pub enum Shape {
     /// An enumeration's names.
     Enum {
         signed: bool,
-        names: Vec<(String, i64)>,
+        names: Arc<[(String, i64)]>,
     },
     /// `char[]`, ended by a zero or by its length.
     Text,
@@ -155,8 +157,11 @@ impl Reader<'_> {
         if let Some(shape) = shape {
             return Ok(Layout { size: length, shape });
         }
+        let before = self.fields;
         let element = Box::new(self.layout(element, depth + 1)?);
-        self.fields = self.fields.saturating_add(length);
+        // Arrays in arrays multiply, also those of nothing.
+        let each = (self.fields - before).max(1);
+        self.fields = before.saturating_add(each.saturating_mul(length));
         let size = element.size.checked_mul(length).filter(|_| self.fields <= FIELDS).ok_or(LayoutError::TooLarge)?;
         Ok(Layout { size, shape: Shape::Array { element, length } })
     }

@@ -13,6 +13,7 @@ pub fn is_admin() -> bool {
     has(Capability::CAP_SYS_ADMIN)
 }
 
-fn has(capability: Capability) -> bool {
+/// Whether this process has a capability.
+pub fn has(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }

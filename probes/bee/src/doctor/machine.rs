@@ -53,12 +53,15 @@ fn capabilities() -> Check {
 fn memlock(version: Option<(u32, u32)>) -> Check {
     let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
     let counts = version.is_some_and(|version| version < NO_MEMLOCK);
+    // libbpf does so by itself.
+    let may_raise = privilege::has(caps::Capability::CAP_SYS_RESOURCE);
     let found = match limit {
         _ if !counts => "maps do not count as locked memory".to_owned(),
         RLIM_INFINITY => "no limit".to_owned(),
+        _ if may_raise => "may be raised".to_owned(),
         bytes => format!("at most {} kB", bytes / 1024),
     };
-    check("memlock", !counts || limit == RLIM_INFINITY, found, "ulimit -l unlimited")
+    check("memlock", !counts || may_raise || limit == RLIM_INFINITY, found, "ulimit -l unlimited")
 }
 
 /// `none [integrity] confidentiality`; the last takes kernel memory from probes.

@@ -112,7 +112,7 @@ fn too_much(maps: &[Dimensions], sources: &Sources, budget: u64) -> Option<Findi
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
     let message = format!(
         "map {} takes {} of the kernel's memory when it is full, all maps together {}, more than {}: lower its max_entries \
-         ({}), or allow more with --memory",
+         ({}), or allow more with lint's --memory",
         largest.map,
         megabytes(bytes(largest)),
         megabytes(total),

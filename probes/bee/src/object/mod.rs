@@ -17,6 +17,9 @@ pub use error::Error;
 /// The longest object that is looked at; the workshop's have some kilobytes, debug information some hundred.
 pub const SIZE_LIMIT: usize = 64 << 20;
 
+/// The most maps that one object may have; the kernel allows a program 64.
+const MAPS_LIMIT: usize = 1024;
+
 /// What becomes of a map's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
