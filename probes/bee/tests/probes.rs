@@ -104,3 +104,42 @@ fn what_was_shown_is_detached_when_bee_is_killed() {
     let run = run(&object);
     assert!(run.stop().is_empty(), "counted maps are not printed");
 }
+
+/// Sends a large record on each system call, more than a perf buffer takes between two looks.
+const FLOOD: &str = r#"
+#include "vmlinux.h"
+#include "bpf/bpf_helpers.h"
+char __license[] SEC("license") = "GPL";
+struct event_t { char text[2048]; };
+static struct event_t event;
+struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __type(value, struct event_t); } events SEC(".maps.counter");
+SEC("raw_tp/sys_enter")
+int flood(void *ctx)
+{
+	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &event, sizeof(event));
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_a_perf_buffer_loses_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, object) = (folder.path().join("flood.c"), folder.path().join("flood.o"));
+    std::fs::write(&source, FLOOD).unwrap();
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    bee.arg("build").arg(source).arg("--output-file").arg(&object).assert().success();
+    let run = run(&object);
+    let lost = |metrics: String| {
+        let line = metrics.lines().find(|line| line.starts_with("bee_events_lost_total{map=\"events\"} "))?.to_owned();
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    let flooded = until(|| {
+        (0..100_000).for_each(|_| {
+            nix::unistd::getppid();
+        });
+        lost(run.metrics()).is_some_and(|lost| lost > 0)
+    });
+    assert!(flooded && run.value("events", &[]) > 0, "{}", run.metrics());
+    assert!(run.metrics().contains("bee_loss_known{map=\"events\"} 1"));
+}
