@@ -23,7 +23,9 @@ typedef __u32 ipv6_addr;
 typedef __u64 duration;
 
 /* An IPv6 address, shown fd00::1:   BPF_CORE_READ_INTO(&event->to, sk, __sk_common.skc_v6_daddr); */
-typedef struct in6_addr ipv6_address;
+typedef struct {
+	__u8 bytes[16];
+} ipv6_address;
 
 /* An Ethernet address, shown 52:54:00:12:34:56:   bpf_probe_read_kernel(&event->from, sizeof(event->from), eth->h_source); */
 typedef struct {

@@ -37,7 +37,7 @@ pub enum Shape {
     Bytes,
     /// `ipv4_addr`: an address in network order.
     Ipv4,
-    /// `struct in6_addr`, or any 16 bytes named `ipv6_addr`.
+    /// `struct in6_addr`, or any 16 bytes named `ipv6_address` or `ipv6_addr`.
     Ipv6,
     /// `duration`, in nanoseconds.
     Duration,
@@ -134,7 +134,7 @@ impl Reader<'_> {
             let size = || self.btf.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
             let shape = match (name.as_str(), size()) {
                 ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
-                ("ipv6_addr", Some(16)) => Some((16, Shape::Ipv6)),
+                ("ipv6_addr" | "ipv6_address", Some(16)) => Some((16, Shape::Ipv6)),
                 ("duration", Some(8)) => Some((8, Shape::Duration)),
                 (name, Some(size)) => Meaning::of(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning))),
                 _ => None,

@@ -30,3 +30,4 @@ pub mod series;
 pub mod store;
 mod symbols;
 pub mod variants;
+mod verifier;

@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn numbers_are_shown_by_the_names_that_people_know() {
         let show = |typedef, bytes, raw| Meaning::of(typedef, bytes).unwrap().show(raw);
-        assert_eq!(show("mac_address", 6, 0x0056_3412_0054_52), json!("52:54:00:12:34:56"));
+        assert_eq!(show("mac_address", 6, 0x5634_1200_5452), json!("52:54:00:12:34:56"));
         assert_eq!(show("net_port", 2, u64::from(443u16.to_be())), json!(443));
         assert_eq!(show("error_number", 4, 2), json!("ENOENT"));
         assert_eq!(show("error_number", 4, u64::from((-13i32) as u32)), json!("EACCES"));

@@ -3,15 +3,14 @@
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Once;
 
-use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject, PrintLevel, set_print};
+use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
 use crate::events::{Consumer, Events};
 use crate::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
-use crate::variants;
+use crate::{variants, verifier};
 
 /// The most text that is read of one iterator in one look.
 const TEXT: u64 = 1 << 20;
@@ -166,7 +165,7 @@ pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
 }
 
 fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
-    silence_libbpf();
+    verifier::listen();
     let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
     for map in inspection.maps.iter().filter(|map| matches!(map.source, Source::Events(_))) {
         for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
@@ -225,20 +224,10 @@ fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object
 /// One program that the kernel refuses fails them all: each is tried alone to find it.
 fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
     let alone = |(name, hook): &(String, Hook)| {
+        verifier::complaint();
         let error = load(inspection, &|wanted| wanted == name).err()?;
-        Some(hooks::why_not(hook, &error))
+        let complaint = verifier::complaint().map(|why| format!("{}: {why}", hook.section));
+        Some(complaint.unwrap_or_else(|| hooks::why_not(hook, &error)))
     };
     hooks.iter().find_map(alone).unwrap_or_else(|| format!("does not load: {error:#}"))
-}
-
-/// libbpf speaks of what bee tries on purpose: variants that do not load, ring buffers without BTF ids. What matters comes as errors.
-fn silence_libbpf() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        set_print(Some((PrintLevel::Debug, |_, message| {
-            if std::env::var_os("BEE_DEBUG").is_some() {
-                eprint!("{message}");
-            }
-        })));
-    });
 }
