@@ -25,6 +25,7 @@ fn main() {
     println!("Linux {}", machine::release());
     findings.of("as root", |findings| variants::count_the_same(findings, "as root", &|| Command::new("/bin/bee")));
     findings.of("hooks", hooks::are_called_or_refused_by_name);
+    findings.of("misspelt hooks", hooks::are_suggested);
     findings.of("maps", maps::are_exported);
     // Debian's kernels have 3, which keeps kprobes for root; everybody else's have 2 at most.
     machine::sysctl("kernel/perf_event_paranoid", "2");

@@ -59,6 +59,16 @@ pub const HOOKS: [(Exhibit, &str); 20] = [
     hook!("lsm", "lsm/socket_connect"),
 ];
 
+/// Hooks that no kernel has, each alike to one that every kernel has.
+pub const MISSPELT: [(Exhibit, &str); 6] = [
+    hook!("no-kprobe", "kprobe/tcp_v4_conect"),
+    hook!("no-fentry", "fentry/tcp_v4_conect"),
+    hook!("no-tracepoint", "tracepoint/sock/inet_sock_set_stat"),
+    hook!("no-raw_tp", "raw_tp/inet_sock_set_stat"),
+    hook!("no-tp_btf", "tp_btf/inet_sock_set_stat"),
+    hook!("no-iter", "iter/tusk"),
+];
+
 /// A program for each kind of map.
 pub const MAPS: [Exhibit; 8] = [
     map!("HASH", "ELEMENTS"),
@@ -73,7 +83,7 @@ pub const MAPS: [Exhibit; 8] = [
 
 /// All of them.
 pub fn all() -> impl Iterator<Item = Exhibit> {
-    HOOKS.into_iter().map(|(exhibit, _)| exhibit).chain(MAPS)
+    HOOKS.into_iter().chain(MISSPELT).map(|(exhibit, _)| exhibit).chain(MAPS)
 }
 
 impl Exhibit {

@@ -68,7 +68,10 @@ impl Probe {
         let mut refused = vec![];
         for variant in variants {
             match try_variant(inspection, variant.as_deref()) {
-                Ok((object, attached)) => return Ok(Self { attached, object, variant, refused }),
+                Ok((object, attached)) => {
+                    verifier::forget();
+                    return Ok(Self { attached, object, variant, refused });
+                }
                 Err(why) => refused.push(Refusal { variant, why }),
             }
         }
@@ -224,7 +227,7 @@ fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object
 /// One program that the kernel refuses fails them all: each is tried alone to find it.
 fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
     let alone = |(name, hook): &(String, Hook)| {
-        verifier::complaint();
+        verifier::forget();
         let error = load(inspection, &|wanted| wanted == name).err()?;
         let complaint = verifier::complaint().map(|why| format!("{}: {why}", hook.section));
         Some(complaint.unwrap_or_else(|| hooks::why_not(hook, &error)))

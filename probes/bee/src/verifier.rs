@@ -7,7 +7,7 @@ use std::sync::Once;
 use libbpf_rs::{PrintLevel, set_print};
 
 /// The most that is kept of what libbpf says; the verifier's own words come last.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 1 << 18;
 
 thread_local! {
     /// libbpf calls back on the thread that called it.
@@ -33,9 +33,14 @@ pub fn listen() {
     });
 }
 
-/// What is wrong with the program that has just failed to load, if it was the verifier that refused it. Forgets what was said.
+/// What is wrong with the program that has just failed to load, if it was the verifier that refused it.
 pub fn complaint() -> Option<String> {
     complaint_in(&SAID.take())
+}
+
+/// Lets go of what was said so far.
+pub fn forget() {
+    SAID.take();
 }
 
 /// The log is the verifier's walk through the program: instructions, the source lines they come from after a `;`, and at the place

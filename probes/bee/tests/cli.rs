@@ -67,6 +67,16 @@ fn what_is_no_probe_is_refused_before_anything_is_attached() {
 }
 
 #[test]
+fn a_program_that_bee_does_not_attach_is_refused_before_root_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nSEC(\"xdp\")\nint drop(struct xdp_md *ctx) { return 1; }\n";
+    std::fs::write(folder.path().join("drop.c"), source).unwrap();
+    bee(folder.path()).args(["build", "drop.c", "drop:v1"]).assert().success();
+    let said = says(folder.path(), &["run", "drop:v1"], 3);
+    assert!(said.contains("program drop can't be attached: SEC(\"xdp\") decides about packets"), "{said}");
+}
+
+#[test]
 fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
     let folder = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");

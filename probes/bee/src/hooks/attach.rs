@@ -49,11 +49,27 @@ fn sample(hook: &Hook, program: &ProgramMut) -> Result<Vec<Link>, libbpf_rs::Err
 
 /// Where the root of the control groups of version 2 is mounted.
 pub fn cgroup_root() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    cgroup_root_in(&fs::read_to_string("/proc/self/mounts").ok()?)
+}
+
+/// Lines of `DEVICE POINT KIND OPTIONS…`.
+fn cgroup_root_in(mounts: &str) -> Option<PathBuf> {
     let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
     mounts.find(|words| words.get(2) == Some(&"cgroup2")).and_then(|words| words.get(1).map(PathBuf::from))
 }
 
 fn no_cgroup() -> libbpf_rs::Error {
     io::Error::from_raw_os_error(libc::ENOENT).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_groups_of_version_2_may_stand_beside_those_of_version_1() {
+        let hybrid = "cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup_root_in(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
+        assert_eq!(cgroup_root_in("cgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"), None);
+    }
 }
