@@ -1,8 +1,9 @@
 //! bee builds eBPF probes, stores them as OCI images and runs them; their maps become logs and Prometheus metrics.
 //!
 //! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
-//! values; [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and [`output`] show it, [`run`] ties
-//! it together. [`init`], [`build`] and [`store`] are what comes before.
+//! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
+//! [`output`] show it, [`run`] ties it together. [`init`], [`build`], [`lint`] and [`store`] are what comes before; [`doctor`] says
+//! what a machine can run.
 
 pub mod atomic;
 pub mod btf;

@@ -54,6 +54,28 @@ fn each_finding_stands_where_it_is_declared() {
 }
 
 #[test]
+fn padding_is_found_wherever_it_is_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let holes = |fields: &str, attributes: &str, code| {
+        let event = format!("struct inner_t {{ u8 kind; u32 id; }};\nstruct event_t {{ {fields} }} {attributes};\n");
+        let ring = "struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); __type(value, struct event_t); } \
+                    events SEC(\".maps.print\");\n";
+        let said = found(folder.path(), &(event + ring), &[], code);
+        let hole = |line: &str| {
+            let (_, words) = line.split_once("warning: ").unwrap();
+            words.split(" that nobody sets").next().unwrap().to_owned()
+        };
+        said.lines().map(hole).collect::<Vec<_>>()
+    };
+    assert_eq!(holes("u64 a; u16 b;", "", 3), ["event_t has 6 bytes of padding after b"]);
+    assert_eq!(holes("struct inner_t to[2];", "", 3), ["inner_t has 3 bytes of padding after kind"]);
+    let clean: [&str; 0] = [];
+    assert_eq!(holes("u64 a; u16 b;", "__attribute__((packed))", 0), clean);
+    assert_eq!(holes("u32 a: 3; u32 b: 29; u8 c[4];", "", 0), clean);
+    assert_eq!(holes("union { u32 v4; u8 raw[16]; } to; ipv4_addr from; enum { NO } e;", "", 0), clean);
+}
+
+#[test]
 fn findings_are_a_json_array_for_programs() {
     let folder = tempfile::tempdir().unwrap();
     let said = found(folder.path(), LEAKING, &["--json", "--memory", "1000"], 3);

@@ -94,6 +94,9 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
         (Kind::Cgroup, ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::Other) => {
             "this kernel can't attach programs to control groups here (CONFIG_CGROUP_BPF)"
         }
+        (Kind::Sampling, ErrorKind::InvalidInput) => {
+            "this kernel takes no such rate: sysctl kernel.perf_event_max_sample_rate says how much it takes"
+        }
         (Kind::Kprobe | Kind::Tracepoint | Kind::Uprobe | Kind::Usdt | Kind::Sampling, ErrorKind::PermissionDenied) => {
             "not permitted: sysctl kernel.perf_event_paranoid may be above 2, or tracefs readable by root alone"
         }
