@@ -131,3 +131,28 @@ fn a_program_that_the_verifier_refuses_is_refused_with_its_reason_and_line() {
     assert!(said.contains("raw_tp/sys_enter: the verifier refuses the program: R0 invalid mem access"), "{said}");
     assert!(said.contains("*value += 1;"), "{said}");
 }
+
+/// Writes a line for each task.
+const TASKS: &str = r#"
+#include "bpf/bpf_tracing.h"
+SEC("iter/task")
+int tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	if (task)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%d %s\n", task->pid, task->comm);
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_an_iterator_writes_is_a_json_object_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), TASKS));
+    let output = run.stop();
+    let line = |pid: u32| output.lines().find(|line| line.contains(&format!("\"text\":\"{pid} "))).map(str::to_owned);
+    let own = line(std::process::id()).unwrap_or_else(|| panic!("this test is no task:\n{output}"));
+    let own: serde_json::Value = serde_json::from_str(&own).unwrap();
+    assert_eq!(own["program"], "tasks");
+}

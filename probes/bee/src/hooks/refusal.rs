@@ -83,6 +83,9 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
         {
             "this kernel can't put a program on several functions at once (Linux 5.18, CONFIG_FPROBE): name one with kprobe/"
         }
+        (Kind::Kprobe, ErrorKind::NotFound) if hook.section.contains("syscall") => {
+            "this kernel has no such system call"
+        }
         (Kind::Kprobe, ErrorKind::NotFound | ErrorKind::InvalidInput) => {
             "this kernel lets no kprobe into that function: it is inlined, or on /sys/kernel/debug/kprobes/blacklist"
         }
