@@ -205,7 +205,7 @@ impl Btf {
 }
 
 /// The three parts of a BTF blob.
-struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     types: &'a [u8],
     strings: &'a [u8],
     /// How many bytes of names may still be read.
@@ -213,7 +213,7 @@ struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
+    pub(crate) fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
         if bytes.get(..2) != Some(&MAGIC.to_le_bytes()) {
             return Err(BtfError::Magic);
         }
@@ -227,7 +227,7 @@ impl<'a> Parts<'a> {
         Ok(Self { types, strings, names: Cell::new(NAMES) })
     }
 
-    fn name(&self, offset: u32) -> Result<String, BtfError> {
+    pub(crate) fn name(&self, offset: u32) -> Result<String, BtfError> {
         let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
         let end = rest.iter().take(self.names.get()).position(|byte| *byte == 0);
         let end = end.ok_or(if rest.len() > self.names.get() { BtfError::Names } else { BtfError::Truncated })?;

@@ -113,7 +113,7 @@ pub struct Build {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  bee lint probe.c\n  bee lint probe.o --memory 128 --json")]
 pub struct Lint {
-    /// The probe's C source, or a compiled object, which has no lines
+    /// The probe's C source, or a compiled object, best with its source beside it
     #[arg(value_name = "FILE")]
     pub probe: PathBuf,
 

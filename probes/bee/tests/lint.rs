@@ -93,11 +93,27 @@ fn build_warns_of_the_same_and_builds() {
         bee.current_dir(folder.path()).args(["build", "probe.c", "--output-file", "probe.o"]).assert().success();
     let said = String::from_utf8_lossy(&build.get_output().stderr).into_owned();
     assert_eq!(said.matches(": warning: ").count(), 5, "{said}");
+}
 
-    let mut bee = Command::cargo_bin("bee").unwrap();
-    let lint = bee.current_dir(folder.path()).args(["lint", "probe.o"]).assert().code(3);
-    let said = String::from_utf8_lossy(&lint.get_output().stdout).into_owned();
-    assert!(said.lines().count() == 5 && said.starts_with("probe.o: warning: "), "an object has no lines: {said}");
+#[test]
+fn an_object_is_found_fault_with_where_its_source_stands_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_source = found(folder.path(), LEAKING, &[], 3);
+    let bee = |arguments: &[&str]| {
+        let mut bee = Command::cargo_bin("bee").unwrap();
+        let output = bee.current_dir(folder.path()).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    bee(&["build", "probe.c", "--output-file", "probe.o"]);
+    assert_eq!(bee(&["lint", "probe.o"]), with_source);
+    std::fs::remove_file(folder.path().join("probe.c")).unwrap();
+    let without: Vec<_> =
+        bee(&["lint", "probe.o"]).lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(
+        without,
+        ["probe.c:19:", "probe.o:", "probe.o:", "probe.o:", "probe.o:"],
+        "the object knows its programs' lines"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ use assert_cmd::Command;
 use bee::btf::{Btf, BtfError};
 use bee::decode::labels;
 use bee::layout::{Layout, LayoutError};
+use bee::lint::Sources;
 use bee::object::{Kind, Source, inspect};
 use proptest::prelude::*;
 
@@ -68,6 +69,7 @@ proptest! {
             damaged[at % length] = byte;
         }
         let _ = inspect(&damaged);
+        let _ = Sources::of_object(Path::new("probe.o"), &damaged);
     }
 }
 

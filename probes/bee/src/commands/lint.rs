@@ -26,14 +26,16 @@ pub fn run(arguments: &Lint) -> Result<()> {
 
 fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
     let path = &arguments.probe;
-    let sources = Sources::of(path);
-    let object = match path.extension() == Some(OsStr::new("c")) {
-        true => compile(path, &arguments.cflags),
-        false => Ok(std::fs::read(path).with_context(|| format!("read {}", path.display()))?),
+    let (object, sources) = match path.extension() == Some(OsStr::new("c")) {
+        true => (compile(path, &arguments.cflags), Sources::of(path)),
+        false => {
+            let object = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+            let sources = Sources::of_object(path, &object);
+            (Ok(object), sources)
+        }
     };
-    let inspection = object
-        .and_then(|object| object::inspect(&object).map_err(|why| build::Error::Refused { path: path.clone(), why }));
-    match inspection {
+    let refused = |why| build::Error::Refused { path: path.clone(), why };
+    match object.and_then(|object| object::inspect(&object).map_err(refused)) {
         Ok(inspection) => Ok(lint::lint(&inspection, &sources, arguments.memory.saturating_mul(1 << 20))?),
         Err(build::Error::Refused { why: object::Error::Map { map, why }, .. }) => {
             Ok(vec![lint::refused(&map, &why, &sources)])

@@ -2,6 +2,7 @@
 //! memory, labels that make endless series, hooks and maps that bee does not know. Each with the line where it is declared.
 
 mod labels;
+mod lines;
 mod padding;
 mod source;
 mod text;

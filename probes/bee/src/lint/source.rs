@@ -1,38 +1,39 @@
 //! Finds where a probe's source declares something. BTF has no lines for types and maps, so the text itself is looked at: the file,
-//! and what it includes from its own folder.
+//! and what it includes from its own folder. An object names the files that it was made of; they count if they are still beside it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::Place;
+use super::lines::{self, Line};
 
 /// Files and bytes of one that are looked at.
 const FILES: usize = 32;
 const BYTES: u64 = 1 << 20;
 
-/// A probe's source files; without any, every place is the object's.
+/// A probe's source files; what is in none of them is at no line.
 #[derive(Debug)]
 pub struct Sources {
     main: PathBuf,
     files: Vec<(PathBuf, String)>,
+    /// What an object itself says of its programs.
+    programs: Vec<Line>,
 }
 
 impl Sources {
-    /// Those of a C file; for an object, or a file that can't be read, there are none.
+    /// Those of a C file; of one that can't be read there are none.
     pub fn of(path: &Path) -> Self {
-        let mut sources = Self { main: path.to_owned(), files: vec![] };
-        let mut waiting = vec![path.to_owned()];
-        while let Some(path) = waiting.pop() {
-            if sources.files.len() == FILES || sources.files.iter().any(|(known, _)| *known == path) {
-                continue;
-            }
-            let is_small = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= BYTES);
-            let Some(text) = fs::read_to_string(&path).ok().filter(|_| is_small) else { continue };
-            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-            waiting.extend(text.lines().filter_map(included).map(|name| folder.join(name)));
-            sources.files.push((path, text));
-        }
-        sources
+        Self { main: path.to_owned(), files: read(vec![path.to_owned()]), programs: vec![] }
+    }
+
+    /// Those of a compiled object.
+    pub fn of_object(path: &Path, object: &[u8]) -> Self {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let programs = lines::of(object);
+        // No object makes us read what lies elsewhere.
+        let beside = |file: &&PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
+        let files = programs.iter().map(|line| &line.file).filter(beside).map(|file| folder.join(file)).collect();
+        Self { main: path.to_owned(), files: read(files), programs }
     }
 
     /// Where a map is defined.
@@ -42,7 +43,11 @@ impl Sources {
 
     /// Where a program begins.
     pub fn program(&self, section: &str) -> Place {
-        self.find(|line| line.contains(&format!("SEC(\"{section}\")")))
+        let found = self.find(|line| line.contains(&format!("SEC(\"{section}\")")));
+        match self.programs.iter().find(|line| line.section == section) {
+            Some(line) if found.line.is_none() => Place { file: line.file.clone(), line: Some(line.number) },
+            _ => found,
+        }
     }
 
     /// Where a struct has a member; `None` if it is not found.
@@ -61,6 +66,22 @@ impl Sources {
         });
         found.unwrap_or_else(|| Place { file: self.main.clone(), line: None })
     }
+}
+
+/// These files and what they include.
+fn read(mut waiting: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
+    let mut files: Vec<(PathBuf, String)> = vec![];
+    while let Some(path) = waiting.pop() {
+        if files.len() == FILES || files.iter().any(|(known, _)| *known == path) {
+            continue;
+        }
+        let is_small = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= BYTES);
+        let Some(text) = fs::read_to_string(&path).ok().filter(|_| is_small) else { continue };
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        waiting.extend(text.lines().filter_map(included).map(|name| folder.join(name)));
+        files.push((path, text));
+    }
+    files
 }
 
 /// The file in `#include "connect.h"`.
@@ -118,10 +139,9 @@ mod tests {
     }
 
     #[test]
-    fn an_object_has_no_lines() {
-        let folder = tempfile::tempdir().unwrap();
-        let object = folder.path().join("probe.o");
-        fs::write(&object, [0x7f, b'E', b'L', b'F', 0xff]).unwrap();
-        assert_eq!(Sources::of(&object).map("events"), Place { file: object, line: None });
+    fn an_object_that_says_nothing_has_no_lines() {
+        let object = Path::new("probe.o");
+        let sources = Sources::of_object(object, &[0x7f, b'E', b'L', b'F', 0xff]);
+        assert_eq!(sources.map("events"), Place { file: object.to_owned(), line: None });
     }
 }

@@ -3,7 +3,7 @@
 //! The workshop writes maps into sections named `.maps.print` or `.maps.counter`, which libbpf does not know; [`normalise`]
 //! turns such an object into one that it does. [`inspect`] says what bee will export, or why it can't.
 
-mod elf;
+pub(crate) mod elf;
 mod error;
 mod merge;
 
