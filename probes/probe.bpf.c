@@ -17,7 +17,7 @@ char __license[] SEC("license") = "Dual MIT/GPL";
 struct event_t {
 	ipv4_addr saddr;
 	ipv4_addr daddr;
-	__u16 dport;
+	__u32 dport;
 };
 
 struct destination_t {

@@ -23,6 +23,7 @@ fn main() -> Result<()> {
 
     let mut common: Vec<_> = LIBBPF.iter().map(|name| (format!("bpf/{name}"), libbpf.join(name))).collect();
     common.extend(headers_in(&ours)?);
+    common.push(("linux/errno.h".to_owned(), ours.join("linux/errno.h")));
     for architecture in ARCHITECTURES {
         let vmlinux = ("vmlinux.h".to_owned(), ours.join(architecture).join("vmlinux.h"));
         let archive = Path::new(&variable("OUT_DIR")?).join(format!("headers-{architecture}.tar.gz"));

@@ -10,6 +10,17 @@
  *
  * A full ring buffer tells nobody that it refused an event, and a full hash nobody that it took no key: only the program itself can
  * count both. bee exports the counts as bee_events_lost_total and bee_inserts_failed_total.
+ *
+ * A program is called by what its section names; `bee doctor` says which of these this kernel has:
+ *   SEC("kprobe/FUNCTION")  kretprobe, kprobe.multi, ksyscall     in the kernel's functions and system calls
+ *   SEC("fentry/FUNCTION")  fexit, fmod_ret                       the same by trampoline, cheaper
+ *   SEC("tracepoint/CATEGORY/NAME")  tp, raw_tp/NAME, tp_btf/NAME where the kernel says what it does
+ *   SEC("uprobe/FILE:FUNCTION")  uretprobe                        in functions of programs and libraries
+ *   SEC("usdt/FILE:PROVIDER:NAME")                                at their static probes; include "bpf/usdt.bpf.h"
+ *   SEC("perf_event/49")                                          49 times a second on each processor; 99 without a number
+ *   SEC("iter/task")                                              for each task, file, … once a second; what it writes is printed
+ *   SEC("cgroup/connect4")  cgroup_skb/egress, sockops, …         for every process; return 1, or what is asked for is refused
+ *   SEC("lsm/NAME")                                               where security modules are asked; return 0
  */
 #ifndef BEE_H
 #define BEE_H

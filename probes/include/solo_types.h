@@ -1,17 +1,53 @@
 /*
- * Types that carry a meaning: bee reads the typedef's name from the BTF and prints the value accordingly. The names are BumbleBee's,
- * so that its probes compile unchanged. The file stands alone beside vmlinux.h; bee.h, with the map and counting macros, includes it.
+ * Types that carry a meaning: bee reads the typedef's name from the BTF and shows the value accordingly, in logs, tables and labels.
+ * The first three names are BumbleBee's, so that its probes compile unchanged. The file stands alone beside vmlinux.h; bee.h, with
+ * the map and counting macros, includes it.
+ *
+ * Without a typedef of its own bee shows
+ *   char comm[16]           text up to its zero or its end:   bpf_get_current_comm(event->comm, sizeof(event->comm));
+ *   char path[256]          the same:                         bpf_probe_read_user_str(event->path, sizeof(event->path), name);
+ *   u8 bytes[8]             hexadecimal digits
+ *   enum of any kind        the name of the value, as in "TCP_CLOSE"
+ *   struct in6_addr         an IPv6 address
  */
 #ifndef SOLO_TYPES_H
 #define SOLO_TYPES_H
 
-/* An IPv4 address in network byte order, printed 10.101.0.2. */
+/* An IPv4 address in network byte order, shown 10.101.0.2:   event->to = BPF_CORE_READ(sk, __sk_common.skc_daddr); */
 typedef __u32 ipv4_addr;
 
-/* BumbleBee's IPv6 type: four bytes cannot hold such an address, so it prints as a number. Use `struct in6_addr` for real ones. */
+/* BumbleBee's IPv6 type: four bytes cannot hold such an address, so it is shown as a number. Use the next one. */
 typedef __u32 ipv6_addr;
 
-/* A time span in nanoseconds, printed 1.5ms. */
+/* A time span in nanoseconds, shown 1.5ms:   event->took = bpf_ktime_get_ns() - began; */
 typedef __u64 duration;
+
+/* An IPv6 address, shown fd00::1:   BPF_CORE_READ_INTO(&event->to, sk, __sk_common.skc_v6_daddr); */
+typedef struct {
+	__u8 bytes[16];
+} ipv6_address;
+
+/* An Ethernet address, shown 52:54:00:12:34:56:   bpf_probe_read_kernel(&event->from, sizeof(event->from), eth->h_source); */
+typedef struct {
+	__u8 bytes[6];
+} mac_address;
+
+/* A TCP or UDP port in network byte order, shown 443:   event->port = BPF_CORE_READ(sk, __sk_common.skc_dport); */
+typedef __u16 net_port;
+
+/* When something happened, by the clock of bpf_ktime_get_ns(), shown 2026-01-31T12:00:00.5Z:   event->at = bpf_ktime_get_ns(); */
+typedef __u64 ktime_ns;
+
+/* An address in the kernel's code, shown tcp_connect+0x1f:   event->caller = PT_REGS_IP(ctx); */
+typedef __u64 kernel_address;
+
+/* An error, positive or negative, shown ENOENT; 0 is shown as it is:   event->error = PT_REGS_RC(ctx); */
+typedef __s32 error_number;
+
+/* A signal, shown SIGKILL:   event->signal = ctx->sig; */
+typedef __u32 signal_number;
+
+/* A system call of the machine that bee runs on, shown openat:   event->call = ctx->id; */
+typedef __u32 syscall_number;
 
 #endif

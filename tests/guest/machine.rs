@@ -13,7 +13,16 @@ use nix::{
 
 /// Mounts what bee and the kernel's hooks need, and brings up loopback.
 pub fn prepare() {
-    for (kind, point) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp")] {
+    let kernels_own = [
+        ("proc", "/proc"),
+        ("sysfs", "/sys"),
+        ("devtmpfs", "/dev"),
+        ("tracefs", "/sys/kernel/tracing"),
+        ("securityfs", "/sys/kernel/security"),
+        ("cgroup2", "/sys/fs/cgroup"),
+        ("tmpfs", "/tmp"),
+    ];
+    for (kind, point) in kernels_own {
         fs::create_dir_all(point).unwrap();
         mount(Some(kind), point, Some(kind), MsFlags::empty(), None::<&str>).expect(point);
     }

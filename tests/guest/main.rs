@@ -1,10 +1,13 @@
 //! Process 1 of a virtual machine: runs bee there as a user would, and reports on the console what it found.
 //!
-//! The machine has this program as its `/init`, `bee` and a probe, and ends when this program does.
+//! The machine has this program as its `/init`, `bee` and probes, and ends when this program does.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+mod doctor;
+mod hooks;
 mod machine;
+mod maps;
 mod unprivileged;
 mod variants;
 
@@ -21,10 +24,14 @@ fn main() {
     let mut findings = Findings::default();
     println!("Linux {}", machine::release());
     findings.of("as root", |findings| variants::count_the_same(findings, "as root", &|| Command::new("/bin/bee")));
+    findings.of("hooks", hooks::are_called_or_refused_by_name);
+    findings.of("misspelt hooks", hooks::are_suggested);
+    findings.of("maps", maps::are_exported);
     // Debian's kernels have 3, which keeps kprobes for root; everybody else's have 2 at most.
     machine::sysctl("kernel/perf_event_paranoid", "2");
     let who = "as uid 65534 with CAP_BPF and CAP_PERFMON";
     findings.of(who, |findings| variants::count_the_same(findings, who, &|| unprivileged::command("/bin/bee")));
+    findings.of("doctor", doctor::tells_the_truth);
     findings.conclude();
     machine::power_off();
 }

@@ -9,6 +9,7 @@
 pub mod chart;
 pub mod cluster;
 pub mod connections;
+pub mod exhibits;
 pub mod figures;
 pub mod findings;
 pub mod kind;

@@ -48,7 +48,12 @@ impl Counts {
 impl Run {
     /// Runs an object file and waits until its metrics are served, which is when it is attached. `bee` is the program, and what
     /// stands before it.
-    pub fn start(mut bee: Command, object: &Path, options: &[&str]) -> Self {
+    pub fn start(bee: Command, object: &Path, options: &[&str]) -> Self {
+        Self::try_start(bee, object, options).unwrap_or_else(|said| panic!("bee ended: {said}"))
+    }
+
+    /// The same, or what bee said before it ended by itself.
+    pub fn try_start(mut bee: Command, object: &Path, options: &[&str]) -> Result<Self, String> {
         let port = free_port();
         bee.arg("run").arg(object).args(["--no-tty", "--prom-port", &port.to_string()]).args(options);
         let mut child = bee.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -61,7 +66,7 @@ impl Run {
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let said = Arc::<Mutex<String>>::default();
         let words = said.clone();
-        thread::spawn(move || {
+        let talk = thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 eprintln!("{line}");
                 words.lock().unwrap().push_str(&(line + "\n"));
@@ -70,8 +75,11 @@ impl Run {
         let mut run = Self { child, port, output, said };
         let answers = until(|| !run.metrics().is_empty() || run.child.try_wait().unwrap().is_some());
         assert!(answers, "bee serves no metrics");
-        assert!(run.child.try_wait().unwrap().is_none(), "bee ended: {}", run.said());
-        run
+        if run.child.try_wait().unwrap().is_some() {
+            talk.join().unwrap();
+            return Err(run.said());
+        }
+        Ok(run)
     }
 
     /// What Prometheus would scrape; empty if nobody answers.

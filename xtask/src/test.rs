@@ -102,7 +102,13 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 7] {
     let no_docker = no_docker(no_kind.as_ref());
     [
         part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
-        part(Suite::Probes, "probes in this kernel", &["--test", "probes", "--test", "init"], &[], unable.clone()),
+        part(
+            Suite::Probes,
+            "probes in this kernel",
+            &["--test", "probes", "--test", "init", "--test", "kernel"],
+            &[],
+            unable.clone(),
+        ),
         part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
         part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker),
         part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),

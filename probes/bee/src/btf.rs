@@ -2,13 +2,19 @@
 //!
 //! <https://docs.kernel.org/bpf/btf.html>
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The number of a type; 0 is `void`.
 pub type TypeId = u32;
 
 /// Types that refer to each other are followed this far: longer is a circle.
 const DEPTH: usize = 32;
+
+/// All names together have at most so many bytes; the kernel's own have some 10 MiB. They may share one text, so that a small object
+/// could name millions of types with megabytes each.
+const NAMES: usize = 64 << 20;
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
@@ -24,10 +30,12 @@ pub enum BtfError {
     Truncated,
     #[error("it has a type of the unknown kind {0}")]
     Kind(u32),
+    #[error("its names have more than {} MiB", NAMES >> 20)]
+    Names,
 }
 
 /// All types of an object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Btf {
     /// By number, from 1 on.
     types: Vec<Type>,
@@ -63,7 +71,7 @@ pub enum TypeKind {
     Enum {
         bytes: u32,
         signed: bool,
-        values: Vec<(String, i64)>,
+        values: Arc<[(String, i64)]>,
     },
     Typedef(TypeId),
     /// `const`, `volatile`, `restrict` and tags: what they stand before counts.
@@ -113,6 +121,11 @@ impl Btf {
         self.types.get((id as usize).checked_sub(1)?)
     }
 
+    /// The names of all types.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.types.iter().map(|found| found.name.as_str())
+    }
+
     /// The variables of a section and their types; `None` if there is no such section.
     pub fn variables(&self, section: &str) -> Option<Vec<(String, TypeId)>> {
         let entries = self.section(section)?;
@@ -155,6 +168,27 @@ impl Btf {
         }
     }
 
+    /// How many bytes a value of this type takes; `None` of what is no value.
+    pub fn size(&self, id: TypeId) -> Option<u32> {
+        self.size_within(id, DEPTH)
+    }
+
+    /// Arrays of arrays may be a circle.
+    fn size_within(&self, id: TypeId, depth: usize) -> Option<u32> {
+        match &self.resolve(id)?.1.kind {
+            TypeKind::Int { bytes, .. }
+            | TypeKind::Struct { bytes, .. }
+            | TypeKind::Union { bytes, .. }
+            | TypeKind::Enum { bytes, .. }
+            | TypeKind::Float { bytes } => Some(*bytes),
+            TypeKind::Pointer(_) => Some(8),
+            TypeKind::Array { element, length } => {
+                self.size_within(*element, depth.checked_sub(1)?)?.checked_mul(*length)
+            }
+            _ => None,
+        }
+    }
+
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
         match self.resolve(id)?.1.kind {
             TypeKind::Pointer(target) => Some(target),
@@ -171,13 +205,15 @@ impl Btf {
 }
 
 /// The three parts of a BTF blob.
-struct Parts<'a> {
+pub(crate) struct Parts<'a> {
     types: &'a [u8],
     strings: &'a [u8],
+    /// How many bytes of names may still be read.
+    names: Cell<usize>,
 }
 
 impl<'a> Parts<'a> {
-    fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
+    pub(crate) fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
         if bytes.get(..2) != Some(&MAGIC.to_le_bytes()) {
             return Err(BtfError::Magic);
         }
@@ -187,12 +223,15 @@ impl<'a> Parts<'a> {
             let start = header.checked_add(offset).ok_or(BtfError::Truncated)?;
             bytes.get(start..start.checked_add(length).ok_or(BtfError::Truncated)?).ok_or(BtfError::Truncated)
         };
-        Ok(Self { types: part(number(8)?, number(12)?)?, strings: part(number(16)?, number(20)?)? })
+        let (types, strings) = (part(number(8)?, number(12)?)?, part(number(16)?, number(20)?)?);
+        Ok(Self { types, strings, names: Cell::new(NAMES) })
     }
 
-    fn name(&self, offset: u32) -> Result<String, BtfError> {
+    pub(crate) fn name(&self, offset: u32) -> Result<String, BtfError> {
         let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
-        let end = rest.iter().position(|byte| *byte == 0).ok_or(BtfError::Truncated)?;
+        let end = rest.iter().take(self.names.get()).position(|byte| *byte == 0);
+        let end = end.ok_or(if rest.len() > self.names.get() { BtfError::Names } else { BtfError::Truncated })?;
+        self.names.set(self.names.get() - end);
         Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
     }
 }

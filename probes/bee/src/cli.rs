@@ -36,8 +36,10 @@ pub struct Cli {
 pub enum Command {
     Init(Init),
     Build(Build),
+    Lint(Lint),
     List(List),
     Run(Run),
+    Doctor(Doctor),
     /// Print bee's version
     Version,
 }
@@ -104,6 +106,30 @@ pub struct Build {
     pub cflags: Vec<String>,
 }
 
+/// Say what is likely wrong with a probe that compiles, with file and line
+///
+/// Padding that leaks kernel memory, text that is cut off, maps that take too much memory, labels that make endless series, hooks
+/// and maps that bee does not know. `build` looks for the same and warns. Ends with 3 if it finds something.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  bee lint probe.c\n  bee lint probe.o --memory 128 --json")]
+pub struct Lint {
+    /// The probe's C source, or a compiled object, best with its source beside it
+    #[arg(value_name = "FILE")]
+    pub probe: PathBuf,
+
+    /// How many megabytes of the kernel's memory all maps together may take when they are full
+    #[arg(long, value_name = "MB", default_value_t = bee::lint::MEMORY >> 20)]
+    pub memory: u64,
+
+    /// More arguments for clang, as for build; may be repeated
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub cflags: Vec<String>,
+
+    /// One JSON array instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// List the probes in the store
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bee list --json")]
@@ -134,4 +160,16 @@ pub struct Run {
     /// The port that /metrics is served on
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
+}
+
+/// Say what this machine can run, and how to mend what it can't
+///
+/// Each kind of hook is tried with a program that does nothing. Needs the right to load probes, as run does. Ends with 4 if the
+/// workshop's probes can't run here.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  sudo bee doctor")]
+pub struct Doctor {
+    /// One JSON object instead of a table
+    #[arg(long)]
+    pub json: bool,
 }

@@ -54,6 +54,7 @@ fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) ->
             <[u8; 16]>::try_from(slice()).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
         ),
         Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw() as u64))),
+        Shape::Meaning(meaning) => meaning.show(raw() as u64),
         Shape::Array { element, length } => {
             (0..*length).map(|index| value(element, record, offset + index * element.size * 8, None)).collect()
         }
@@ -172,7 +173,7 @@ mod tests {
         loopback[15] = 1;
         assert_eq!(decode(&plain(16, Shape::Ipv6), &loopback), Ok(json!("::1")));
         assert_eq!(decode(&plain(8, Shape::Duration), &1_500_000u64.to_le_bytes()), Ok(json!("1.5ms")));
-        let states = Shape::Enum { signed: false, names: vec![("TCP_CLOSE".into(), 7), ("ERROR".into(), -1)] };
+        let states = Shape::Enum { signed: false, names: [("TCP_CLOSE".into(), 7), ("ERROR".into(), -1)].into() };
         assert_eq!(decode(&plain(4, states.clone()), &7u32.to_le_bytes()), Ok(json!("TCP_CLOSE")));
         assert_eq!(decode(&plain(4, states.clone()), &(-1i32).to_le_bytes()), Ok(json!("ERROR")));
         assert_eq!(decode(&plain(4, states), &9u32.to_le_bytes()), Ok(json!(9)));

@@ -1,7 +1,10 @@
 //! How the bytes of an event, key or value are laid out, as its BTF says: offsets and padding, nested structs, arrays, enums,
 //! bit fields, and the typedefs that carry a meaning.
 
+use std::sync::Arc;
+
 use crate::btf::{Btf, Member, Type, TypeId, TypeKind};
+use crate::meaning::Meaning;
 
 /// Types in types are followed this far, and a layout has at most this many fields: a probe's records are small.
 const DEPTH: usize = 16;
@@ -26,7 +29,7 @@ pub enum Shape {
     /// An enumeration's names.
     Enum {
         signed: bool,
-        names: Vec<(String, i64)>,
+        names: Arc<[(String, i64)]>,
     },
     /// `char[]`, ended by a zero or by its length.
     Text,
@@ -34,10 +37,12 @@ pub enum Shape {
     Bytes,
     /// `ipv4_addr`: an address in network order.
     Ipv4,
-    /// `struct in6_addr`, or any 16 bytes named `ipv6_addr`.
+    /// `struct in6_addr`, or any 16 bytes named `ipv6_address` or `ipv6_addr`.
     Ipv6,
     /// `duration`, in nanoseconds.
     Duration,
+    /// A number that a typedef says the meaning of.
+    Meaning(Meaning),
     Array {
         element: Box<Layout>,
         length: usize,
@@ -126,11 +131,12 @@ impl Reader<'_> {
                 TypeKind::Typedef(next) | TypeKind::Modifier(next) => *next,
                 _ => return None,
             };
-            let size = || self.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
+            let size = || self.btf.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
             let shape = match (name.as_str(), size()) {
                 ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
-                ("ipv6_addr", Some(16)) => Some((16, Shape::Ipv6)),
+                ("ipv6_addr" | "ipv6_address", Some(16)) => Some((16, Shape::Ipv6)),
                 ("duration", Some(8)) => Some((8, Shape::Duration)),
+                (name, Some(size)) => Meaning::of(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning))),
                 _ => None,
             };
             if let Some((size, shape)) = shape {
@@ -139,16 +145,6 @@ impl Reader<'_> {
             id = next;
         }
         None
-    }
-
-    fn size(&self, id: TypeId) -> Option<u32> {
-        match &self.btf.resolve(id)?.1.kind {
-            TypeKind::Int { bytes, .. } | TypeKind::Struct { bytes, .. } | TypeKind::Union { bytes, .. } => {
-                Some(*bytes)
-            }
-            TypeKind::Array { element, length } => self.size(*element)?.checked_mul(*length),
-            _ => None,
-        }
     }
 
     fn array(&mut self, element: TypeId, length: usize, depth: usize) -> Result<Layout, LayoutError> {
@@ -161,8 +157,11 @@ impl Reader<'_> {
         if let Some(shape) = shape {
             return Ok(Layout { size: length, shape });
         }
+        let before = self.fields;
         let element = Box::new(self.layout(element, depth + 1)?);
-        self.fields = self.fields.saturating_add(length);
+        // Arrays in arrays multiply, also those of nothing.
+        let each = (self.fields - before).max(1);
+        self.fields = before.saturating_add(each.saturating_mul(length));
         let size = element.size.checked_mul(length).filter(|_| self.fields <= FIELDS).ok_or(LayoutError::TooLarge)?;
         Ok(Layout { size, shape: Shape::Array { element, length } })
     }

@@ -1,24 +1,34 @@
 //! bee builds eBPF probes, stores them as OCI images and runs them; their maps become logs and Prometheus metrics.
 //!
 //! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
-//! values; [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and [`output`] show it, [`run`] ties
-//! it together. [`init`], [`build`] and [`store`] are what comes before.
+//! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
+//! [`output`] show it, [`run`] ties it together. [`init`], [`build`], [`lint`] and [`store`] are what comes before; [`doctor`] says
+//! what a machine can run.
 
 pub mod atomic;
 pub mod btf;
 pub mod build;
 pub mod decode;
+pub mod doctor;
 mod elements;
+mod events;
+pub mod hooks;
 mod http;
 pub mod init;
 pub mod layout;
+pub mod lint;
+pub mod meaning;
+pub mod memory;
 pub mod metrics;
 mod misses;
 pub mod object;
 mod output;
+pub mod privilege;
 pub mod probe;
 mod raw;
 pub mod run;
 pub mod series;
 pub mod store;
+mod symbols;
 pub mod variants;
+mod verifier;

@@ -26,8 +26,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     match &cli.command {
         Command::Init(arguments) => commands::init::run(arguments),
         Command::Build(arguments) => commands::build::run(&cli, arguments),
+        Command::Lint(arguments) => commands::lint::run(arguments),
         Command::List(arguments) => commands::list::run(&cli, arguments),
         Command::Run(arguments) => commands::run::run(&cli, arguments),
+        Command::Doctor(arguments) => commands::doctor::run(arguments),
         Command::Version => commands::version::run(),
     }
 }

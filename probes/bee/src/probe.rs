@@ -1,17 +1,19 @@
 //! A probe in the kernel: the first variant that loads and attaches, its maps, its events.
 
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::Once;
-use std::time::Duration;
 
-use libbpf_rs::{
-    ErrorKind, Link, MapCore, MapHandle, Object, ObjectBuilder, OpenObject, PrintLevel, RingBuffer, RingBufferBuilder,
-    set_print,
-};
+use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
+use crate::events::{Consumer, Events};
+use crate::hooks::{self, Attached, Hook, UnsupportedHook};
+use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
-use crate::variants;
+use crate::{variants, verifier};
+
+/// The most text that is read of one iterator in one look.
+const TEXT: u64 = 1 << 20;
 
 /// Why no variant of a probe runs here.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,8 @@ pub enum ProbeError {
     NoBtf,
     #[error("libbpf does not take the object")]
     Open(#[source] libbpf_rs::Error),
+    #[error(transparent)]
+    Hook(#[from] UnsupportedHook),
     #[error("this kernel can't run the probe:\n{}", .0.iter().map(|refusal| format!("  {refusal}")).collect::<Vec<_>>().join("\n"))]
     NoVariant(Vec<Refusal>),
     #[error("can't read map {map}")]
@@ -46,8 +50,8 @@ impl std::fmt::Display for Refusal {
 
 /// A probe that is loaded and attached; dropping it detaches it.
 pub struct Probe {
-    /// Before the object: links go before what they attach.
-    _links: Vec<Link>,
+    /// By program. Before the object: links go before what they attach.
+    attached: Vec<(String, Attached)>,
     object: Object,
     /// Which variant runs, if the probe has several.
     pub variant: Option<String>,
@@ -64,9 +68,11 @@ impl Probe {
         let mut refused = vec![];
         for variant in variants {
             match try_variant(inspection, variant.as_deref()) {
-                Ok((object, links)) => return Ok(Self { _links: links, object, variant, refused }),
-                Err(Attempt::Refused(why)) => refused.push(Refusal { variant, why }),
-                Err(Attempt::Broken(error)) => return Err(ProbeError::Open(error)),
+                Ok((object, attached)) => {
+                    verifier::forget();
+                    return Ok(Self { attached, object, variant, refused });
+                }
+                Err(why) => refused.push(Refusal { variant, why }),
             }
         }
         Err(ProbeError::NoVariant(refused))
@@ -98,110 +104,133 @@ impl Probe {
         running.filter_map(open).collect()
     }
 
-    /// The events of ring buffers; `take` gets the index of the map among `names` and the record.
-    pub fn events<'a>(
-        &self,
-        names: &[&str],
-        take: &'a (dyn Fn(usize, &[u8]) + 'a),
-    ) -> Result<Option<RingBuffer<'a>>, ProbeError> {
-        let maps = names.iter().map(|name| self.map(name)).collect::<Result<Vec<_>, _>>()?;
-        let mut builder = RingBufferBuilder::new();
-        let failed = |index: usize| move |source| ProbeError::Map { map: names[index].to_owned(), source };
-        for (index, map) in maps.iter().enumerate() {
-            let callback = move |record: &[u8]| {
-                take(index, record);
-                0
-            };
-            builder.add(map, callback).map_err(failed(index))?;
-        }
-        if maps.is_empty() { Ok(None) } else { builder.build().map(Some).map_err(failed(0)) }
+    /// The events of ring buffers and perf buffers; the consumer gets the index of the map among `names`.
+    pub fn events<'a>(&self, names: &[&str], consumer: Consumer<'a>) -> Result<Events<'a>, ProbeError> {
+        let maps = names.iter().map(|name| Ok((*name, self.map(name)?))).collect::<Result<Vec<_>, ProbeError>>()?;
+        Events::new(&maps, consumer)
+    }
+
+    /// Runs the iterators once: what each program wrote. One that can't be run this time writes nothing.
+    pub fn iterate(&self) -> Vec<(&str, String)> {
+        let text = |attached: &Attached| {
+            let Attached::Iterator(link) = attached else { return None };
+            let mut text = vec![];
+            Iter::new(link).ok()?.take(TEXT).read_to_end(&mut text).ok()?;
+            Some(String::from_utf8_lossy(&text).into_owned())
+        };
+        self.attached.iter().filter_map(|(program, attached)| Some((program.as_str(), text(attached)?))).collect()
     }
 }
 
-/// How long the consumer of ring buffers rests. A consumer that is woken by each event costs the traced program five times as much
-/// as the event itself.
-pub const REST: Duration = Duration::from_millis(5);
-/// Events taken in one go; without a bound a fast producer would never let go.
-pub const AT_ONCE: usize = 65_536;
-
-enum Attempt {
-    Refused(String),
-    Broken(libbpf_rs::Error),
+/// A program of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    pub name: String,
+    pub section: String,
 }
 
 /// The variants of an object's programs, in their order. Loads nothing.
 pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, ProbeError> {
+    let programs = programs_of(inspection)?;
+    Ok(variants::variants(programs.iter().map(|program| program.name.as_str())))
+}
+
+/// The programs that load unasked, in the object's order. Loads nothing.
+pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> {
     let open = open(inspection).map_err(ProbeError::Open)?;
-    let names: Vec<_> = open.progs().map(|program| program.name().to_string_lossy().into_owned()).collect();
-    Ok(variants::variants(names.iter().map(String::as_str)))
+    let wanted = open.progs().filter(|program| program.autoload());
+    let program = |program: libbpf_rs::OpenProgram<'_>| Program {
+        name: program.name().to_string_lossy().into_owned(),
+        section: program.section().to_string_lossy().into_owned(),
+    };
+    Ok(wanted.map(program).collect())
+}
+
+/// The sizes of all maps, exported or not. Loads nothing.
+pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let dimensions = |map: libbpf_rs::OpenMap<'_>| Dimensions {
+        map: map.name().to_string_lossy().into_owned(),
+        kind: map.map_type(),
+        key_size: map.key_size(),
+        value_size: map.value_size(),
+        max_entries: map.max_entries(),
+    };
+    Ok(open.maps().map(dimensions).collect())
+}
+
+/// Refuses a probe with a program that bee does not attach. Loads nothing.
+pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
+    for Program { name, section } in programs_of(inspection)? {
+        Hook::of(&name, &section)?;
+    }
+    Ok(())
 }
 
 fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
-    silence_libbpf();
+    verifier::listen();
     let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
-    for map in &inspection.maps {
-        // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL).
-        if matches!(map.source, Source::Events(_)) {
-            for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
-                opened.set_value_size(0)?;
-            }
+    for map in inspection.maps.iter().filter(|map| matches!(map.source, Source::Events(_))) {
+        for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
+            // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL), and in a perf buffer file descriptors.
+            let size = if opened.map_type() == MapType::PerfEventArray { 4 } else { 0 };
+            opened.set_key_size(size)?;
+            opened.set_value_size(size)?;
         }
     }
     Ok(open)
 }
 
-fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<Link>), Attempt> {
-    let mut open = open(inspection).map_err(Attempt::Broken)?;
+/// Loads and attaches one variant, or says why this kernel does not take it.
+fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<(String, Attached)>), String> {
+    let hooks = hooks_of(inspection, variant)?;
+    if let Some(why) = hooks.iter().find_map(|(_, hook)| hooks::would_never_run(hook)) {
+        return Err(why);
+    }
+    let object = load(inspection, &|name| hooks.iter().any(|(known, _)| known == name))
+        .map_err(|error| why_not_loaded(inspection, &hooks, &error))?;
+    let mut attached = vec![];
+    for program in object.progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        let Some((_, hook)) = hooks.iter().find(|(known, _)| *known == name) else { continue };
+        let on = hooks::attach(hook, &program).map_err(|error| hooks::why_not(hook, &error))?;
+        attached.push((name, on));
+    }
+    Ok((object, attached))
+}
+
+/// The programs of a variant and where they go.
+fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Vec<(String, Hook)>, String> {
+    let programs = programs_of(inspection).map_err(|error| error.to_string())?;
+    let wanted = programs.into_iter().filter(|program| variants::belongs(&program.name, variant));
+    let hook = |Program { name, section }| {
+        let hook = Hook::of(&name, &section).map_err(|error| error.to_string())?;
+        Ok((name, hook))
+    };
+    wanted.map(hook).collect()
+}
+
+/// Loads the programs of these names.
+fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object, libbpf_rs::Error> {
+    let mut open = open(inspection)?;
     for mut program in open.progs_mut() {
-        let wanted = variants::belongs(&program.name().to_string_lossy(), variant);
-        program.set_autoload(wanted);
+        let name = program.name().to_string_lossy().into_owned();
+        program.set_autoload(wanted(&name));
+        // libbpf knows the section without a rate only.
+        if program.section().to_string_lossy().starts_with("perf_event/") {
+            program.set_prog_type(libbpf_rs::ProgramType::PerfEvent);
+        }
     }
-    let object = open.load().map_err(|error| Attempt::Refused(load_words(&error)))?;
-    let mut links = vec![];
-    for program in object.progs_mut().filter(|program| program.autoload()) {
-        let link = program
-            .attach()
-            .map_err(|error| Attempt::Refused(attach_words(&program.section().to_string_lossy(), &error)))?;
-        links.push(link);
-    }
-    Ok((object, links))
+    open.load()
 }
 
-fn load_words(error: &libbpf_rs::Error) -> String {
-    match error.kind() {
-        ErrorKind::PermissionDenied => {
-            "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON, \
-             or, before Linux 5.11, the memory that a process may lock is too little (ulimit -l)"
-                .to_owned()
-        }
-        _ => format!("does not load: {error:#}"),
-    }
-}
-
-fn attach_words(section: &str, error: &libbpf_rs::Error) -> String {
-    let is_kprobe = section.starts_with("kprobe") || section.starts_with("kretprobe");
-    let has_kprobes = Path::new("/sys/bus/event_source/devices/kprobe/type").exists();
-    match error.kind() {
-        _ if is_kprobe && !has_kprobes => format!("{section}: this kernel has no kprobes (CONFIG_KPROBES)"),
-        ErrorKind::NotFound if is_kprobe => format!("{section}: this kernel has no such function"),
-        ErrorKind::NotFound => {
-            format!("{section}: this kernel has no such hook, or tracefs is not mounted at /sys/kernel/tracing")
-        }
-        ErrorKind::PermissionDenied => {
-            format!("{section}: not permitted; sysctl kernel.perf_event_paranoid may be above 2")
-        }
-        _ => format!("{section}: {error:#}"),
-    }
-}
-
-/// libbpf speaks of what bee tries on purpose: variants that do not load, ring buffers without BTF ids. What matters comes as errors.
-fn silence_libbpf() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        set_print(Some((PrintLevel::Debug, |_, message| {
-            if std::env::var_os("BEE_DEBUG").is_some() {
-                eprint!("{message}");
-            }
-        })));
-    });
+/// One program that the kernel refuses fails them all: each is tried alone to find it.
+fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
+    let alone = |(name, hook): &(String, Hook)| {
+        verifier::forget();
+        let error = load(inspection, &|wanted| wanted == name).err()?;
+        let complaint = verifier::complaint().map(|why| format!("{}: {why}", hook.section));
+        Some(complaint.unwrap_or_else(|| hooks::why_not(hook, &error)))
+    };
+    hooks.iter().find_map(alone).unwrap_or_else(|| format!("does not load: {error:#}"))
 }

@@ -6,17 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::events::Consumer;
 use crate::http::{self, PortTaken};
 use crate::metrics;
 use crate::misses::Misses;
 use crate::object::{self, Inspection, Kind, Source};
 use crate::output::{json::JsonLines, table};
-use crate::probe::{self, AT_ONCE, Probe, ProbeError, REST};
+use crate::probe::{self, Probe, ProbeError};
 use crate::series::{Exported, Losses};
 use crate::variants::{self, NoSuchVariant};
 
-/// How often the elements of a printed hash are looked at.
+/// How often the elements of a printed hash are looked at, and iterators run.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long the consumer of events rests. A consumer that is woken by each event costs the traced program five times as much as the
+/// event itself.
+const REST: Duration = Duration::from_millis(5);
 
 /// What to run, and how.
 pub struct RunOptions {
@@ -72,6 +76,7 @@ pub struct Prepared {
 pub fn prepare(options: RunOptions) -> Result<Prepared, Error> {
     let inspection =
         object::inspect(&options.object).map_err(|source| Error::Object { name: options.name.clone(), source })?;
+    probe::check_hooks(&inspection)?;
     let variants = variants::choose(probe::variants_of(&inspection)?, options.variant.as_deref())?;
     Ok(Prepared { options, inspection, variants })
 }
@@ -99,8 +104,9 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
 }
 
 fn running(probe: &Probe, inspection: &Inspection) -> Result<Running, ProbeError> {
-    let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<_, _>>()?;
-    Ok(Running { maps, losses: Losses::new(probe, &inspection.btf), misses: Misses::new(probe) })
+    let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<Vec<_>, _>>()?;
+    let losses = Losses::new(probe, &inspection.btf, &maps);
+    Ok(Running { maps, losses, misses: Misses::new(probe) })
 }
 
 /// `attached (tp_btf)`, and why not by what stands before it.
@@ -114,31 +120,38 @@ fn attached(probe: &Probe) -> String {
     }
 }
 
-/// Takes events from all ring buffers until the end; `each` gets every event, `round` is called between the rests.
+/// Takes events from all buffers until the end; `each` gets every event, `text` what each iterator writes, `round` is called between
+/// the rests.
 pub(crate) fn consume(
     probe: &Probe,
     running: &Running,
     end: &AtomicBool,
     each: &dyn Fn(&Exported, &[u8]),
+    text: &dyn Fn(&str, &str),
     round: &mut dyn FnMut() -> io::Result<bool>,
 ) -> Result<(), Error> {
-    let rings: Vec<_> =
+    let buffers: Vec<_> =
         running.maps.iter().filter(|exported| matches!(exported.map.source, Source::Events(_))).collect();
-    let names: Vec<_> = rings.iter().map(|exported| exported.map.name.as_str()).collect();
+    let names: Vec<_> = buffers.iter().map(|exported| exported.map.name.as_str()).collect();
     let take = |index: usize, record: &[u8]| {
-        rings[index].add(record);
-        each(rings[index], record);
+        buffers[index].add(record);
+        each(buffers[index], record);
     };
-    let buffer = probe.events(&names, &take)?;
-    let mut last = false;
+    let lost = |index: usize, count| running.losses.add(&buffers[index].map, count);
+    let events = probe.events(&names, Consumer { take: &take, lost: &lost })?;
+    let (mut last, mut looked) = (false, None);
     loop {
-        let taken = buffer.as_ref().map_or(0, |buffer| buffer.consume_raw_n(AT_ONCE));
-        if !round().map_err(Error::Output)? || (last && taken <= 0) {
+        let more = events.take_some();
+        if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK) {
+            looked = Some(Instant::now());
+            probe.iterate().iter().for_each(|(program, written)| text(program, written));
+        }
+        if !round().map_err(Error::Output)? || (last && !more) {
             return Ok(());
         }
         // One more look after the signal: what was sent before it belongs to the run.
         last = end.load(Ordering::Relaxed);
-        if !last && usize::try_from(taken).is_ok_and(|taken| taken < AT_ONCE) {
+        if !last && !more {
             thread::sleep(REST);
         }
     }
@@ -169,5 +182,6 @@ fn print(probe: &Probe, running: &Running, end: &AtomicBool) -> Result<(), Error
             flushed => flushed.map(|()| true),
         }
     };
-    consume(probe, running, end, &each, &mut round)
+    let text = |program: &str, text: &str| output().text(program, text);
+    consume(probe, running, end, &each, &text, &mut round)
 }

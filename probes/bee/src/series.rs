@@ -2,11 +2,11 @@
 //!
 //! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::decode::{self, integer};
 use crate::elements;
@@ -118,19 +118,34 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
     values.chunks_exact(elements::stride(layout.size)).map(|value| integer(layout, value)).sum()
 }
 
-/// What bee.h counts in a probe's global variables: events that a full ring buffer refused, keys that a full hash did.
+/// What was lost: events that a full ring buffer refused and keys that a full hash did, which bee.h counts in a probe's global
+/// variables, and records of perf buffers, which the kernel counts.
 pub struct Losses {
     globals: Option<MapHandle>,
-    offsets: std::collections::BTreeMap<String, u32>,
+    offsets: BTreeMap<String, u32>,
+    /// By perf buffer.
+    perf: BTreeMap<String, AtomicU64>,
 }
 
 impl Losses {
-    pub fn new(probe: &Probe, btf: &crate::btf::Btf) -> Self {
-        Self { globals: probe.globals(), offsets: btf.offsets(".bss") }
+    pub fn new(probe: &Probe, btf: &crate::btf::Btf, maps: &[Exported]) -> Self {
+        let perf = maps.iter().filter(|exported| exported.handle.map_type() == MapType::PerfEventArray);
+        let perf = perf.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
+        Self { globals: probe.globals(), offsets: btf.offsets(".bss"), perf }
+    }
+
+    /// Notes what the kernel says was lost of a perf buffer.
+    pub fn add(&self, map: &Map, count: u64) {
+        if let Some(lost) = self.perf.get(&map.name) {
+            lost.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     /// How many of a map's events or keys were lost; `None` if the probe does not count them, for then nobody knows.
     pub fn of(&self, map: &Map) -> Option<u64> {
+        if let Some(lost) = self.perf.get(&map.name) {
+            return Some(lost.load(Ordering::Relaxed));
+        }
         let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { "bee_failed_" };
         let offset = *self.offsets.get(&format!("{prefix}{}", map.name))? as usize;
         let globals = self.globals.as_ref()?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;

@@ -23,7 +23,7 @@ fn says(folder: &Path, arguments: &[&str], code: i32) -> String {
 #[test]
 fn the_help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["", "init", "build", "list", "run", "version"] {
+    for command in ["", "init", "build", "lint", "list", "run", "doctor", "version"] {
         let mut help = Command::cargo_bin("bee").unwrap();
         let words: Vec<_> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let assert = help.current_dir(folder.path()).args(words).env("COLUMNS", "100").assert().success();
@@ -67,12 +67,22 @@ fn what_is_no_probe_is_refused_before_anything_is_attached() {
 }
 
 #[test]
+fn a_program_that_bee_does_not_attach_is_refused_before_root_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nSEC(\"xdp\")\nint drop(struct xdp_md *ctx) { return 1; }\n";
+    std::fs::write(folder.path().join("drop.c"), source).unwrap();
+    bee(folder.path()).args(["build", "drop.c", "drop:v1"]).assert().success();
+    let said = says(folder.path(), &["run", "drop:v1"], 3);
+    assert!(said.contains("program drop can't be attached: SEC(\"xdp\") decides about packets"), "{said}");
+}
+
+#[test]
 fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
     let folder = tempfile::tempdir().unwrap();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");
     bee(folder.path()).args(["build", source, "tcpconnect:v1"]).assert().success();
     let said = says(folder.path(), &["run", "tcpconnect:v1", "--variant", "fentry"], 2);
-    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has tp_btf, kprobe");
+    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has kprobe, tp_btf");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Every probe that `bee init` writes builds unchanged; loading them needs root.
+//! Every probe that `bee init` writes builds unchanged; loading them needs root. BumbleBee's have an empty event (A5 #22), do not
+//! compile or take 1.3 GB (A5 #23).
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
@@ -29,11 +30,12 @@ fn each_combination(test: impl Fn(&str, &std::path::Path)) {
 }
 
 #[test]
-fn every_combination_builds_without_a_warning() {
+fn every_combination_builds_without_a_warning_of_clangs_or_ours() {
     each_combination(|name, file| {
         let object = file.with_extension("o");
         let build = bee().arg("build").arg(file).arg("--output-file").arg(&object).arg("--cflags=-Werror").assert();
         assert!(build.try_success().is_ok() && object.is_file(), "{name}");
+        bee().arg("lint").arg(file).assert().success();
     });
 }
 

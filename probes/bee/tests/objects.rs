@@ -5,6 +5,10 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use bee::btf::{Btf, BtfError};
+use bee::decode::labels;
+use bee::layout::{Layout, LayoutError};
+use bee::lint::Sources;
 use bee::object::{Kind, Source, inspect};
 use proptest::prelude::*;
 
@@ -65,5 +69,78 @@ proptest! {
             damaged[at % length] = byte;
         }
         let _ = inspect(&damaged);
+        let _ = Sources::of_object(Path::new("probe.o"), &damaged);
+    }
+}
+
+/// An object of so many sections, all of one name and all of them the same megabyte.
+fn overlapping(name: &str, sections: u16) -> Vec<u8> {
+    let mut bytes = vec![0u8; 1 << 20];
+    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    bytes[18] = 247;
+    let headers = bytes.len() as u64;
+    bytes[40..48].copy_from_slice(&headers.to_le_bytes());
+    bytes[60..62].copy_from_slice(&sections.to_le_bytes());
+    bytes[64..64 + name.len()].copy_from_slice(name.as_bytes());
+    for _ in 0..sections {
+        let mut header = [0u8; 64];
+        header[..4].copy_from_slice(&64u32.to_le_bytes());
+        header[4] = 1;
+        header[32..40].copy_from_slice(&headers.to_le_bytes());
+        bytes.extend(header);
+    }
+    bytes
+}
+
+#[test]
+fn sections_that_overlap_take_no_more_memory_than_an_object_may_have() {
+    let refused = inspect(&overlapping(".maps.print", 5000)).unwrap_err();
+    assert!(refused.to_string().contains("or they overlap"), "5 GB of maps in an object of 1 MB: {refused}");
+    assert!(inspect(&overlapping(".text", 5000)).is_err());
+}
+
+/// BTF of these types, all of one name, which has so many bytes.
+fn btf(types: impl Iterator<Item = u32>, name: usize) -> Vec<u8> {
+    let types: Vec<u8> = types.flat_map(u32::to_le_bytes).collect();
+    let strings = [&[0][..], &vec![b'x'; name], &[0]].concat();
+    let header = [24, 0, types.len(), types.len(), strings.len()];
+    let header = header.into_iter().flat_map(|number| (number as u32).to_le_bytes()).collect();
+    [vec![0x9f, 0xeb, 1, 0], header, types, strings].concat()
+}
+
+#[test]
+fn types_that_share_a_long_name_take_bounded_memory() {
+    let integers = |count| (0..count).flat_map(|_| [1, 1 << 24, 4, 32]);
+    assert!(Btf::parse(&btf(integers(3), 1 << 20)).is_ok());
+    assert_eq!(Btf::parse(&btf(integers(100_000), 1 << 20)).unwrap_err(), BtfError::Names);
+}
+
+#[test]
+fn arrays_of_arrays_of_nothing_are_too_large() {
+    let nothing = [1, 4 << 24, 0];
+    let array = |element: u32| [1, 3 << 24, 0, element, 1, 30];
+    let nested = Btf::parse(&btf(nothing.into_iter().chain((1..12).flat_map(array)), 1)).unwrap();
+    assert_eq!(Layout::of(&nested, 2).map(|layout| layout.size), Ok(0), "thirty times nothing");
+    assert_eq!(Layout::of(&nested, 12), Err(LayoutError::TooLarge), "30 to the power of 11 times nothing");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #[test]
+    fn no_damage_to_types_makes_them_hang_or_panic(damage in proptest::collection::vec((0usize..100_000, any::<u8>()), 1..8)) {
+        // What BTF there is in an object begins with its magic number.
+        let start = object().windows(4).position(|bytes| bytes == [0x9f, 0xeb, 1, 0]).unwrap();
+        let mut damaged = object()[start..].to_vec();
+        for (at, byte) in damage {
+            let length = damaged.len() - 4;
+            damaged[4 + at % length] = byte;
+        }
+        let Ok(btf) = Btf::parse(&damaged) else { return Ok(()) };
+        for id in (0..2000).take_while(|id| *id == 0 || btf.get(*id).is_some()) {
+            let _ = btf.size(id);
+            if let Ok(layout) = Layout::of(&btf, id) {
+                let _ = labels(&layout, &vec![0xff; layout.size.min(1 << 16)], None);
+            }
+        }
     }
 }

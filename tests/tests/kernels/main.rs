@@ -1,4 +1,4 @@
-//! The workshop's probe in kernels that this machine does not run, one virtual machine each.
+//! The workshop's probe, and one for each kind of hook and map, in kernels that this machine does not run, one virtual machine each.
 //!
 //! The kernels are Debian's, put into the cache by `cargo xtask test kernels --install`. The machines run in software (TCG): needs
 //! neither root nor KVM, nor BPF in this machine's kernel.
@@ -10,39 +10,46 @@ mod machine;
 
 use std::{fs, path::Path, process::Command, sync::LazyLock, time::Duration};
 
-use end_to_end::findings;
+use end_to_end::{
+    exhibits::{self, Exhibit},
+    findings,
+};
 use interface::{Paths, pins::pins};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use machine::Machine;
 
-/// A machine takes 10 s, two at a time on two cores.
+/// A machine takes 40 s, two at a time on two cores.
 const BOUND: Duration = Duration::from_secs(120);
 
 static PATHS: LazyLock<Paths> =
     LazyLock::new(|| Paths::from_environment().expect("run these tests with `cargo xtask test kernels`"));
 
-/// `/init`, `bee` and the probe: the same for every kernel.
+/// `/init`, `bee` and the probes: the same for every kernel.
 static INITRAMFS: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let probe = build_probe(&PATHS);
-    initramfs::Contents::default()
+    let contents = initramfs::Contents::default()
         .program(Path::new(env!("CARGO_BIN_EXE_guest")), "init")
         .program(&PATHS.bin.join("bee"), "bin/bee")
-        .file("tcpconnect.o", probe)
-        .archive()
+        .file("tcpconnect.o", build_probe(&PATHS.checkout.join("probes/tcpconnect.bpf.c"), &[]));
+    let sources = PATHS.checkout.join("tests/guest/probes");
+    let add = |contents: initramfs::Contents, exhibit: Exhibit| {
+        contents
+            .file(exhibit.object().trim_start_matches('/'), build_probe(&sources.join(exhibit.source), exhibit.flags))
+    };
+    exhibits::all().fold(contents, add).archive()
 });
 
 fn main() {
     let trial = |name: String| {
-        let title = format!("kernel {name}: both variants count the same");
-        Trial::test(title, move || both_variants_count_the_same(&name)).with_kind("needs qemu").with_ignored_flag(true)
+        let title = format!("kernel {name}: variants, hooks and maps");
+        Trial::test(title, move || guest_finds_all_good(&name)).with_kind("needs qemu").with_ignored_flag(true)
     };
     let kernels = pins().expect("the pins").kernels;
     let trials = kernels.into_iter().map(|kernel| trial(kernel.name)).collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn both_variants_count_the_same(kernel: &str) -> Result<(), Failed> {
+fn guest_finds_all_good(kernel: &str) -> Result<(), Failed> {
     let log = PATHS.reports().join(format!("kernel-{kernel}.log"));
     fs::create_dir_all(PATHS.reports())?;
     let machine = Machine { kernel: &PATHS.kernel(kernel), initramfs: &INITRAMFS, console: &log };
@@ -53,12 +60,12 @@ fn both_variants_count_the_same(kernel: &str) -> Result<(), Failed> {
     if findings::passed(&console) { Ok(()) } else { Err(console.into()) }
 }
 
-fn build_probe(paths: &Paths) -> Vec<u8> {
+fn build_probe(source: &Path, flags: &[&str]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
-    let object = folder.path().join("tcpconnect.o");
-    let source = paths.checkout.join("probes/tcpconnect.bpf.c");
-    let mut bee = Command::new(paths.bin.join("bee"));
-    let status = bee.arg("build").arg(source).arg("--output-file").arg(&object).status().expect("start bee");
-    assert!(status.success(), "bee does not build tcpconnect.bpf.c");
+    let object = folder.path().join("probe.o");
+    let mut bee = Command::new(PATHS.bin.join("bee"));
+    bee.arg("build").arg(source).arg("--output-file").arg(&object);
+    let status = bee.args(flags.iter().map(|flag| format!("--cflags={flag}"))).status().expect("start bee");
+    assert!(status.success(), "bee does not build {} with {flags:?}", source.display());
     fs::read(object).unwrap()
 }

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use bee::atomic;
 use bee::build::{Architecture, Request};
+use bee::lint::{self, Sources};
 use jiff::Timestamp;
 
 use crate::cli::{Build, Cli};
@@ -15,6 +16,7 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
         arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
     let request = Request { source: &arguments.source, architecture, vmlinux: arguments.vmlinux, cflags: &cflags };
     let object = bee::build::build(&request)?;
+    warn(arguments, &object)?;
 
     if let Some(path) = &arguments.output_file {
         atomic::replace(path, &object).with_context(|| format!("write {}", path.display()))?;
@@ -26,6 +28,14 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
         eprintln!("stored {reference} in {}, {} bytes", store.folder().display(), object.len());
         println!("{digest}");
     }
+    Ok(())
+}
+
+/// What `bee lint` would say.
+fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
+    let sources = Sources::of(&arguments.source);
+    let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
+    findings.iter().for_each(|finding| eprintln!("{finding}"));
     Ok(())
 }
 

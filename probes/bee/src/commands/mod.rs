@@ -1,7 +1,9 @@
 //! One file per command.
 
 pub mod build;
+pub mod doctor;
 pub mod init;
+pub mod lint;
 pub mod list;
 pub mod run;
 pub mod version;
@@ -42,11 +44,14 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         };
         let variant = || match cause.downcast_ref::<bee::run::Error>()? {
             bee::run::Error::Variant(_) => Some(2),
+            bee::run::Error::Probe(bee::probe::ProbeError::Hook(_)) => Some(3),
             _ => None,
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
-        build().or_else(variant).or_else(object).or_else(privilege)
+        let findings = || cause.downcast_ref::<lint::Findings>().map(|_| 3);
+        let lacking = || cause.downcast_ref::<doctor::Lacking>().map(|_| 4);
+        build().or_else(variant).or_else(object).or_else(privilege).or_else(findings).or_else(lacking)
     });
     ExitCode::from(code.unwrap_or(1))
 }

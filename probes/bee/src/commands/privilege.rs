@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use caps::{CapSet, Capability};
+use bee::privilege::missing;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,7 +40,7 @@ pub fn may_load_probes() -> bool {
 /// Becomes `sudo bee ARGUMENTS…`; returns only if that fails.
 pub fn become_root(arguments: &[OsString]) -> anyhow::Error {
     if nix::unistd::geteuid().is_root() {
-        return Error::Confined(missing().join(" and ")).into();
+        return Error::Confined(missing().iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")).into();
     }
     eprintln!("loading a probe into the kernel needs root: running again through sudo");
     let mut sudo = Command::new("sudo");
@@ -54,18 +54,5 @@ pub fn become_root(arguments: &[OsString]) -> anyhow::Error {
     match std::env::current_exe() {
         Ok(bee) => Error::NoSudo(sudo.arg("--").arg(bee).args(arguments).exec()).into(),
         Err(why) => anyhow::Error::new(why).context("find bee's own program file"),
-    }
-}
-
-/// CAP_SYS_ADMIN stands for both, as it did before they were split off it (Linux 5.8).
-fn missing() -> Vec<String> {
-    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false);
-    match has(Capability::CAP_SYS_ADMIN) {
-        true => vec![],
-        false => [Capability::CAP_BPF, Capability::CAP_PERFMON]
-            .into_iter()
-            .filter(|capability| !has(*capability))
-            .map(|capability| capability.to_string())
-            .collect(),
     }
 }

@@ -4,6 +4,8 @@
 
 use super::Error;
 
+/// The longest name of a section or symbol that is read.
+const NAME: usize = 1024;
 const HEADER: usize = 64;
 const SECTION: usize = 64;
 pub const SYMBOL: usize = 24;
@@ -99,10 +101,10 @@ impl<'a> Elf<'a> {
     }
 }
 
-/// A text that ends with a zero.
+/// A text that ends with a zero, within a bound: the names of many sections may share one text.
 pub fn string(table: &[u8], offset: usize) -> Option<String> {
     let rest = table.get(offset..)?;
-    let end = rest.iter().position(|byte| *byte == 0)?;
+    let end = rest.iter().take(NAME).position(|byte| *byte == 0)?;
     Some(String::from_utf8_lossy(&rest[..end]).into_owned())
 }
 

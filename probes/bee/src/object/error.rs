@@ -13,6 +13,8 @@ pub enum Error {
     Truncated(&'static str),
     #[error("it is longer than {} MiB", super::SIZE_LIMIT >> 20)]
     TooLong,
+    #[error("it has more than {} maps or sections of maps, or they overlap", super::MAPS_LIMIT)]
+    TooMany,
     #[error("it has no type information (.BTF): compile it with `-g`")]
     NoBtf,
     #[error("its type information is damaged: {0}")]

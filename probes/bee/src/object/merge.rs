@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Error, Kind,
+    Error, Kind, MAPS_LIMIT, SIZE_LIMIT,
     elf::{self, Elf, RELOCATION, SHT_LLVM_ADDRSIG, SHT_REL, SHT_SYMTAB, SYMBOL, put, u16_at, u32_at, u64_at},
 };
 use crate::btf;
@@ -51,6 +51,9 @@ fn join(elf: &Elf) -> Result<(Vec<Part>, Vec<u8>), Error> {
             continue;
         }
         joined.resize(joined.len().next_multiple_of(ALIGNMENT), 0);
+        if parts.len() == MAPS_LIMIT || joined.len().saturating_add(section.size) > SIZE_LIMIT {
+            return Err(Error::TooMany);
+        }
         parts.push(Part { index, base: joined.len(), kind });
         joined.extend_from_slice(elf.bytes_of(section)?);
     }
@@ -60,7 +63,8 @@ fn join(elf: &Elf) -> Result<(Vec<Part>, Vec<u8>), Error> {
 /// Points the maps' symbols at their new place, and notes which map was of which kind.
 fn move_symbols(elf: &Elf, parts: &[Part], object: &mut [u8]) -> Result<BTreeMap<String, Kind>, Error> {
     let mut kinds = BTreeMap::new();
-    for table in elf.sections.iter().filter(|section| section.kind == SHT_SYMTAB) {
+    // There is one such table at most.
+    if let Some(table) = elf.sections.iter().find(|section| section.kind == SHT_SYMTAB) {
         let symbols = elf.bytes_of(table)?;
         let names = elf.sections.get(table.link).ok_or(Error::Truncated("the table of symbol names"))?;
         let names = elf.bytes_of(names)?;
@@ -71,6 +75,9 @@ fn move_symbols(elf: &Elf, parts: &[Part], object: &mut [u8]) -> Result<BTreeMap
             put(object, table.offset + at + 6, &section_number(parts[0].index));
             put(object, table.offset + at + 8, &value.to_le_bytes());
             let name = elf::string(names, u32_at(symbols, at)? as usize).unwrap_or_default();
+            if kinds.len() == MAPS_LIMIT {
+                return Err(Error::TooMany);
+            }
             if let (Some(kind), false) = (part.kind, name.is_empty()) {
                 kinds.insert(name, kind);
             }
@@ -84,6 +91,9 @@ fn move_relocations(elf: &Elf, parts: &[Part], object: &mut Appending) -> Result
     let (mut joined, mut headers) = (vec![], vec![]);
     for (index, section) in elf.sections.iter().enumerate().filter(|(_, section)| section.kind == SHT_REL) {
         let Some(part) = parts.iter().find(|part| part.index == section.info) else { continue };
+        if joined.len().saturating_add(section.size) > SIZE_LIMIT {
+            return Err(Error::TooMany);
+        }
         for relocation in elf.bytes_of(section)?.chunks_exact(RELOCATION) {
             let offset = u64_at(relocation, 0)?.wrapping_add(part.base as u64);
             joined.extend_from_slice(&offset.to_le_bytes());

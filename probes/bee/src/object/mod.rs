@@ -3,7 +3,7 @@
 //! The workshop writes maps into sections named `.maps.print` or `.maps.counter`, which libbpf does not know; [`normalise`]
 //! turns such an object into one that it does. [`inspect`] says what bee will export, or why it can't.
 
-mod elf;
+pub(crate) mod elf;
 mod error;
 mod merge;
 
@@ -16,6 +16,9 @@ pub use error::Error;
 
 /// The longest object that is looked at; the workshop's have some kilobytes, debug information some hundred.
 pub const SIZE_LIMIT: usize = 64 << 20;
+
+/// The most maps that one object may have; the kernel allows a program 64.
+const MAPS_LIMIT: usize = 1024;
 
 /// What becomes of a map's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +52,7 @@ pub struct Map {
 /// Where a map's data comes from.
 #[derive(Debug, Clone)]
 pub enum Source {
-    /// A ring buffer's events.
+    /// A ring buffer's or perf buffer's events.
     Events(Layout),
     /// A hash's or array's elements; with `per_cpu`, each has a value for every processor.
     Elements { key: Layout, value: Layout, per_cpu: bool },
@@ -99,6 +102,7 @@ impl Kind {
 mod map_type {
     pub const HASH: u32 = 1;
     pub const ARRAY: u32 = 2;
+    pub const PERF_EVENT_ARRAY: u32 = 4;
     pub const PERCPU_HASH: u32 = 5;
     pub const PERCPU_ARRAY: u32 = 6;
     pub const LRU_HASH: u32 = 9;
@@ -116,7 +120,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         Layout::of(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
     };
     match number("type").ok_or("it has no __uint(type, …)")? {
-        map_type::RINGBUF => {
+        map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
             let event = layout("value")?;
             if kind == Kind::Gauge && event.gauge_value().is_none() {
                 return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
@@ -140,7 +144,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
             Ok(Source::Elements { key, value, per_cpu })
         }
         number => Err(format!(
-            "maps of type {:?} are neither ring buffers, hashes nor arrays",
+            "maps of type {:?} are neither ring buffers, perf buffers, hashes nor arrays",
             libbpf_rs::MapType::from(number)
         )),
     }

@@ -48,6 +48,11 @@ impl<W: Write> JsonLines<W> {
         }
     }
 
+    /// `{"program":"tasks","text":"1 init"}` for each line that an iterator wrote.
+    pub fn text(&mut self, program: &str, text: &str) {
+        text.lines().for_each(|line| self.line(&json!({ "program": program, "text": line })));
+    }
+
     fn line(&mut self, value: &Value) {
         if let Err(error) = writeln!(self.output, "{value}") {
             self.error.get_or_insert(error);

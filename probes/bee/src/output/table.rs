@@ -48,7 +48,8 @@ pub fn show(
         }
         Ok(!asked_to_end()?)
     };
-    let result = consume(probe, running, end, &each, &mut round);
+    // Iterators run, so that the maps they fill are shown; their text has no columns.
+    let result = consume(probe, running, end, &each, &|_, _| {}, &mut round);
     ratatui::restore();
     result
 }

@@ -1,0 +1,133 @@
+//! What is likely wrong with a probe that compiles: memory that leaks through padding, text that is cut off, maps that take too much
+//! memory, labels that make endless series, hooks and maps that bee does not know. Each with the line where it is declared.
+
+mod labels;
+mod lines;
+mod padding;
+mod source;
+mod text;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use libbpf_rs::num_possible_cpus;
+use serde::Serialize;
+
+use crate::btf::{Btf, TypeId};
+use crate::hooks::Hook;
+use crate::memory::Dimensions;
+use crate::object::{Inspection, Map, Source};
+use crate::probe::{self, ProbeError};
+
+pub use source::Sources;
+
+/// What all maps of a probe may take of the kernel's memory unless the user says otherwise.
+pub const MEMORY: u64 = 64 << 20;
+
+/// What is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    Padding,
+    Text,
+    Memory,
+    Labels,
+    Hook,
+    Map,
+}
+
+/// Something that is likely wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    pub rule: Rule,
+    #[serde(flatten)]
+    pub place: Place,
+    pub message: String,
+}
+
+/// Where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Place {
+    pub file: PathBuf,
+    /// From 1 on; `None` if the source is not there, or declares it in a way that is not found.
+    pub line: Option<usize>,
+}
+
+/// Looks at a probe.
+pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<Vec<Finding>, ProbeError> {
+    let mut findings = hooks(inspection, sources)?;
+    findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)));
+    findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
+    findings.dedup();
+    Ok(findings)
+}
+
+/// What is wrong with a map's events or keys.
+fn record_of(btf: &Btf, map: &Map, sources: &Sources) -> Vec<Finding> {
+    let Some((id, role)) = record(btf, map) else { return vec![] };
+    let finding = |rule, of: &str, field: &str, message| {
+        let place = sources.field(of, field).unwrap_or_else(|| sources.map(&map.name));
+        Finding { rule, place, message }
+    };
+    let name = btf.resolve(id).map(|(_, found)| found.name.as_str()).unwrap_or_default();
+    let holes = padding::holes(btf, id).into_iter();
+    let holes = holes.map(|hole| finding(Rule::Padding, &hole.record, &hole.after, hole.message(role)));
+    let cut = text::too_short(btf, id).into_iter();
+    let cut = cut.map(|text| finding(Rule::Text, name, &text.field, text.message()));
+    let endless = labels::endless(map).into_iter();
+    let endless = endless.map(|label| finding(Rule::Labels, name, &label, labels::message(&map.name, &label)));
+    holes.chain(cut).chain(endless).collect()
+}
+
+/// The finding that stands for a map for which bee refuses the whole object.
+pub fn refused(map: &str, why: &str, sources: &Sources) -> Finding {
+    Finding { rule: Rule::Map, place: sources.map(map), message: format!("map {map} can't be exported: {why}") }
+}
+
+fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, ProbeError> {
+    let programs = probe::programs_of(inspection)?.into_iter();
+    let finding = |program: probe::Program| {
+        let message = Hook::of(&program.name, &program.section).err()?.to_string();
+        Some(Finding { rule: Rule::Hook, place: sources.program(&program.section), message })
+    };
+    Ok(programs.filter_map(finding).collect())
+}
+
+/// The type whose bytes leave the kernel: an event, or the key by which values are told apart.
+fn record(btf: &Btf, map: &Map) -> Option<(TypeId, &'static str)> {
+    let (member, role) = match map.source {
+        Source::Events(_) => ("value", "event"),
+        Source::Elements { .. } => ("key", "key"),
+    };
+    let definition = btf.variables(".maps")?.into_iter().find(|(name, _)| *name == map.name)?.1;
+    let member = btf.members(definition)?.iter().find(|found| found.name == member)?;
+    Some((btf.pointee(member.type_id)?, role))
+}
+
+/// All maps together, said where the largest is declared.
+fn too_much(maps: &[Dimensions], sources: &Sources, budget: u64) -> Option<Finding> {
+    let processors = num_possible_cpus().unwrap_or(1) as u64;
+    let bytes = |map: &Dimensions| map.bytes(processors);
+    let total: u64 = maps.iter().map(bytes).sum();
+    let largest = maps.iter().max_by_key(|map| bytes(map)).filter(|_| total > budget)?;
+    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
+    let message = format!(
+        "map {} takes {} of the kernel's memory when it is full, all maps together {}, more than {}: lower its max_entries \
+         ({}), or allow more with lint's --memory",
+        largest.map,
+        megabytes(bytes(largest)),
+        megabytes(total),
+        megabytes(budget),
+        largest.max_entries
+    );
+    Some(Finding { rule: Rule::Memory, place: sources.map(&largest.map), message })
+}
+
+impl fmt::Display for Finding {
+    /// As clang writes its own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, place: Place { file, line }, message } = self;
+        let line = line.map(|line| format!("{line}:")).unwrap_or_default();
+        write!(f, "{}:{line} warning: {message} [{}]", file.display(), format!("{rule:?}").to_lowercase())
+    }
+}

@@ -1,0 +1,71 @@
+//! Holes that the compiler leaves between members, so that each stands where the processor reads it fastest. Nobody sets them.
+
+use crate::btf::{Btf, Member, TypeId, TypeKind};
+
+/// Structs in structs are followed this far.
+const DEPTH: usize = 16;
+
+/// Bytes of a struct that are no member's.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Hole {
+    pub record: String,
+    /// The member before it.
+    pub after: String,
+    pub bytes: usize,
+}
+
+/// The holes of a struct and of the structs in it.
+pub fn holes(btf: &Btf, id: TypeId) -> Vec<Hole> {
+    let mut found = vec![];
+    look(btf, id, 0, &mut found);
+    found
+}
+
+impl Hole {
+    /// `role` is what the struct is to its map: event or key.
+    pub fn message(&self, role: &str) -> String {
+        let Self { record, after, bytes } = self;
+        let harm = match role {
+            "key" => "keys that are the same in every member then count apart",
+            _ => "what lay there before, kernel memory, leaves with each event",
+        };
+        let record = if record.is_empty() { "a struct" } else { record };
+        format!(
+            "{record} has {bytes} bytes of padding after {after} that nobody sets: {harm}; put large members first, or fill the \
+             hole with a member that is set to 0"
+        )
+    }
+}
+
+fn look(btf: &Btf, id: TypeId, depth: usize, found: &mut Vec<Hole>) {
+    let Some((_, record)) = btf.resolve(id).filter(|_| depth < DEPTH) else { return };
+    match &record.kind {
+        TypeKind::Struct { bytes, members } => {
+            let (mut end, mut last) = (0, None::<&Member>);
+            for member in members {
+                note(&record.name, last, end, member.offset as usize, found);
+                end = end.max(member.offset as usize + bits(btf, member));
+                last = Some(member);
+            }
+            note(&record.name, last, end, *bytes as usize * 8, found);
+            members.iter().for_each(|member| look(btf, member.type_id, depth + 1, found));
+        }
+        TypeKind::Array { element, .. } => look(btf, *element, depth + 1, found),
+        _ => {}
+    }
+}
+
+/// Whole bytes between two members; before the first there are none.
+fn note(record: &str, last: Option<&Member>, end: usize, next: usize, found: &mut Vec<Hole>) {
+    let bytes = next.saturating_sub(end) / 8;
+    if let Some(last) = last.filter(|_| bytes > 0) {
+        found.push(Hole { record: record.to_owned(), after: last.name.clone(), bytes });
+    }
+}
+
+fn bits(btf: &Btf, member: &Member) -> usize {
+    match member.bits {
+        Some(bits) => bits as usize,
+        None => btf.size(member.type_id).unwrap_or_default() as usize * 8,
+    }
+}

@@ -1,0 +1,85 @@
+//! What the kernel's verifier finds wrong with a program, out of all that libbpf says while it loads one: errors have only numbers,
+//! and the number of a program at fault is that of a kernel or a user without the right.
+
+use std::cell::RefCell;
+use std::sync::Once;
+
+use libbpf_rs::{PrintLevel, set_print};
+
+/// The most that is kept of what libbpf says; the verifier's own words come last.
+const KEPT: usize = 1 << 18;
+
+thread_local! {
+    /// libbpf calls back on the thread that called it.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Keeps what libbpf says instead of printing it. It speaks of what bee tries on purpose: variants that do not load, ring buffers
+/// without types. `BEE_DEBUG` prints it all the same.
+pub fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        set_print(Some((PrintLevel::Debug, |_, message| {
+            if std::env::var_os("BEE_DEBUG").is_some() {
+                eprint!("{message}");
+            }
+            SAID.with_borrow_mut(|said| {
+                if said.len() + message.len() > KEPT {
+                    said.clear();
+                }
+                said.push_str(&message);
+            });
+        })));
+    });
+}
+
+/// What is wrong with the program that has just failed to load, if it was the verifier that refused it.
+pub fn complaint() -> Option<String> {
+    complaint_in(&SAID.take())
+}
+
+/// Lets go of what was said so far.
+pub fn forget() {
+    SAID.take();
+}
+
+/// The log is the verifier's walk through the program: instructions, the source lines they come from after a `;`, and at the place
+/// where it stops the reason.
+fn complaint_in(said: &str) -> Option<String> {
+    let log = said.rsplit_once("-- BEGIN PROG LOAD LOG --")?.1;
+    let (walk, summary) = log.split_once("\nprocessed ")?;
+    // Without an instruction looked at, it was not the program.
+    if summary.starts_with("0 ") {
+        return None;
+    }
+    let reason = walk.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    let source = walk.lines().rev().find_map(|line| line.strip_prefix("; "));
+    let source = source.map(|source| format!(", at `{}`", source.trim())).unwrap_or_default();
+    Some(format!("the verifier refuses the program: {reason}{source}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_reason_stands_before_its_summary_and_names_the_source() {
+        let said = "libbpf: prog 'watch': BPF program load failed: Permission denied\nlibbpf: prog 'watch': -- BEGIN PROG LOAD LOG --\n\
+                    0: R1=ctx() R10=fp0\n; __u64 *calls = bpf_map_lookup_elem(&counter_calls, &first); @ probe.c:9\n\
+                    7: (85) call bpf_map_lookup_elem#1\n; *calls += 1; @ probe.c:11\n8: (79) r1 = *(u64 *)(r0 +0)\n\
+                    R0 invalid mem access 'map_value_or_null'\nprocessed 9 insns (limit 1000000) max_states_per_insn 0\n-- END PROG LOAD LOG --\n";
+        assert_eq!(
+            complaint_in(said).as_deref(),
+            Some(
+                "the verifier refuses the program: R0 invalid mem access 'map_value_or_null', at `*calls += 1; @ probe.c:11`"
+            )
+        );
+    }
+
+    #[test]
+    fn a_kernel_that_does_not_get_to_look_has_no_complaint() {
+        let unsupported = "-- BEGIN PROG LOAD LOG --\nFENTRY is not supported\nprocessed 0 insns (limit 1000000)\n-- END PROG LOAD LOG --\n";
+        assert_eq!(complaint_in(unsupported), None);
+        assert_eq!(complaint_in("libbpf: failed to find kernel BTF type ID of 'x': -3\n"), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! Probes of the tests' own in this machine's kernel: what is lost is counted, what a field means is shown, what is wrong is said.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use end_to_end::probe::{Run, until};
+
+/// `bee run` of an object.
+fn run(object: &Path) -> Run {
+    Run::start(std::process::Command::new(env!("CARGO_BIN_EXE_bee")), object, &[])
+}
+
+/// What every probe begins with.
+const BEGIN: &str = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n#include \"solo_types.h\"\n\
+                     char __license[] SEC(\"license\") = \"GPL\";\n";
+
+/// Builds a probe of these lines.
+fn build(folder: &Path, lines: &str) -> PathBuf {
+    let (source, object) = (folder.join("probe.c"), folder.join("probe.o"));
+    std::fs::write(&source, format!("{BEGIN}{lines}")).unwrap();
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    bee.arg("build").arg(source).arg("--output-file").arg(&object).assert().success();
+    object
+}
+
+/// Sends a large record on each system call, more than a perf buffer takes between two looks.
+const FLOOD: &str = r#"
+struct event_t { char text[2048]; };
+static struct event_t event;
+struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __type(value, struct event_t); } events SEC(".maps.counter");
+SEC("raw_tp/sys_enter")
+int flood(void *ctx)
+{
+	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &event, sizeof(event));
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_a_perf_buffer_loses_is_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), FLOOD));
+    let lost = |metrics: String| {
+        let line = metrics.lines().find(|line| line.starts_with("bee_events_lost_total{map=\"events\"} "))?.to_owned();
+        line.rsplit(' ').next()?.parse::<u64>().ok()
+    };
+    let flooded = until(|| {
+        (0..100_000).for_each(|_| {
+            nix::unistd::getppid();
+        });
+        lost(run.metrics()).is_some_and(|lost| lost > 0)
+    });
+    assert!(flooded && run.value("events", &[]) > 0, "{}", run.metrics());
+    assert!(run.metrics().contains("bee_loss_known{map=\"events\"} 1"));
+}
+
+/// Tells of each getppid() of the test's, in the types of the header.
+const TYPES: &str = r#"
+struct event_t {
+	ktime_ns at;
+	kernel_address from;
+	syscall_number call;
+	error_number error;
+	signal_number signal;
+	net_port port;
+	mac_address mac;
+	ipv6_address to;
+	char comm[16];
+};
+static struct event_t event;
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct event_t); } events SEC(".maps.print");
+SEC("raw_tp/sys_enter")
+int watch(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[1] != GETPPID)
+		return 0;
+	event.at = bpf_ktime_get_ns();
+	bpf_get_stack(ctx, &event.from, sizeof(event.from), 0);
+	event.call = ctx->args[1];
+	event.error = -2;
+	event.signal = 15;
+	event.port = __builtin_bswap16(8080);
+	event.mac.bytes[5] = 7;
+	event.to.bytes[15] = 1;
+	bpf_get_current_comm(event.comm, sizeof(event.comm));
+	bpf_ringbuf_output(&events, &event, sizeof(event), 0);
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn typed_fields_of_real_events_show_what_they_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    let number = format!("#define GETPPID {}\n{TYPES}", libc::SYS_getppid);
+    let run = run(&build(folder.path(), &number));
+    std::thread::Builder::new().name("asks".into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
+    let output = run.stop();
+    let line = output.lines().find(|line| line.contains("\"comm\":\"asks\"")).unwrap();
+    for shown in [
+        "\"call\":\"getppid\"",
+        "\"error\":\"ENOENT\"",
+        "\"signal\":\"SIGTERM\"",
+        "\"port\":8080",
+        "\"mac\":\"00:00:00:00:00:07\"",
+        "\"to\":\"::1\"",
+    ] {
+        assert!(line.contains(shown), "{shown}: {line}");
+    }
+    let event: serde_json::Value = serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].take();
+    let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
+    assert!(jiff::Timestamp::now().duration_since(at).unsigned_abs().as_secs() < 10, "{line}");
+    let from = event["from"].as_str().unwrap();
+    assert!(from.contains("+0x") && !from.starts_with("0x"), "a place in the kernel's code: {line}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn a_program_that_the_verifier_refuses_is_refused_with_its_reason_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } \
+                 counter_x SEC(\".maps\");\nSEC(\"raw_tp/sys_enter\")\nint watch(void *ctx)\n{\n\tu32 key = 1;\n\
+                 \tu64 *value = bpf_map_lookup_elem(&counter_x, &key);\n\t*value += 1;\n\treturn 0;\n}\n";
+    let object = build(folder.path(), lines);
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    let ended = bee.arg("run").arg(object).args(["--no-tty", "--prom-port", "0"]).assert().failure();
+    let said = String::from_utf8_lossy(&ended.get_output().stderr).into_owned();
+    assert!(said.contains("raw_tp/sys_enter: the verifier refuses the program: R0 invalid mem access"), "{said}");
+    assert!(said.contains("*value += 1;"), "{said}");
+}
+
+/// Writes a line for each task.
+const TASKS: &str = r#"
+#include "bpf/bpf_tracing.h"
+SEC("iter/task")
+int tasks(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	if (task)
+		BPF_SEQ_PRINTF(ctx->meta->seq, "%d %s\n", task->pid, task->comm);
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_an_iterator_writes_is_a_json_object_a_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), TASKS));
+    let output = run.stop();
+    let line = |pid: u32| output.lines().find(|line| line.contains(&format!("\"text\":\"{pid} "))).map(str::to_owned);
+    let own = line(std::process::id()).unwrap_or_else(|| panic!("this test is no task:\n{output}"));
+    let own: serde_json::Value = serde_json::from_str(&own).unwrap();
+    assert_eq!(own["program"], "tasks");
+}
