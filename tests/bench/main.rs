@@ -24,6 +24,8 @@ pub struct Setup {
     /// The workshop's probes, compiled: one counts, one prints.
     pub tcpconnect: PathBuf,
     pub printing: PathBuf,
+    /// `empty.bpf.c`, compiled.
+    pub empty: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -35,7 +37,10 @@ fn main() {
         figures.extend(measure(&setup));
     }
     if std::env::args().any(|argument| argument == "--json") {
-        println!("{:#}", serde_json::json!({ "version": 1, "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() }));
+        println!(
+            "{:#}",
+            serde_json::json!({ "version": 1, "figures": figures.iter().map(Figure::json).collect::<Vec<_>>() })
+        );
     } else {
         figures.iter().for_each(|figure| println!("{figure}"));
     }
@@ -55,7 +60,8 @@ fn setup() -> Setup {
         assert!(built.expect("start bee").status.success(), "bee does not build {source}");
         object
     };
-    let [flood, tcpconnect, printing] =
-        ["tests/bench/flood.bpf.c", "probes/tcpconnect.bpf.c", "probes/probe.bpf.c"].map(compile);
-    Setup { bee, flood, tcpconnect, printing, _folder: folder }
+    let sources =
+        ["tests/bench/flood.bpf.c", "tests/bench/empty.bpf.c", "probes/tcpconnect.bpf.c", "probes/probe.bpf.c"];
+    let [flood, empty, tcpconnect, printing] = sources.map(compile);
+    Setup { bee, flood, tcpconnect, printing, empty, _folder: folder }
 }

@@ -1,5 +1,6 @@
-//! From bytes to values, by a [`Layout`]: JSON for logs, labels for metrics.
+//! From bytes to values, by a [`Layout`]: JSON for logs, text for metrics.
 
+use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -21,13 +22,20 @@ pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Value, TooShort> {
     Ok(value(layout, record, 0, None))
 }
 
-/// A record as labels: the names of nested fields are joined by `_`, elements of arrays carry their number.
-pub fn labels(layout: &Layout, bytes: &[u8], leave_out: Option<&str>) -> Result<Vec<(String, String)>, TooShort> {
-    let mut labels = vec![];
-    flatten(&decode(layout, bytes)?, "", &mut labels);
-    labels.retain(|(name, _)| Some(name.as_str()) != leave_out);
-    labels.sort();
-    Ok(labels)
+/// One value that is no struct and no array, as text. Those that most keys are made of take the short way.
+pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) {
+    let bytes = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
+    let raw = || bits(record, offset, width.unwrap_or(layout.size * 8)).unwrap_or(0);
+    // Writing to a String does not fail.
+    let _ = match &layout.shape {
+        Shape::Unsigned if layout.size <= 8 => write!(text, "{}", raw() as u64),
+        Shape::Ipv4 => write!(text, "{}", Ipv4Addr::from((raw() as u32).to_ne_bytes())),
+        Shape::Text => text.write_str(&self::text(bytes())),
+        _ => match value(layout, record, offset, width) {
+            Value::String(shown) => text.write_str(&shown),
+            other => write!(text, "{other}"),
+        },
+    };
 }
 
 /// The integer of a metric's value.
@@ -116,23 +124,6 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
-fn flatten(value: &Value, name: &str, labels: &mut Vec<(String, String)>) {
-    let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}_{part}") };
-    match value {
-        Value::Object(fields) => fields.iter().for_each(|(part, value)| flatten(value, &below(part), labels)),
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| flatten(item, &below(&index.to_string()), labels))
-        }
-        Value::String(text) => labels.push((label_name(name), text.clone())),
-        other => labels.push((label_name(name), other.to_string())),
-    }
-}
-
-/// A key that is no struct has no name of its own.
-fn label_name(name: &str) -> String {
-    if name.is_empty() { "key".to_owned() } else { name.to_owned() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,13 +197,5 @@ mod tests {
     #[test]
     fn a_record_that_is_too_short_is_refused() {
         assert_eq!(decode(&plain(8, Shape::Unsigned), &[1, 2]), Err(TooShort { got: 2, wanted: 8 }));
-    }
-
-    #[test]
-    fn labels_of_nested_fields_join_their_names() {
-        let inner = plain(4, Shape::Struct(vec![field("port", 0, plain(2, Shape::Unsigned))]));
-        let layout = plain(8, Shape::Struct(vec![field("to", 0, inner), field("value", 4, plain(4, Shape::Unsigned))]));
-        let labels = labels(&layout, &[80, 0, 0, 0, 9, 0, 0, 0], Some("value")).unwrap();
-        assert_eq!(labels, [("to_port".to_owned(), "80".to_owned())]);
     }
 }

@@ -10,16 +10,40 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 /// Elements asked for at a time.
 const BATCH: usize = 1024;
 
-/// One element: key, and value (of a per-processor map: each processor's value, padded to eight bytes, one after the other).
-pub type Element = (Vec<u8>, Vec<u8>);
+/// Elements, one after the other. Values of a per-processor map: each processor's, padded to eight bytes, one after the other.
+#[derive(Debug, Default)]
+pub struct Elements {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+    key_size: usize,
+    value_size: usize,
+}
+
+impl Elements {
+    /// Keys and values.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let keys = self.keys.chunks_exact(self.key_size.max(1));
+        keys.zip(self.values.chunks_exact(self.value_size.max(1)))
+    }
+
+    pub fn len(&self) -> usize {
+        self.keys.len() / self.key_size.max(1)
+    }
+
+    fn of(map: &MapHandle) -> Result<Self, libbpf_rs::Error> {
+        let (key_size, plain) = (map.key_size() as usize, map.value_size() as usize);
+        let value_size = if is_per_cpu(map) { stride(plain) * libbpf_rs::num_possible_cpus()? } else { plain };
+        Ok(Self { keys: vec![], values: vec![], key_size, value_size })
+    }
+}
 
 /// Reads every element.
-pub fn read(map: &MapHandle) -> Result<Vec<Element>, libbpf_rs::Error> {
-    let mut reader = Reader::new(map)?;
-    match reader.all() {
-        Err(error) if reader.elements.is_empty() && is_unsupported(&error) => one_by_one(map),
+pub fn read(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
+    let mut elements = Elements::of(map)?;
+    match in_batches(map, &mut elements) {
+        Err(error) if elements.len() == 0 && is_unsupported(&error) => one_by_one(map),
         Err(error) => Err(error),
-        Ok(()) => Ok(reader.elements),
+        Ok(()) => Ok(elements),
     }
 }
 
@@ -39,71 +63,57 @@ fn is_unsupported(error: &libbpf_rs::Error) -> bool {
     matches!(raw, Some(libc::EINVAL | libc::EOPNOTSUPP | 524)) || raw.is_none()
 }
 
-struct Reader<'a> {
-    map: &'a MapHandle,
-    key_size: usize,
-    value_size: usize,
-    keys: Vec<u8>,
-    values: Vec<u8>,
-    elements: Vec<Element>,
-}
-
-impl<'a> Reader<'a> {
-    fn new(map: &'a MapHandle) -> Result<Self, libbpf_rs::Error> {
-        let (key_size, plain) = (map.key_size() as usize, map.value_size() as usize);
-        let value_size = if is_per_cpu(map) { stride(plain) * libbpf_rs::num_possible_cpus()? } else { plain };
-        let buffer = |size: usize| vec![0; size * BATCH];
-        Ok(Self { map, key_size, value_size, keys: buffer(key_size), values: buffer(value_size), elements: vec![] })
-    }
-
-    fn all(&mut self) -> Result<(), libbpf_rs::Error> {
-        // The kernel writes four bytes of its own, or a key.
-        let mut position = vec![0u8; self.key_size.max(4)];
-        let mut first = true;
-        loop {
-            let (status, count) = self.batch(&mut position, first);
-            first = false;
-            let keys = self.keys.chunks_exact(self.key_size);
-            let values = self.values.chunks_exact(self.value_size);
-            self.elements.extend(keys.zip(values).take(count).map(|(key, value)| (key.to_vec(), value.to_vec())));
-            match -status {
-                0 => {}
-                libc::ENOENT => return Ok(()),
-                // The next bucket has more elements than a batch: make room and ask again.
-                libc::ENOSPC => {
-                    self.keys.resize(self.keys.len() * 2, 0);
-                    self.values.resize(self.values.len() * 2, 0);
-                }
-                error => return Err(libbpf_rs::Error::from_raw_os_error(error)),
-            }
+fn in_batches(map: &MapHandle, elements: &mut Elements) -> Result<(), libbpf_rs::Error> {
+    // The kernel writes four bytes of its own, or a key.
+    let mut position = vec![0u8; elements.key_size.max(4)];
+    let (mut first, mut room) = (true, BATCH);
+    loop {
+        let status = batch(map, elements, &mut position, first, room);
+        first = false;
+        match -status {
+            0 => {}
+            libc::ENOENT => return Ok(()),
+            // The next bucket has more elements than a batch: make room and ask again.
+            libc::ENOSPC => room *= 2,
+            error => return Err(libbpf_rs::Error::from_raw_os_error(error)),
         }
     }
+}
 
-    fn batch(&mut self, position: &mut [u8], first: bool) -> (i32, usize) {
-        let room = self.keys.len() / self.key_size.max(1);
-        crate::raw::lookup_batch(self.map.as_fd(), position, first, &mut self.keys, &mut self.values, room)
-    }
+/// Adds up to `room` elements; answers the kernel's status.
+fn batch(map: &MapHandle, elements: &mut Elements, position: &mut [u8], first: bool, room: usize) -> i32 {
+    let had = elements.len();
+    let Elements { keys, values, key_size, value_size } = elements;
+    keys.resize((had + room) * *key_size, 0);
+    values.resize((had + room) * *value_size, 0);
+    let (new_keys, new_values) = (&mut keys[had * *key_size..], &mut values[had * *value_size..]);
+    let (status, count) = crate::raw::lookup_batch(map.as_fd(), position, first, new_keys, new_values, room);
+    keys.truncate((had + count) * *key_size);
+    values.truncate((had + count) * *value_size);
+    status
 }
 
 /// For kernels without batches.
-fn one_by_one(map: &MapHandle) -> Result<Vec<Element>, libbpf_rs::Error> {
-    let mut elements = vec![];
+fn one_by_one(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
+    let mut elements = Elements::of(map)?;
     for key in map.keys() {
         // It may have been deleted since it was listed.
         let value = match is_per_cpu(map) {
-            true => map.lookup_percpu(&key, libbpf_rs::MapFlags::ANY)?.map(|values| {
-                let size = stride(map.value_size() as usize);
-                values
-                    .into_iter()
-                    .flat_map(|mut value| {
-                        value.resize(size, 0);
-                        value
-                    })
-                    .collect()
-            }),
+            true => map
+                .lookup_percpu(&key, libbpf_rs::MapFlags::ANY)?
+                .map(|values| padded(values, stride(map.value_size() as usize))),
             false => map.lookup(&key, libbpf_rs::MapFlags::ANY)?,
         };
-        elements.extend(value.map(|value| (key, value)));
+        if let Some(mut value) = value {
+            value.resize(elements.value_size, 0);
+            elements.keys.extend(key);
+            elements.values.extend(value);
+        }
     }
     Ok(elements)
+}
+
+fn padded(mut values: Vec<Vec<u8>>, size: usize) -> Vec<u8> {
+    values.iter_mut().for_each(|value| value.resize(size, 0));
+    values.concat()
 }

@@ -1,8 +1,11 @@
 //! The events of a probe's ring buffers and perf buffers, taken when the consumer has time.
 
+use std::time::Duration;
+
 use libbpf_rs::{MapCore, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
 
 use crate::probe::ProbeError;
+use crate::raw;
 
 /// Pages of one processor's perf buffer; a power of two. Between two looks a ring of this size holds some ten thousand records.
 pub const PERF_PAGES: usize = 64;
@@ -54,6 +57,13 @@ impl<'a> Events<'a> {
             let _ = perf.consume();
         }
         usize::try_from(taken).is_ok_and(|taken| taken >= AT_ONCE)
+    }
+
+    /// Rests until there are events, or for so long.
+    pub fn wait(&self, timeout: Duration) {
+        let rings = self.rings.iter().map(RingBuffer::epoll_fd);
+        let descriptors: Vec<_> = rings.chain(self.perfs.iter().map(PerfBuffer::epoll_fd)).collect();
+        raw::wait(&descriptors, timeout);
     }
 }
 

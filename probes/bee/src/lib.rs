@@ -15,6 +15,7 @@ mod events;
 pub mod hooks;
 mod http;
 pub mod init;
+mod labels;
 pub mod layout;
 pub mod lint;
 pub mod meaning;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use crate::labels::label_name;
 use crate::object::Kind;
 use crate::run::Running;
 use crate::series::{Exported, Losses, Series};
@@ -17,7 +18,7 @@ pub(crate) fn text(Running { maps, losses, misses }: &Running) -> String {
     let mut text = String::new();
     for exported in maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
         match exported.series() {
-            Ok(series) => family(&mut text, exported, series),
+            Ok(series) => family(&mut text, exported, &series),
             Err(error) => eprintln!("map {} can't be read: {error:#}", exported.map.name),
         }
     }
@@ -32,20 +33,12 @@ pub(crate) fn text(Running { maps, losses, misses }: &Running) -> String {
     text
 }
 
-fn family(text: &mut String, exported: &Exported, mut series: Vec<Series>) {
-    let name = format!("{PREFIX}{}", metric_name(&exported.map.name));
+fn family(text: &mut String, exported: &Exported, series: &Series) {
+    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
     let kind = if exported.map.kind == Kind::Gauge { "gauge" } else { "counter" };
-    series.sort();
     header(text, &name, kind, &format!("What the probe keeps in its map {}.", exported.map.name));
-    // Keys that differ only in padding, or in text after its end, are the same series.
-    for group in series.chunk_by(|a, b| a.0 == b.0) {
-        let value: i128 = if kind == "gauge" {
-            group.last().map_or(0, |(_, value)| *value)
-        } else {
-            group.iter().map(|(_, value)| value).sum()
-        };
-        let labels: Vec<_> = group[0].0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        sample(text, &name, &labels, value);
+    for (labels, value) in series.iter() {
+        sample(text, &name, labels, value);
     }
 }
 
@@ -108,7 +101,7 @@ fn table(text: &mut String, (name, label): (&str, &str), kind: &str, help: &str,
     }
     header(text, name, kind, help);
     for (of, value) in rows {
-        sample(text, name, &[(label, &of)], value.into());
+        sample(text, name, &format!("{label}=\"{of}\""), value.into());
     }
 }
 
@@ -117,31 +110,11 @@ fn header(text: &mut String, name: &str, kind: &str, help: &str) {
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
 }
 
-fn sample(text: &mut String, name: &str, labels: &[(&str, &str)], value: i128) {
-    text.push_str(name);
-    for (index, (label, content)) in labels.iter().enumerate() {
-        text.push(if index == 0 { '{' } else { ',' });
-        let _ = write!(text, "{}=\"", metric_name(label));
-        escape(text, content);
-        text.push('"');
-    }
-    let _ = writeln!(text, "{} {value}", if labels.is_empty() { "" } else { "}" });
-}
-
-/// C's names are Prometheus' names as well, except for what a section or array may add.
-fn metric_name(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
-}
-
-fn escape(text: &mut String, content: &str) {
-    for c in content.chars() {
-        match c {
-            '\\' => text.push_str("\\\\"),
-            '"' => text.push_str("\\\""),
-            '\n' => text.push_str("\\n"),
-            c => text.push(c),
-        }
-    }
+fn sample(text: &mut String, name: &str, labels: &str, value: i128) {
+    let _ = match labels {
+        "" => writeln!(text, "{name} {value}"),
+        labels => writeln!(text, "{name}{{{labels}}} {value}"),
+    };
 }
 
 #[cfg(test)]
@@ -149,16 +122,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_escaped() {
-        let mut text = String::new();
-        sample(&mut text, "m", &[("comm", "a\"b\\c\nd"), ("x", "")], -1);
-        assert_eq!(text, "m{comm=\"a\\\"b\\\\c\\nd\",x=\"\"} -1\n");
-    }
-
-    #[test]
     fn a_sample_without_labels_has_no_braces() {
         let mut text = String::new();
-        sample(&mut text, "m", &[], 7);
-        assert_eq!(text, "m 7\n");
+        sample(&mut text, "m", "", 7);
+        sample(&mut text, "m", "a=\"b\"", -1);
+        assert_eq!(text, "m 7\nm{a=\"b\"} -1\n");
     }
 }

@@ -1,9 +1,10 @@
-//! The one system call that libbpf-rs has no safe form of.
+//! The system calls that libbpf-rs has no safe form of.
 
-#![allow(unsafe_code, reason = "a batched look-up takes raw buffers")]
+#![allow(unsafe_code, reason = "a batched look-up takes raw buffers, and libbpf-rs gives descriptors as numbers")]
 
 use std::ffi::c_void;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
 
 /// `bpf_map_lookup_batch`: fills `keys` and `values` with up to `room` elements, going on from `position`. Answers libbpf's status
 /// (0, or a negative errno) and how many elements were written.
@@ -34,4 +35,14 @@ pub fn lookup_batch(
     };
     let written = if status == 0 || status == -libc::ENOENT { count as usize } else { 0 };
     (status, written)
+}
+
+/// Waits until one of these can be read, or until the time is over. A signal ends it too.
+pub fn wait(descriptors: &[RawFd], timeout: Duration) {
+    let wanted = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
+    let mut wanted: Vec<_> = descriptors.iter().map(wanted).collect();
+    let milliseconds = timeout.as_millis().try_into().unwrap_or(i32::MAX);
+    // SAFETY: the kernel writes only to `revents` of so many entries as the vector has. A number that is no descriptor any more is
+    // answered by POLLNVAL.
+    unsafe { libc::poll(wanted.as_mut_ptr(), wanted.len() as libc::nfds_t, milliseconds) };
 }

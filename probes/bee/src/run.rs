@@ -1,5 +1,6 @@
 //! Runs a probe: attaches it, shows its events, serves its metrics, until a signal ends it.
 
+use std::cell::Cell;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How long the consumer of events rests. A consumer that is woken by each event costs the traced program five times as much as the
 /// event itself.
 const REST: Duration = Duration::from_millis(5);
+/// After so long without an event the consumer waits to be woken: the first event after it costs its program more, and bee that has
+/// nothing to do does next to nothing.
+const IDLE: Duration = Duration::from_millis(50);
+/// But it looks as often as this whether it shall end.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// What to run, and how.
 pub struct RunOptions {
@@ -133,7 +139,10 @@ pub(crate) fn consume(
     let buffers: Vec<_> =
         running.maps.iter().filter(|exported| matches!(exported.map.source, Source::Events(_))).collect();
     let names: Vec<_> = buffers.iter().map(|exported| exported.map.name.as_str()).collect();
+    // Asking for the time at each event would cost more than adding it up.
+    let (now, came) = (Cell::new(Instant::now()), Cell::new(Instant::now()));
     let take = |index: usize, record: &[u8]| {
+        came.set(now.get());
         buffers[index].add(record);
         each(buffers[index], record);
     };
@@ -141,9 +150,10 @@ pub(crate) fn consume(
     let events = probe.events(&names, Consumer { take: &take, lost: &lost })?;
     let (mut last, mut looked) = (false, None);
     loop {
+        now.set(Instant::now());
         let more = events.take_some();
         if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK) {
-            looked = Some(Instant::now());
+            looked = Some(now.get());
             probe.iterate().iter().for_each(|(program, written)| text(program, written));
         }
         if !round().map_err(Error::Output)? || (last && !more) {
@@ -151,8 +161,12 @@ pub(crate) fn consume(
         }
         // One more look after the signal: what was sent before it belongs to the run.
         last = end.load(Ordering::Relaxed);
-        if !last && !more {
-            thread::sleep(REST);
+        if last || more {
+            continue;
+        }
+        match now.get() - came.get() >= IDLE {
+            true => events.wait(LONGEST_WAIT),
+            false => thread::sleep(REST),
         }
     }
 }

@@ -2,20 +2,19 @@
 //!
 //! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
-use crate::decode::{self, integer};
-use crate::elements;
+use crate::decode::integer;
+use crate::elements::{self, Elements};
+use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
 use crate::probe::{Probe, ProbeError};
-
-/// Labels and value of one time series.
-pub type Series = (Vec<(String, String)>, i128);
 
 /// More series than this from one map are left out, and their number is exported instead: each costs memory here and in Prometheus.
 const MOST: usize = 100_000;
@@ -23,6 +22,7 @@ const MOST: usize = 100_000;
 /// One exported map of a running probe.
 pub struct Exported {
     pub map: Map,
+    pub labels: Labels,
     handle: MapHandle,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
     events: Mutex<HashMap<Vec<u8>, i128>>,
@@ -36,7 +36,7 @@ impl Exported {
     pub fn new(probe: &Probe, map: &Map) -> Result<Self, ProbeError> {
         let handle = probe.map(&map.name)?;
         let (overflow, bad) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { map: map.clone(), handle, events: Mutex::default(), overflow, bad })
+        Ok(Self { map: map.clone(), labels: labels(map), handle, events: Mutex::default(), overflow, bad })
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -48,54 +48,122 @@ impl Exported {
         };
         match self.map.kind {
             Kind::Print => {}
-            Kind::Counter => self.update(record.to_vec(), |count| count + 1),
+            Kind::Counter => self.update(record, |count| count + 1),
             Kind::Gauge => {
                 let (key, value) = split_gauge(layout, record);
-                self.update(key, |_| value);
+                self.update(&key, |_| value);
             }
         }
     }
 
-    fn update(&self, key: Vec<u8>, change: impl FnOnce(i128) -> i128) {
+    fn update(&self, key: &[u8], change: impl FnOnce(i128) -> i128) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if events.len() >= MOST && !events.contains_key(&key) {
+        if let Some(value) = events.get_mut(key) {
+            *value = change(*value);
+        } else if events.len() < MOST {
+            events.insert(key.to_vec(), change(0));
+        } else {
             self.overflow.fetch_add(1, Ordering::Relaxed);
-            return;
         }
-        let value = events.entry(key).or_default();
-        *value = change(*value);
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
-    pub fn series(&self) -> Result<Vec<Series>, libbpf_rs::Error> {
+    pub fn series(&self) -> Result<Series, libbpf_rs::Error> {
+        let mut series = Series::default();
         match &self.map.source {
-            Source::Events(layout) => {
-                let leave_out =
-                    layout.gauge_value().filter(|_| self.map.kind == Kind::Gauge).map(|field| field.name.as_str());
-                let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                Ok(events
-                    .into_iter()
-                    .filter_map(|(key, value)| Some((decode::labels(layout, &key, leave_out).ok()?, value)))
-                    .collect())
+            Source::Events(_) => {
+                let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+                events.iter().for_each(|(key, value)| series.add(&self.labels, key, *value));
             }
-            Source::Elements { key, value, per_cpu } => {
+            Source::Elements { value, per_cpu, .. } => {
                 let elements = self.elements()?;
                 let more = elements.len().saturating_sub(MOST) as u64;
                 self.overflow.store(more, Ordering::Relaxed);
-                let series = |(bytes, values): &elements::Element| {
-                    Some((decode::labels(key, bytes, None).ok()?, sum(value, values, *per_cpu)?))
-                };
-                Ok(elements.iter().take(MOST).filter_map(series).collect())
+                for (key, values) in elements.iter().take(MOST) {
+                    if let Some(value) = sum(value, values, *per_cpu) {
+                        series.add(&self.labels, key, value);
+                    }
+                }
             }
         }
+        series.merge(self.map.kind);
+        Ok(series)
+    }
+
+    /// Those with the largest values, the largest first: the values of their labels, and their own. Only these are decoded.
+    pub fn largest(&self, most: usize) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
+        let elements = self.elements()?;
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<(&[u8], i128)> = match &self.map.source {
+            Source::Events(_) => events.iter().map(|(key, value)| (key.as_slice(), *value)).collect(),
+            Source::Elements { value, per_cpu, .. } => {
+                elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
+            }
+        };
+        if all.len() > most {
+            all.select_nth_unstable_by_key(most, |(_, value)| Reverse(*value));
+            all.truncate(most);
+        }
+        all.sort_by_key(|(key, value)| (Reverse(*value), *key));
+        Ok(all.into_iter().map(|(key, value)| (self.labels.values(key), value)).collect())
     }
 
     /// The raw elements of a hash or array; none of a ring buffer.
-    pub fn elements(&self) -> Result<Vec<elements::Element>, libbpf_rs::Error> {
+    pub fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
         match self.map.source {
-            Source::Events(_) => Ok(vec![]),
+            Source::Events(_) => Ok(Elements::default()),
             Source::Elements { .. } => elements::read(&self.handle),
         }
+    }
+}
+
+/// Time series: their labels in one text, one after the other, and their values.
+#[derive(Debug, Default)]
+pub struct Series {
+    text: String,
+    /// Where the labels of each end, and its value.
+    ends: Vec<(usize, i128)>,
+}
+
+impl Series {
+    /// Labels, as Prometheus writes them between braces, and value of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i128)> {
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
+        begins.zip(&self.ends).map(|(begin, (end, value))| (&self.text[begin..*end], *value))
+    }
+
+    fn add(&mut self, labels: &Labels, record: &[u8], value: i128) {
+        labels.write(&mut self.text, record);
+        self.ends.push((self.text.len(), value));
+    }
+
+    /// Keys that differ only in padding, or in text after its end, are the same series.
+    fn merge(&mut self, kind: Kind) {
+        let mut seen = HashSet::with_capacity(self.ends.len());
+        if self.iter().all(|(labels, _)| seen.insert(labels)) {
+            return;
+        }
+        let mut merged = BTreeMap::<&str, i128>::new();
+        for (labels, value) in self.iter() {
+            let sum = merged.entry(labels).or_default();
+            *sum = if kind == Kind::Gauge { value } else { *sum + value };
+        }
+        let mut series = Self::default();
+        for (labels, value) in merged {
+            series.text.push_str(labels);
+            series.ends.push((series.text.len(), value));
+        }
+        *self = series;
+    }
+}
+
+fn labels(map: &Map) -> Labels {
+    match &map.source {
+        Source::Events(layout) => {
+            let value = layout.gauge_value().filter(|_| map.kind == Kind::Gauge);
+            Labels::of(layout, value.map(|field| field.name.as_str()))
+        }
+        Source::Elements { key, .. } => Labels::of(key, None),
     }
 }
 

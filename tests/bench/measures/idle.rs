@@ -37,7 +37,12 @@ fn elements(setup: &Setup, (elements, idle, scrape): (i32, f64, f64)) -> Vec<Fig
     vec![
         Figure::new(format!("{elements} elements, idle"), share, "% core", Asked::AtMost(idle)),
         Figure::new(format!("{elements} series, a scrape"), millis(times[SCRAPES / 2]), "ms", Asked::AtMost(scrape)),
-        Figure::new(format!("{elements} elements, anonymous memory"), process::anonymous_memory(run.id()), "MB", Asked::Nothing),
+        Figure::new(
+            format!("{elements} elements, anonymous memory"),
+            process::anonymous_memory(run.id()),
+            "MB",
+            Asked::Nothing,
+        ),
     ]
 }
 

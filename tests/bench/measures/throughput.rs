@@ -43,7 +43,12 @@ fn reader(who: &str, reading: &Reading, is_asked: bool) -> Vec<Figure> {
     vec![
         Figure::new(format!("{who}: made"), reading.made / 1e6, "M/s", Asked::Nothing),
         Figure::new(format!("{who}: lost"), reading.lost, "%", asked(Asked::AtMost(0.0))),
-        Figure::new(format!("{who}: CPU of the reader's own"), micros(reading.user), "us/event", asked(Asked::AtMost(0.25))),
+        Figure::new(
+            format!("{who}: CPU of the reader's own"),
+            micros(reading.user),
+            "us/event",
+            asked(Asked::AtMost(0.25)),
+        ),
         Figure::new(format!("{who}: CPU in the kernel for it"), micros(reading.system), "us/event", Asked::Nothing),
     ]
 }

@@ -36,15 +36,15 @@ impl<W: Write> JsonLines<W> {
     pub fn elements(&mut self, exported: &Exported) {
         let Source::Elements { key, value, .. } = &exported.map.source else { return };
         // A map that can't be read says so with its metrics.
-        for (key_bytes, value_bytes) in exported.elements().unwrap_or_default() {
-            let place = (exported.map.name.clone(), key_bytes);
-            if self.printed.get(&place) == Some(&value_bytes) {
+        for (key_bytes, value_bytes) in exported.elements().unwrap_or_default().iter() {
+            let place = (exported.map.name.clone(), key_bytes.to_vec());
+            if self.printed.get(&place).is_some_and(|printed| printed == value_bytes) {
                 continue;
             }
-            if let (Ok(key), Ok(value)) = (decode(key, &place.1), decode(value, &value_bytes)) {
+            if let (Ok(key), Ok(value)) = (decode(key, key_bytes), decode(value, value_bytes)) {
                 self.line(&json!({ "map": exported.map.name, "key": key, "value": value }));
             }
-            self.printed.insert(place, value_bytes);
+            self.printed.insert(place, value_bytes.to_vec());
         }
     }
 

@@ -13,7 +13,6 @@ use ratatui::text::Line;
 use ratatui::widgets::{Block, Row, Table};
 use ratatui::{DefaultTerminal, Frame};
 
-use crate::decode::labels;
 use crate::object::{Kind, Source};
 use crate::probe::Probe;
 use crate::run::{Error, RunOptions, Running, consume};
@@ -24,8 +23,8 @@ const FRAME: Duration = Duration::from_millis(250);
 /// Printed events that are kept for the table.
 const KEPT: usize = 200;
 
-/// A line of a table: names and values.
-type Fields = Vec<(String, String)>;
+/// A line of a table.
+type Fields = Vec<String>;
 /// The newest printed events of each map, by its name.
 type Latest = Mutex<VecDeque<(String, Fields)>>;
 
@@ -55,10 +54,9 @@ pub fn show(
 }
 
 fn remember(latest: &Latest, exported: &Exported, record: &[u8]) {
-    let Source::Events(layout) = &exported.map.source else { return };
-    if let (Kind::Print, Ok(fields)) = (exported.map.kind, labels(layout, record, None)) {
+    if exported.map.kind == Kind::Print {
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.push_front((exported.map.name.clone(), fields));
+        latest.push_front((exported.map.name.clone(), exported.labels.values(record)));
         latest.truncate(KEPT);
     }
 }
@@ -100,19 +98,20 @@ fn picture(frame: &mut Frame, name: &str, state: &str, maps: &[(&Exported, Vec<F
     let areas = Split::vertical(heights).split(frame.area());
     frame.render_widget(Line::from(format!("{name}  {state}")).bold(), areas[0]);
     for ((exported, rows), area) in maps.iter().zip(&areas[1..]) {
-        map_table(frame, &exported.map.name, rows, *area);
+        map_table(frame, exported, rows, *area);
     }
 }
 
-fn map_table(frame: &mut Frame, name: &str, rows: &[Fields], area: Rect) {
-    let block = Block::bordered().title(format!(" {name} ({}) ", rows.len()));
+fn map_table(frame: &mut Frame, exported: &Exported, rows: &[Fields], area: Rect) {
+    let block = Block::bordered().title(format!(" {} ({}) ", exported.map.name, rows.len()));
     let Some(first) = rows.first() else {
         frame.render_widget(block, area);
         return;
     };
-    let names = Row::new(first.iter().map(|(name, _)| name.clone())).style(Style::new().bold());
+    let names = exported.labels.names().chain(["value"]).take(first.len());
+    let names = Row::new(names.map(str::to_owned)).style(Style::new().bold());
     let widths = vec![Constraint::Fill(1); first.len()];
-    let lines = rows.iter().map(|row| Row::new(row.iter().map(|(_, value)| value.clone())));
+    let lines = rows.iter().cloned().map(Row::new);
     frame.render_widget(Table::new(lines, widths).header(names).block(block), area);
 }
 
@@ -122,11 +121,9 @@ fn rows(exported: &Exported, latest: &Latest) -> Vec<Fields> {
         let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         return latest.iter().filter(|(map, _)| *map == exported.map.name).map(|(_, fields)| fields.clone()).collect();
     }
-    let mut series = exported.series().unwrap_or_default();
-    series.sort_by_key(|(labels, value)| (std::cmp::Reverse(*value), labels.clone()));
     let row = |(mut labels, value): (Fields, i128)| {
-        labels.push(("value".to_owned(), value.to_string()));
+        labels.push(value.to_string());
         labels
     };
-    series.into_iter().take(KEPT).map(row).collect()
+    exported.largest(KEPT).unwrap_or_default().into_iter().map(row).collect()
 }
