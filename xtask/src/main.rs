@@ -2,6 +2,7 @@
 //!
 //! It links neither kube nor libbpf, so that it is ready seconds after a clone.
 
+mod bench;
 mod build;
 mod choice;
 mod doctor;
@@ -60,6 +61,7 @@ fn run() -> Result<u8> {
     let paths = paths(&checkout, &cli.options)?;
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
+        Command::Bench { what } => bench::run(&paths, &cli.options, *what),
         Command::Test { suites } => test::run(&paths, &cli.options, suites),
         _ => lab(&paths, &cli, &arguments[1..]),
     }

@@ -59,6 +59,11 @@ pub enum Command {
         #[arg(value_enum)]
         suites: Vec<Suite>,
     },
+    /// Measure how fast the project's parts are, against what is asked of them; needs root.
+    Bench {
+        #[arg(value_enum)]
+        what: Bench,
+    },
     /// List the images that the labs use, building what is missing.
     Images {
         #[command(subcommand)]
@@ -114,6 +119,12 @@ pub struct PushOptions {
     /// Trust this certificate authority (PEM) for the registry, beside those of this machine.
     #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
     pub registry_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bench {
+    /// bee: events a second, idle and scraped hashes, start, memory, what a probe costs.
+    Bee,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
