@@ -3,9 +3,12 @@
 use std::path::PathBuf;
 
 use bee::build::{Architecture, Vmlinux};
+use bee::filter::Filter;
 use bee::init::{Language, Map, Output, ProgramType};
+use bee::parameters::Parameter;
 use bee::store::Reference;
 use clap::{Args, Parser, Subcommand};
+use jiff::SignedDuration;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -143,7 +146,9 @@ pub struct List {
 ///
 /// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal")]
+#[command(
+    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --no-tty --filter 'dport==443' --timeout 1m"
+)]
 pub struct Run {
     /// A compiled probe: a file, or else a name in the store
     #[arg(value_name = "FILE|REF")]
@@ -152,6 +157,23 @@ pub struct Run {
     /// Only this variant of a probe that is written for several hooks; the default is the first that the kernel takes
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
+
+    /// Set one of the probe's parameters, which are its `const volatile` global variables; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<Parameter>,
+
+    /// Show only events and elements like this: FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only;
+    /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<Filter>,
+
+    /// End after this time, as in 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+
+    /// Have the kernel time the probe's programs (some 50 ns a run): bee_program_run_seconds_total. Needs root
+    #[arg(long)]
+    pub run_time: bool,
 
     /// No live table: one JSON object per event on standard output
     #[arg(long)]

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::routing::get;
 
-use crate::metrics;
+use crate::exposition::Format;
 
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,12 +31,14 @@ pub fn listen(port: u16) -> Result<TcpListener, PortTaken> {
 }
 
 /// Serves until the process ends. `text` makes the metrics.
-pub fn serve(listener: TcpListener, text: impl Fn() -> String + Send + Sync + 'static) -> std::io::Result<()> {
+pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Sync + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let text = Arc::new(text);
-    let scrape = move || {
+    let scrape = move |headers: HeaderMap| {
         let text = text.clone();
-        async move { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], text()) }
+        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+        let format = Format::accepted(accept);
+        async move { ([(CONTENT_TYPE, format.content_type())], text(format)) }
     };
     let router = Router::new().route("/metrics", get(scrape)).route("/healthz", get(|| async { "ok\n" }));
     let router = router

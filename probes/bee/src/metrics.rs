@@ -1,131 +1,129 @@
-//! The text that Prometheus scrapes (<https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4).
+//! Which metrics there are: those that a probe's maps are, and bee's own account of what ran and what is missing.
 
-use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::exposition::{Exposition, Format, Type};
 use crate::labels::label_name;
-use crate::object::Kind;
+use crate::object::{Kind, Source};
+use crate::programs::Account;
 use crate::run::Running;
-use crate::series::{Exported, Losses, Series};
-
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::series::Exported;
 
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
 const PREFIX: &str = "ebpf_solo_io_";
 
 /// All metrics at this moment.
-pub(crate) fn text(Running { maps, losses, misses }: &Running) -> String {
-    let mut text = String::new();
-    for exported in maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
-        match exported.series() {
-            Ok(series) => family(&mut text, exported, &series),
-            Err(error) => eprintln!("map {} can't be read: {error:#}", exported.map.name),
-        }
+pub(crate) fn text(running: &Running, format: Format) -> String {
+    let mut exposition = Exposition::new(format);
+    for exported in running.maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
+        probes(&mut exposition, exported);
     }
-    own(&mut text, maps, losses);
-    table(
-        &mut text,
-        ("bee_runs_missed_total", "program"),
-        "counter",
-        "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
-        misses.counts(),
-    );
-    text
+    losses(&mut exposition, running);
+    maps(&mut exposition, &running.maps);
+    programs(&mut exposition, &running.programs.accounts());
+    exposition.finish()
 }
 
-fn family(text: &mut String, exported: &Exported, series: &Series) {
-    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
-    let kind = if exported.map.kind == Kind::Gauge { "gauge" } else { "counter" };
-    header(text, &name, kind, &format!("What the probe keeps in its map {}.", exported.map.name));
-    for (labels, value) in series.iter() {
-        sample(text, &name, labels, value);
-    }
-}
-
-/// bee's own account of what is missing.
-fn own(text: &mut String, maps: &[Exported], losses: &Losses) {
-    let of = |exported: &Exported| (exported.map.name.clone(), losses.of(&exported.map));
-    let is_ring = |exported: &&Exported| matches!(exported.map.source, crate::object::Source::Events(_));
-    let counted = |ring: bool| maps.iter().filter(move |exported| is_ring(exported) == ring).map(of);
-    let known = |all: Vec<(String, Option<u64>)>| {
-        all.into_iter().filter_map(|(map, lost)| Some((map, lost?))).collect::<Vec<_>>()
+/// What the probe keeps in one map.
+fn probes(exposition: &mut Exposition, exported: &Exported) {
+    let series = match exported.series() {
+        Ok(series) => series,
+        Err(error) => return eprintln!("map {} can't be read: {error:#}", exported.map.name),
     };
+    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
+    let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
+    exposition.family(&name, kind, &format!("What the probe keeps in its map {}.", exported.map.name));
+    series.iter().for_each(|(labels, value)| exposition.sample(&name, labels, value));
+}
+
+/// What the probe itself or the kernel counts as lost.
+fn losses(exposition: &mut Exposition, Running { maps, losses, .. }: &Running) {
+    let is_buffer = |exported: &&Exported| matches!(exported.map.source, Source::Events(_));
+    let lost = |exported: &Exported| Some((exported.map.name.clone(), losses.of(&exported.map)?));
+    let known = |exported: &Exported| (exported.map.name.clone(), u64::from(losses.of(&exported.map).is_some()));
     table(
-        text,
-        ("bee_events_lost_total", "map"),
-        "counter",
-        "Events that a full ring buffer refused; absent for probes that do not count them.",
-        known(counted(true).collect()),
+        exposition,
+        ("bee_events_lost_total", "map", Type::Counter),
+        "Events that a full ring buffer or perf buffer refused; absent for probes that do not count them.",
+        maps.iter().filter(is_buffer).filter_map(lost).collect(),
     );
     table(
-        text,
-        ("bee_inserts_failed_total", "map"),
-        "counter",
+        exposition,
+        ("bee_inserts_failed_total", "map", Type::Counter),
         "Keys that a full hash refused; absent for probes that do not count them.",
-        known(counted(false).collect()),
+        maps.iter().filter(|exported| !is_buffer(exported)).filter_map(lost).collect(),
     );
-    let loss_known = maps
-        .iter()
-        .map(|exported| (exported.map.name.clone(), u64::from(losses.of(&exported.map).is_some())))
-        .collect();
     table(
-        text,
-        ("bee_loss_known", "map"),
-        "gauge",
+        exposition,
+        ("bee_loss_known", "map", Type::Gauge),
         "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
-        loss_known,
+        maps.iter().map(known).collect(),
     );
-    let read = |counter: fn(&Exported) -> &std::sync::atomic::AtomicU64| {
+}
+
+/// What bee could not show, and how full the maps are.
+fn maps(exposition: &mut Exposition, maps: &[Exported]) {
+    let read = |counter: fn(&Exported) -> &AtomicU64| {
         maps.iter().map(|exported| (exported.map.name.clone(), counter(exported).load(Ordering::Relaxed))).collect()
     };
     table(
-        text,
-        ("bee_records_bad_total", "map"),
-        "counter",
+        exposition,
+        ("bee_records_bad_total", "map", Type::Counter),
         "Records that were shorter than their type.",
         read(|exported| &exported.bad),
     );
     table(
-        text,
-        ("bee_series_left_out", "map"),
-        "gauge",
+        exposition,
+        ("bee_series_left_out", "map", Type::Gauge),
         "Series, or events of such, beyond the most that one map may have.",
         read(|exported| &exported.overflow),
     );
+    let elements = || maps.iter().filter(|exported| !matches!(exported.map.source, Source::Events(_)));
+    let count = |exported: &Exported| (exported.map.name.clone(), exported.count.load(Ordering::Relaxed));
+    table(
+        exposition,
+        ("bee_map_elements", "map", Type::Gauge),
+        "Elements of a hash or array when it was last read.",
+        elements().map(count).collect(),
+    );
+    table(
+        exposition,
+        ("bee_map_elements_max", "map", Type::Gauge),
+        "Elements that a hash or array has room for.",
+        elements().map(|exported| (exported.map.name.clone(), exported.room())).collect(),
+    );
+}
+
+/// The kernel's account of the programs.
+fn programs(exposition: &mut Exposition, accounts: &[(&str, Account)]) {
+    let missed = |(name, account): &(&str, Account)| Some(((*name).to_owned(), account.missed?));
+    table(
+        exposition,
+        ("bee_runs_missed_total", "program", Type::Counter),
+        "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
+        accounts.iter().filter_map(missed).collect(),
+    );
+    let timed = || accounts.iter().filter(|(_, account)| account.runs > 0);
+    table(
+        exposition,
+        ("bee_program_runs_total", "program", Type::Counter),
+        "Runs while the kernel took their time; absent where it did not (see bee run --run-time).",
+        timed().map(|(name, account)| ((*name).to_owned(), account.runs)).collect(),
+    );
+    let name = "bee_program_run_seconds_total";
+    if timed().next().is_some() {
+        exposition.family(name, Type::Counter, "How long the program ran, all runs together.");
+    }
+    for (program, account) in timed() {
+        exposition.sample(name, &format!("program=\"{program}\""), account.run_time.as_secs_f64());
+    }
 }
 
 /// One family; each row has its own value of the one label.
-fn table(text: &mut String, (name, label): (&str, &str), kind: &str, help: &str, rows: Vec<(String, u64)>) {
+fn table(exposition: &mut Exposition, (name, label, kind): (&str, &str, Type), help: &str, rows: Vec<(String, u64)>) {
     if rows.is_empty() {
         return;
     }
-    header(text, name, kind, help);
-    for (of, value) in rows {
-        sample(text, name, &format!("{label}=\"{of}\""), value.into());
-    }
-}
-
-// Writing to a String does not fail.
-fn header(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn sample(text: &mut String, name: &str, labels: &str, value: i128) {
-    let _ = match labels {
-        "" => writeln!(text, "{name} {value}"),
-        labels => writeln!(text, "{name}{{{labels}}} {value}"),
-    };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sample_without_labels_has_no_braces() {
-        let mut text = String::new();
-        sample(&mut text, "m", "", 7);
-        sample(&mut text, "m", "a=\"b\"", -1);
-        assert_eq!(text, "m 7\nm{a=\"b\"} -1\n");
-    }
+    exposition.family(name, kind, help);
+    rows.iter().for_each(|(of, value)| exposition.sample(name, &format!("{label}=\"{of}\""), value));
 }

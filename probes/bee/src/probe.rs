@@ -10,6 +10,7 @@ use crate::events::{Consumer, Events};
 use crate::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
+use crate::parameters::{self, Constant};
 use crate::{variants, verifier};
 
 /// The most text that is read of one iterator in one look.
@@ -176,6 +177,13 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
             let size = if opened.map_type() == MapType::PerfEventArray { 4 } else { 0 };
             opened.set_key_size(size)?;
             opened.set_value_size(size)?;
+        }
+    }
+    for mut constants in open.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(parameters::SECTION)) {
+        for Constant { offset, bytes } in &inspection.constants {
+            let place = constants.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
+            // The object's type information and the object agree, or libbpf would not have opened it.
+            place.into_iter().for_each(|place| place.copy_from_slice(bytes));
         }
     }
     Ok(open)

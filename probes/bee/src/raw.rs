@@ -3,7 +3,8 @@
 #![allow(unsafe_code, reason = "a batched look-up takes raw buffers, and libbpf-rs gives descriptors as numbers")]
 
 use std::ffi::c_void;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// `bpf_map_lookup_batch`: fills `keys` and `values` with up to `room` elements, going on from `position`. Answers libbpf's status
@@ -35,6 +36,17 @@ pub fn lookup_batch(
     };
     let written = if status == 0 || status == -libc::ENOENT { count as usize } else { 0 };
     (status, written)
+}
+
+/// Lets the kernel count and time the runs of all programs, as long as the answer is open. Needs root, and Linux 5.8.
+pub fn time_runs() -> io::Result<OwnedFd> {
+    // SAFETY: the call takes a number and answers a descriptor or a negative errno.
+    let answer = unsafe { libbpf_sys::bpf_enable_stats(libbpf_sys::BPF_STATS_RUN_TIME) };
+    if answer < 0 {
+        return Err(io::Error::from_raw_os_error(-answer));
+    }
+    // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(answer) })
 }
 
 /// Waits until one of these can be read, or until the time is over. A signal ends it too.

@@ -8,12 +8,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::events::Consumer;
+use crate::filter::{self, Filter};
 use crate::http::{self, PortTaken};
 use crate::metrics;
-use crate::misses::Misses;
 use crate::object::{self, Inspection, Kind, Source};
 use crate::output::{json::JsonLines, table};
+use crate::parameters::{self, Parameter};
 use crate::probe::{self, Probe, ProbeError};
+use crate::programs::Programs;
+use crate::raw;
 use crate::series::{Exported, Losses};
 use crate::variants::{self, NoSuchVariant};
 
@@ -39,6 +42,14 @@ pub struct RunOptions {
     pub terminal: bool,
     /// The metrics' port.
     pub port: u16,
+    /// Values for the probe's parameters.
+    pub parameters: Vec<Parameter>,
+    /// What is shown has to satisfy all of them.
+    pub filters: Vec<Filter>,
+    /// How long to run; until a signal comes if it does not say.
+    pub timeout: Option<Duration>,
+    /// Let the kernel count and time the runs of programs.
+    pub run_time: bool,
 }
 
 /// Why a probe does not run.
@@ -48,6 +59,12 @@ pub enum Error {
     Object { name: String, source: object::Error },
     #[error(transparent)]
     Variant(#[from] NoSuchVariant),
+    #[error(transparent)]
+    Parameter(#[from] parameters::Error),
+    #[error(transparent)]
+    Filter(#[from] filter::Unanswered),
+    #[error("the kernel does not time the runs of programs; it takes root and Linux 5.8")]
+    RunTime(#[source] io::Error),
     #[error(transparent)]
     Port(#[from] PortTaken),
     #[error(transparent)]
@@ -63,8 +80,28 @@ pub enum Error {
 /// A probe that runs.
 pub(crate) struct Running {
     pub maps: Vec<Exported>,
+    filters: Vec<Filter>,
     pub losses: Losses,
-    pub misses: Misses,
+    pub programs: Programs,
+}
+
+impl Running {
+    /// Whether the filters let an event, or an element of this key, be shown.
+    pub fn shows(&self, exported: &Exported, record: &[u8]) -> bool {
+        self.filters.iter().all(|filter| filter.takes(&exported.map.name, &exported.labels, record))
+    }
+}
+
+/// When a run ends.
+pub(crate) struct End {
+    signal: Arc<AtomicBool>,
+    due: Option<Instant>,
+}
+
+impl End {
+    fn has_come(&self) -> bool {
+        self.signal.load(Ordering::Relaxed) || self.due.is_some_and(|due| Instant::now() >= due)
+    }
 }
 
 /// A probe that was looked at and not loaded yet.
@@ -80,10 +117,13 @@ pub struct Prepared {
 /// # Errors
 /// It is no probe, or has no such variant.
 pub fn prepare(options: RunOptions) -> Result<Prepared, Error> {
-    let inspection =
+    let mut inspection =
         object::inspect(&options.object).map_err(|source| Error::Object { name: options.name.clone(), source })?;
     probe::check_hooks(&inspection)?;
     let variants = variants::choose(probe::variants_of(&inspection)?, options.variant.as_deref())?;
+    inspection.constants = parameters::constants(&inspection.btf, &options.parameters)?;
+    let labels = || inspection.maps.iter().map(|map| (map.name.as_str(), map.labels()));
+    options.filters.iter().try_for_each(|filter| filter.check(labels()))?;
     Ok(Prepared { options, inspection, variants })
 }
 
@@ -96,9 +136,11 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         signal_hook::flag::register(signal, end.clone()).map_err(Error::Signals)?;
     }
     let probe = Probe::attach(&inspection, variants)?;
-    let running = Arc::new(running(&probe, &inspection)?);
+    let running = Arc::new(running(&probe, &inspection, options.filters.clone())?);
+    let _timing = options.run_time.then(raw::time_runs).transpose().map_err(Error::RunTime)?;
+    let end = End { signal: end, due: options.timeout.map(|timeout| Instant::now() + timeout) };
     let served = running.clone();
-    let serve = move || http::serve(listener, move || metrics::text(&served));
+    let serve = move || http::serve(listener, move |format| metrics::text(&served, format));
     thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
     let attached = attached(&probe);
     if options.terminal {
@@ -109,10 +151,10 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     }
 }
 
-fn running(probe: &Probe, inspection: &Inspection) -> Result<Running, ProbeError> {
+fn running(probe: &Probe, inspection: &Inspection, filters: Vec<Filter>) -> Result<Running, ProbeError> {
     let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<Vec<_>, _>>()?;
     let losses = Losses::new(probe, &inspection.btf, &maps);
-    Ok(Running { maps, losses, misses: Misses::new(probe) })
+    Ok(Running { maps, filters, losses, programs: Programs::new(probe) })
 }
 
 /// `attached (tp_btf)`, and why not by what stands before it.
@@ -131,7 +173,7 @@ fn attached(probe: &Probe) -> String {
 pub(crate) fn consume(
     probe: &Probe,
     running: &Running,
-    end: &AtomicBool,
+    end: &End,
     each: &dyn Fn(&Exported, &[u8]),
     text: &dyn Fn(&str, &str),
     round: &mut dyn FnMut() -> io::Result<bool>,
@@ -160,7 +202,7 @@ pub(crate) fn consume(
             return Ok(());
         }
         // One more look after the signal: what was sent before it belongs to the run.
-        last = end.load(Ordering::Relaxed);
+        last = end.has_come();
         if last || more {
             continue;
         }
@@ -172,11 +214,11 @@ pub(crate) fn consume(
 }
 
 /// JSON lines on standard output.
-fn print(probe: &Probe, running: &Running, end: &AtomicBool) -> Result<(), Error> {
+fn print(probe: &Probe, running: &Running, end: &End) -> Result<(), Error> {
     let output = Mutex::new(JsonLines::new(io::BufWriter::with_capacity(1 << 16, io::stdout())));
     let output = || output.lock().unwrap_or_else(PoisonError::into_inner);
     let each = |exported: &Exported, record: &[u8]| {
-        if exported.map.kind == Kind::Print {
+        if exported.map.kind == Kind::Print && running.shows(exported, record) {
             output().event(exported, record);
         }
     };
@@ -188,7 +230,7 @@ fn print(probe: &Probe, running: &Running, end: &AtomicBool) -> Result<(), Error
                 .maps
                 .iter()
                 .filter(|exported| exported.map.kind == Kind::Print)
-                .for_each(|exported| output().elements(exported));
+                .for_each(|exported| output().elements(exported, &|key| running.shows(exported, key)));
         }
         match output().flush() {
             // Nobody reads any more: that is how `bee run | head` ends.

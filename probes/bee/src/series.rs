@@ -30,13 +30,15 @@ pub struct Exported {
     pub overflow: AtomicU64,
     /// Records that could not be decoded.
     pub bad: AtomicU64,
+    /// Of a hash or array: its elements when it was last read.
+    pub count: AtomicU64,
 }
 
 impl Exported {
     pub fn new(probe: &Probe, map: &Map) -> Result<Self, ProbeError> {
         let handle = probe.map(&map.name)?;
-        let (overflow, bad) = (AtomicU64::new(0), AtomicU64::new(0));
-        Ok(Self { map: map.clone(), labels: labels(map), handle, events: Mutex::default(), overflow, bad })
+        let [overflow, bad, count] = [0; 3].map(AtomicU64::new);
+        Ok(Self { map: map.clone(), labels: map.labels(), handle, events: Mutex::default(), overflow, bad, count })
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -77,6 +79,7 @@ impl Exported {
             }
             Source::Elements { value, per_cpu, .. } => {
                 let elements = self.elements()?;
+                self.count.store(elements.len() as u64, Ordering::Relaxed);
                 let more = elements.len().saturating_sub(MOST) as u64;
                 self.overflow.store(more, Ordering::Relaxed);
                 for (key, values) in elements.iter().take(MOST) {
@@ -91,7 +94,11 @@ impl Exported {
     }
 
     /// Those with the largest values, the largest first: the values of their labels, and their own. Only these are decoded.
-    pub fn largest(&self, most: usize) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
+    pub fn largest(
+        &self,
+        most: usize,
+        shown: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
         let elements = self.elements()?;
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<(&[u8], i128)> = match &self.map.source {
@@ -100,12 +107,18 @@ impl Exported {
                 elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
             }
         };
+        all.retain(|(key, _)| shown(key));
         if all.len() > most {
             all.select_nth_unstable_by_key(most, |(_, value)| Reverse(*value));
             all.truncate(most);
         }
         all.sort_by_key(|(key, value)| (Reverse(*value), *key));
         Ok(all.into_iter().map(|(key, value)| (self.labels.values(key), value)).collect())
+    }
+
+    /// How many elements a hash or array has room for.
+    pub fn room(&self) -> u64 {
+        self.handle.max_entries().into()
     }
 
     /// The raw elements of a hash or array; none of a ring buffer.
@@ -154,16 +167,6 @@ impl Series {
             series.ends.push((series.text.len(), value));
         }
         *self = series;
-    }
-}
-
-fn labels(map: &Map) -> Labels {
-    match &map.source {
-        Source::Events(layout) => {
-            let value = layout.gauge_value().filter(|_| map.kind == Kind::Gauge);
-            Labels::of(layout, value.map(|field| field.name.as_str()))
-        }
-        Source::Elements { key, .. } => Labels::of(key, None),
     }
 }
 

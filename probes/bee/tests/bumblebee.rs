@@ -7,7 +7,8 @@ use std::error::Error;
 
 use bee::{
     build::{Architecture, Request, Vmlinux, build},
-    decode::{decode, labels},
+    decode::decode,
+    labels::Labels,
     layout::Layout,
     object::{Inspection, Kind, Source, inspect},
 };
@@ -66,9 +67,9 @@ fn a5_3_text_need_not_end_with_a_zero() {
 #[test]
 fn a5_4_bytes_above_127_are_numbers_or_text_in_utf8() {
     let layout = event("u8 n; char c; char text[2];");
-    let shown = labels(&layout, &[0x80, 0x80, 0xff, 0], None).unwrap();
-    let shown: Vec<_> = shown.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    assert_eq!(shown, [("c", "-128"), ("n", "128"), ("text", "\u{fffd}")]);
+    let mut shown = String::new();
+    Labels::of(&layout, None).write(&mut shown, &[0x80, 0x80, 0xff, 0]);
+    assert_eq!(shown, "c=\"-128\",n=\"128\",text=\"\u{fffd}\"");
 }
 
 #[test]
@@ -106,7 +107,8 @@ fn a5_14_a_key_need_be_no_struct_and_a_missing_type_is_named() {
     };
     let inspection = map("__type(key, u32); __type(value, u64);").unwrap();
     let Source::Elements { key, .. } = &inspection.maps[0].source else { panic!("{:?}", inspection.maps) };
-    assert_eq!(labels(key, &[9, 0, 0, 0], None), Ok(vec![("key".to_owned(), "9".to_owned())]));
+    let labels = Labels::of(key, None);
+    assert_eq!((labels.names().collect(), labels.values(&[9, 0, 0, 0])), (vec!["key"], vec!["9".to_owned()]));
     let refused = map("__type(key, u32); __uint(value_size, 8);").unwrap_err();
     assert_eq!(refused, "map counter_calls can't be exported: it has no __type(value, …)");
 }

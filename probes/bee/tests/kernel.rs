@@ -57,6 +57,58 @@ fn what_a_perf_buffer_loses_is_counted() {
     assert!(run.metrics().contains("bee_loss_known{map=\"events\"} 1"));
 }
 
+/// Tells of the getppid() calls of one process, with what its parameters are.
+const PARAMETERS: &str = r#"
+const volatile __u32 watched = 0;
+const volatile enum how { SHORT, LONG = 7 } how = SHORT;
+struct event_t { __u32 process; enum how how; char comm[16]; };
+static struct event_t event;
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct event_t); } print_events SEC(".maps");
+SEC("raw_tp/sys_enter")
+int watch(struct bpf_raw_tracepoint_args *ctx)
+{
+	event.process = bpf_get_current_pid_tgid() >> 32;
+	if (ctx->args[1] != GETPPID || event.process != watched)
+		return 0;
+	event.how = how;
+	bpf_get_current_comm(event.comm, sizeof(event.comm));
+	bpf_ringbuf_output(&print_events, &event, sizeof(event), 0);
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = build(folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
+    let watched = format!("watched={}", std::process::id());
+    let bee = std::process::Command::new(env!("CARGO_BIN_EXE_bee"));
+    let options = ["--param", &watched, "--param", "how=LONG", "--filter", "comm~^as", "--run-time"];
+    let run = Run::start(bee, &object, &options);
+    for name in ["asks", "others"] {
+        std::thread::Builder::new().name(name.into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
+    }
+    let metrics = run.metrics();
+    assert!(metrics.contains("bee_program_run_seconds_total{program=\"watch\"} 0."), "{metrics}");
+    let output = run.stop();
+    let shown =
+        format!(r#"{{"map":"print_events","event":{{"process":{},"how":"LONG","comm":"asks"}}}}"#, std::process::id());
+    assert_eq!(output.trim_end(), shown);
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn a_run_ends_by_itself_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = build(folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
+    let mut bee = Command::cargo_bin("bee").unwrap();
+    bee.arg("run").arg(object).args(["--no-tty", "--prom-port=0", "--timeout=300ms"]);
+    let started = std::time::Instant::now();
+    bee.timeout(std::time::Duration::from_secs(10)).assert().success();
+    assert!(started.elapsed() >= std::time::Duration::from_millis(300));
+}
+
 /// Tells of each getppid() of the test's, in the types of the header.
 const TYPES: &str = r#"
 struct event_t {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use bee::btf::{Btf, BtfError};
-use bee::decode::labels;
+use bee::labels::Labels;
 use bee::layout::{Layout, LayoutError};
 use bee::lint::Sources;
 use bee::object::{Kind, Source, inspect};
@@ -139,7 +139,7 @@ proptest! {
         for id in (0..2000).take_while(|id| *id == 0 || btf.get(*id).is_some()) {
             let _ = btf.size(id);
             if let Ok(layout) = Layout::of(&btf, id) {
-                let _ = labels(&layout, &vec![0xff; layout.size.min(1 << 16)], None);
+                Labels::of(&layout, None).write(&mut String::new(), &vec![0xff; layout.size.min(1 << 16)]);
             }
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use bee::run::RunOptions;
 use bee::store::Reference;
+use jiff::SignedDuration;
 
 use super::privilege;
 use crate::cli::{Cli, Run};
@@ -18,6 +19,10 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         variant: arguments.variant.clone(),
         terminal: !arguments.no_tty && io::stdout().is_terminal(),
         port: arguments.prom_port,
+        parameters: arguments.param.clone(),
+        filters: arguments.filter.clone(),
+        timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
+        run_time: arguments.run_time,
     };
     // Before root is asked for: a mistyped name must not cost a password.
     let prepared = bee::run::prepare(options)?;
@@ -43,6 +48,10 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
+    again.extend(arguments.run_time.then(|| "--run-time".into()));
+    again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
+    again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
+    again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
     Ok(again)
 }

@@ -9,7 +9,9 @@ mod merge;
 
 use crate::{
     btf::{Btf, TypeId},
+    labels::Labels,
     layout::{Layout, LayoutError},
+    parameters::Constant,
 };
 
 pub use error::Error;
@@ -39,6 +41,8 @@ pub struct Inspection {
     /// The maps that are exported, in the object's order.
     pub maps: Vec<Map>,
     pub btf: Btf,
+    /// What replaces the object's own constants.
+    pub constants: Vec<Constant>,
 }
 
 /// A map that is exported.
@@ -47,6 +51,19 @@ pub struct Map {
     pub name: String,
     pub kind: Kind,
     pub source: Source,
+}
+
+impl Map {
+    /// The labels of its series.
+    pub fn labels(&self) -> Labels {
+        match &self.source {
+            Source::Events(layout) => {
+                let value = layout.gauge_value().filter(|_| self.kind == Kind::Gauge);
+                Labels::of(layout, value.map(|field| field.name.as_str()))
+            }
+            Source::Elements { key, .. } => Labels::of(key, None),
+        }
+    }
 }
 
 /// Where a map's data comes from.
@@ -76,7 +93,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         let source = source(&btf, definition, kind).map_err(refuse)?;
         maps.push(Map { name, kind, source });
     }
-    Ok(Inspection { object, maps, btf })
+    Ok(Inspection { object, maps, btf, constants: vec![] })
 }
 
 impl Kind {

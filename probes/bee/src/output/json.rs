@@ -33,12 +33,12 @@ impl<W: Write> JsonLines<W> {
     }
 
     /// `{"map":"sizes","key":{…},"value":…}` for each element that is new or changed.
-    pub fn elements(&mut self, exported: &Exported) {
+    pub fn elements(&mut self, exported: &Exported, shown: &dyn Fn(&[u8]) -> bool) {
         let Source::Elements { key, value, .. } = &exported.map.source else { return };
         // A map that can't be read says so with its metrics.
         for (key_bytes, value_bytes) in exported.elements().unwrap_or_default().iter() {
             let place = (exported.map.name.clone(), key_bytes.to_vec());
-            if self.printed.get(&place).is_some_and(|printed| printed == value_bytes) {
+            if !shown(key_bytes) || self.printed.get(&place).is_some_and(|printed| printed == value_bytes) {
                 continue;
             }
             if let (Ok(key), Ok(value)) = (decode(key, key_bytes), decode(value, value_bytes)) {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +14,7 @@ use ratatui::{DefaultTerminal, Frame};
 
 use crate::object::{Kind, Source};
 use crate::probe::Probe;
-use crate::run::{Error, RunOptions, Running, consume};
+use crate::run::{End, Error, RunOptions, Running, consume};
 use crate::series::Exported;
 
 /// How often the picture is drawn anew.
@@ -29,16 +28,10 @@ type Fields = Vec<String>;
 type Latest = Mutex<VecDeque<(String, Fields)>>;
 
 /// Shows the probe until its end; the terminal is then as it was.
-pub fn show(
-    options: &RunOptions,
-    attached: &str,
-    probe: &Probe,
-    running: &Running,
-    end: &AtomicBool,
-) -> Result<(), Error> {
+pub fn show(options: &RunOptions, attached: &str, probe: &Probe, running: &Running, end: &End) -> Result<(), Error> {
     let mut terminal = ratatui::try_init().map_err(Error::Output)?;
     let latest = Latest::default();
-    let each = |exported: &Exported, record: &[u8]| remember(&latest, exported, record);
+    let each = |exported: &Exported, record: &[u8]| remember(&latest, running, exported, record);
     let mut drawn = None;
     let mut round = || {
         if drawn.is_none_or(|at: Instant| at.elapsed() >= FRAME) {
@@ -53,8 +46,8 @@ pub fn show(
     result
 }
 
-fn remember(latest: &Latest, exported: &Exported, record: &[u8]) {
-    if exported.map.kind == Kind::Print {
+fn remember(latest: &Latest, running: &Running, exported: &Exported, record: &[u8]) {
+    if exported.map.kind == Kind::Print && running.shows(exported, record) {
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.push_front((exported.map.name.clone(), exported.labels.values(record)));
         latest.truncate(KEPT);
@@ -81,7 +74,7 @@ fn draw(
     running: &Running,
     latest: &Latest,
 ) -> io::Result<()> {
-    let maps: Vec<_> = running.maps.iter().map(|exported| (exported, rows(exported, latest))).collect();
+    let maps: Vec<_> = running.maps.iter().map(|exported| (exported, rows(running, exported, latest))).collect();
     let empty = maps.iter().all(|(_, rows)| rows.is_empty());
     let state = if empty {
         format!("{attached}; waiting; in a second terminal: curl localhost:{}/metrics", options.port)
@@ -116,7 +109,7 @@ fn map_table(frame: &mut Frame, exported: &Exported, rows: &[Fields], area: Rect
 }
 
 /// Printed maps show their newest events, metrics their largest values first.
-fn rows(exported: &Exported, latest: &Latest) -> Vec<Fields> {
+fn rows(running: &Running, exported: &Exported, latest: &Latest) -> Vec<Fields> {
     if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
         let latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         return latest.iter().filter(|(map, _)| *map == exported.map.name).map(|(_, fields)| fields.clone()).collect();
@@ -125,5 +118,5 @@ fn rows(exported: &Exported, latest: &Latest) -> Vec<Fields> {
         labels.push(value.to_string());
         labels
     };
-    exported.largest(KEPT).unwrap_or_default().into_iter().map(row).collect()
+    exported.largest(KEPT, &|key| running.shows(exported, key)).unwrap_or_default().into_iter().map(row).collect()
 }

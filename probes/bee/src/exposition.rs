@@ -1,0 +1,132 @@
+//! The two text formats that Prometheus scrapes: its own (<https://prometheus.io/docs/instrumenting/exposition_formats/>, version 0.0.4)
+//! and OpenMetrics (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), which Prometheus asks for first.
+//!
+//! OpenMetrics wants counters to end in `_total`. A probe's metrics are called as their maps are, in both formats: there they are of
+//! type unknown.
+
+use std::fmt::{Display, Write};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    OpenMetrics,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Counter,
+    Gauge,
+}
+
+const TEXT: &str = "text/plain";
+const OPEN_METRICS: &str = "application/openmetrics-text";
+const SUFFIX: &str = "_total";
+
+impl Format {
+    /// What a header `Accept` likes best of the two; the text format for who does not say.
+    pub fn accepted(header: &str) -> Self {
+        let (text, open) = (liking(header, TEXT), liking(header, OPEN_METRICS));
+        if open > 0.0 && open >= text { Self::OpenMetrics } else { Self::Text }
+    }
+
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+/// How much a header likes a media type: its largest q, which is 1 where it does not say (RFC 9110, 12.4.2).
+fn liking(header: &str, media_type: &str) -> f32 {
+    let q = |range: &str| {
+        let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let q = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+        (name.trim() == media_type).then(|| q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0)))
+    };
+    header.split(',').filter_map(q).fold(0.0, f32::max)
+}
+
+/// A scrape's answer, written line by line.
+pub struct Exposition {
+    text: String,
+    format: Format,
+}
+
+impl Exposition {
+    pub fn new(format: Format) -> Self {
+        Self { text: String::new(), format }
+    }
+
+    /// Begins a family of samples.
+    pub fn family(&mut self, name: &str, kind: Type, help: &str) {
+        let (family, kind) = match (self.format, kind, name.strip_suffix(SUFFIX)) {
+            (_, Type::Gauge, _) => (name, "gauge"),
+            (Format::Text, Type::Counter, _) => (name, "counter"),
+            (Format::OpenMetrics, Type::Counter, Some(family)) => (family, "counter"),
+            (Format::OpenMetrics, Type::Counter, None) => (name, "unknown"),
+        };
+        // Writing to a String does not fail, here and below.
+        let _ = writeln!(self.text, "# HELP {family} {help}\n# TYPE {family} {kind}");
+    }
+
+    /// One sample; its labels are as they stand between braces.
+    pub fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        let _ = match labels {
+            "" => writeln!(self.text, "{name} {value}"),
+            labels => writeln!(self.text, "{name}{{{labels}}} {value}"),
+        };
+    }
+
+    pub fn finish(mut self) -> String {
+        if self.format == Format::OpenMetrics {
+            self.text.push_str("# EOF\n");
+        }
+        self.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: Format) -> String {
+        let mut exposition = Exposition::new(format);
+        exposition.family("ebpf_solo_io_hash", Type::Counter, "A map.");
+        exposition.sample("ebpf_solo_io_hash", "a=\"b\"", 7);
+        exposition.family("bee_lost_total", Type::Counter, "Lost.");
+        exposition.sample("bee_lost_total", "", -1);
+        exposition.finish()
+    }
+
+    #[test]
+    fn names_of_samples_are_the_same_in_both_formats() {
+        let [text, open] = [Format::Text, Format::OpenMetrics].map(written);
+        let samples =
+            |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(samples(&text), ["ebpf_solo_io_hash{a=\"b\"} 7", "bee_lost_total -1"]);
+        assert_eq!(samples(&open), samples(&text));
+        assert!(
+            text.contains("# TYPE ebpf_solo_io_hash counter\n") && text.contains("# TYPE bee_lost_total counter\n")
+        );
+        assert!(open.contains("# TYPE ebpf_solo_io_hash unknown\n") && open.contains("# TYPE bee_lost counter\n"));
+        assert!(open.ends_with("# EOF\n") && !text.contains("EOF"));
+    }
+
+    #[test]
+    fn the_format_is_what_the_scraper_likes_best() {
+        // Prometheus 3 says this.
+        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+                          application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        assert_eq!(Format::accepted(prometheus), Format::OpenMetrics);
+        for header in [
+            "",
+            "*/*",
+            "text/html",
+            "text/plain, application/openmetrics-text;q=0.5",
+            "application/openmetrics-text;q=0",
+        ] {
+            assert_eq!(Format::accepted(header), Format::Text, "{header}");
+        }
+    }
+}
