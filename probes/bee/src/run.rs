@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -12,7 +13,7 @@ use crate::filter::{self, Filter};
 use crate::http::{self, PortTaken};
 use crate::metrics;
 use crate::object::{self, Inspection, Kind, Source};
-use crate::output::{json::JsonLines, table};
+use crate::output::{json::JsonLines, terminal};
 use crate::parameters::{self, Parameter};
 use crate::probe::{self, Probe, ProbeError};
 use crate::programs::Programs;
@@ -137,17 +138,28 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     }
     let probe = Probe::attach(&inspection, variants)?;
     let running = Arc::new(running(&probe, &inspection, options.filters.clone())?);
-    let _timing = options.run_time.then(raw::time_runs).transpose().map_err(Error::RunTime)?;
+    let _timing = timing(&options)?;
     let end = End { signal: end, due: options.timeout.map(|timeout| Instant::now() + timeout) };
     let served = running.clone();
     let serve = move || http::serve(listener, move |format| metrics::text(&served, format));
     thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
     let attached = attached(&probe);
     if options.terminal {
-        table::show(&options, &attached, &probe, &running, &end)
+        terminal::show(&options, &attached, &probe, &running, &end)
     } else {
         eprintln!("{}: {attached}; metrics: localhost:{}/metrics", options.name, options.port);
         print(&probe, &running, &end)
+    }
+}
+
+/// Who looks at the terminal sees what the probe costs, where the kernel says so.
+fn timing(options: &RunOptions) -> Result<Option<OwnedFd>, Error> {
+    if !options.run_time && !options.terminal {
+        return Ok(None);
+    }
+    match raw::time_runs() {
+        Err(error) if options.run_time => Err(Error::RunTime(error)),
+        timing => Ok(timing.ok()),
     }
 }
 

@@ -1,0 +1,103 @@
+//! The screen: which maps there are, the rows of one, and below what the probe lost and costs.
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout};
+use ratatui::style::{Style, Stylize};
+use ratatui::text::Line;
+use ratatui::widgets::{Row, Table, Tabs};
+
+use super::keys::{Choices, HELP};
+
+/// Everything that is on the screen.
+pub struct Picture<'a> {
+    /// The probe, and where its metrics are.
+    pub title: &'a str,
+    pub maps: Vec<&'a str>,
+    pub choices: &'a Choices,
+    pub columns: Vec<String>,
+    /// The rows that fit the choices.
+    pub rows: Vec<&'a [String]>,
+    /// How many rows the map has.
+    pub all: usize,
+    pub losses: String,
+    pub costs: String,
+}
+
+pub fn draw(frame: &mut Frame, picture: &Picture) {
+    let heights = [Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(3)];
+    let [title, tabs, table, footer] = Layout::vertical(heights).areas(frame.area());
+    frame.render_widget(Line::from(picture.title).bold(), title);
+    let names = Tabs::new(picture.maps.iter().copied()).select(picture.choices.map);
+    frame.render_widget(names, tabs);
+
+    // Only what is on the screen becomes a row: a map may have a hundred thousand.
+    let first = picture.choices.offset.min(picture.rows.len().saturating_sub(1));
+    let visible = picture.rows.iter().skip(first).take(table.height.into());
+    let rows = visible.map(|row| Row::new(row.iter().map(String::as_str)));
+    let header = Row::new(picture.columns.iter().map(String::as_str)).style(Style::new().bold().underlined());
+    let widths = vec![Constraint::Fill(1); picture.columns.len()];
+    frame.render_widget(Table::new(rows, widths).header(header), table);
+
+    let lines = [Line::from(state(picture)), Line::from(picture.costs.as_str()), Line::from(HELP).dim()];
+    for (line, area) in lines.into_iter().zip(footer.rows()) {
+        frame.render_widget(line, area);
+    }
+}
+
+fn state(picture: &Picture) -> String {
+    let Choices { paused, find, typing, .. } = picture.choices;
+    let shown = match find.as_str() {
+        "" if !typing => format!("{} rows", picture.all),
+        find => {
+            format!("{} of {} rows with \"{find}{}", picture.rows.len(), picture.all, if *typing { "_" } else { "\"" })
+        }
+    };
+    let paused = if *paused { "PAUSED  " } else { "" };
+    format!("{paused}{shown}  {}", picture.losses)
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::{Terminal, backend::TestBackend};
+
+    use super::*;
+
+    fn drawn(width: u16, height: u16, rows: &[Vec<String>], choices: &Choices) -> String {
+        let picture = Picture {
+            title: "tcpconnect:v1  attached (kprobe); metrics: localhost:9091/metrics",
+            maps: vec!["events_ring", "events_hash"],
+            choices,
+            columns: ["daddr", "saddr", "value", "per second"].map(str::to_owned).to_vec(),
+            rows: rows.iter().map(Vec::as_slice).collect(),
+            all: rows.len(),
+            losses: "lost: 0".to_owned(),
+            costs: "connect___kprobe: 12 runs/s, 310 ns a run".to_owned(),
+        };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, &picture)).unwrap();
+        terminal.backend().to_string()
+    }
+
+    fn rows(count: usize) -> Vec<Vec<String>> {
+        let row = |n: usize| vec![format!("10.0.0.{}", n % 250), "10.0.0.1".to_owned(), n.to_string(), "0".to_owned()];
+        (0..count).map(row).collect()
+    }
+
+    #[test]
+    fn the_screen_shows_one_map_what_was_lost_and_what_it_costs() {
+        insta::assert_snapshot!(drawn(78, 10, &rows(3), &Choices { map: 1, ..Choices::default() }));
+    }
+
+    #[test]
+    fn a_hundred_thousand_rows_and_any_size_are_drawn() {
+        let rows = rows(100_000);
+        let far = Choices { offset: 99_990, paused: true, find: "10".into(), typing: true, ..Choices::default() };
+        let started = std::time::Instant::now();
+        for (width, height) in [(1, 1), (3, 4), (80, 24), (500, 200)] {
+            drawn(width, height, &rows, &far);
+        }
+        let screen = drawn(80, 12, &rows, &far);
+        assert!(screen.contains("99990") && screen.contains("PAUSED") && screen.contains("with \"10_"), "{screen}");
+        assert!(started.elapsed().as_secs() < 2, "only what is seen is laid out");
+    }
+}
