@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bee::build::{Architecture, Vmlinux};
 use bee::filter::Filter;
+use bee::histogram::Buckets;
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::parameters::Parameter;
 use bee::store::Reference;
@@ -166,6 +167,14 @@ pub struct Run {
     /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<Filter>,
+
+    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default: log2:36]
+    #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
+    pub hist_buckets: Option<Buckets>,
+
+    /// The field of events that is the value of histograms [default: value]
+    #[arg(short = 'k', long, value_name = "FIELD")]
+    pub hist_value_key: Option<String>,
 
     /// End after this time, as in 30s or 5m
     #[arg(long, value_name = "TIME")]

@@ -16,6 +16,7 @@ pub enum Format {
 pub enum Type {
     Counter,
     Gauge,
+    Histogram,
 }
 
 const TEXT: &str = "text/plain";
@@ -62,6 +63,7 @@ impl Exposition {
     pub fn family(&mut self, name: &str, kind: Type, help: &str) {
         let (family, kind) = match (self.format, kind, name.strip_suffix(SUFFIX)) {
             (_, Type::Gauge, _) => (name, "gauge"),
+            (_, Type::Histogram, _) => (name, "histogram"),
             (Format::Text, Type::Counter, _) => (name, "counter"),
             (Format::OpenMetrics, Type::Counter, Some(family)) => (family, "counter"),
             (Format::OpenMetrics, Type::Counter, None) => (name, "unknown"),

@@ -79,10 +79,10 @@ impl Layout {
         matches!(self.shape, Shape::Unsigned | Shape::Signed | Shape::Duration) && self.size <= 8
     }
 
-    /// The field of an event that a gauge takes its value from.
-    pub fn gauge_value(&self) -> Option<&Field> {
+    /// The field of this name, if it is an integer.
+    pub fn integer_field(&self, name: &str) -> Option<&Field> {
         let Shape::Struct(fields) = &self.shape else { return None };
-        fields.iter().find(|field| field.name == "value" && field.layout.is_integer())
+        fields.iter().find(|field| field.name == name && field.layout.is_integer())
     }
 }
 

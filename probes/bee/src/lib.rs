@@ -14,6 +14,7 @@ mod elements;
 mod events;
 mod exposition;
 pub mod filter;
+pub mod histogram;
 pub mod hooks;
 mod http;
 pub mod init;

@@ -26,14 +26,30 @@ pub(crate) fn text(running: &Running, format: Format) -> String {
 
 /// What the probe keeps in one map.
 fn probes(exposition: &mut Exposition, exported: &Exported) {
+    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
+    let help = format!("What the probe keeps in its map {}.", exported.map.name);
+    if exported.map.kind == Kind::Histogram {
+        return histograms(exposition, exported, &name, &help);
+    }
     let series = match exported.series() {
         Ok(series) => series,
         Err(error) => return eprintln!("map {} can't be read: {error:#}", exported.map.name),
     };
-    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
     let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
-    exposition.family(&name, kind, &format!("What the probe keeps in its map {}.", exported.map.name));
+    exposition.family(&name, kind, &help);
     series.iter().for_each(|(labels, value)| exposition.sample(&name, labels, value));
+}
+
+fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
+    exposition.family(name, Type::Histogram, help);
+    for (labels, histogram) in exported.histograms() {
+        let separator = if labels.is_empty() { "" } else { "," };
+        for (bound, count) in histogram.cumulative(&exported.buckets) {
+            exposition.sample(&format!("{name}_bucket"), &format!("{labels}{separator}le=\"{bound}\""), count);
+        }
+        exposition.sample(&format!("{name}_sum"), &labels, histogram.sum);
+        exposition.sample(&format!("{name}_count"), &labels, histogram.count());
+    }
 }
 
 /// What the probe itself or the kernel counts as lost.

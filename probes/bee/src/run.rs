@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::events::Consumer;
 use crate::filter::{self, Filter};
+use crate::histogram::Buckets;
 use crate::http::{self, PortTaken};
 use crate::metrics;
 use crate::object::{self, Inspection, Kind, Source};
@@ -47,6 +48,9 @@ pub struct RunOptions {
     pub parameters: Vec<Parameter>,
     /// What is shown has to satisfy all of them.
     pub filters: Vec<Filter>,
+    /// The buckets of histograms, and the field of events that is their value.
+    pub buckets: Buckets,
+    pub histogram_value: Option<String>,
     /// How long to run; until a signal comes if it does not say.
     pub timeout: Option<Duration>,
     /// Let the kernel count and time the runs of programs.
@@ -64,6 +68,10 @@ pub enum Error {
     Parameter(#[from] parameters::Error),
     #[error(transparent)]
     Filter(#[from] filter::Unanswered),
+    #[error(
+        "map {map} is a histogram of a field {field:?}, and its events have no such integer: name another with --hist-value-key"
+    )]
+    NoValue { map: String, field: String },
     #[error("the kernel does not time the runs of programs; it takes root and Linux 5.8")]
     RunTime(#[source] io::Error),
     #[error(transparent)]
@@ -123,9 +131,20 @@ pub fn prepare(options: RunOptions) -> Result<Prepared, Error> {
     probe::check_hooks(&inspection)?;
     let variants = variants::choose(probe::variants_of(&inspection)?, options.variant.as_deref())?;
     inspection.constants = parameters::constants(&inspection.btf, &options.parameters)?;
+    histograms_value(&mut inspection, options.histogram_value.as_deref())?;
     let labels = || inspection.maps.iter().map(|map| (map.name.as_str(), map.labels()));
     options.filters.iter().try_for_each(|filter| filter.check(labels()))?;
     Ok(Prepared { options, inspection, variants })
+}
+
+fn histograms_value(inspection: &mut Inspection, field: Option<&str>) -> Result<(), Error> {
+    for map in inspection.maps.iter_mut().filter(|map| map.kind == Kind::Histogram) {
+        map.value = field.unwrap_or(&map.value).to_owned();
+        if map.value().is_none() {
+            return Err(Error::NoValue { map: map.name.clone(), field: map.value.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// Runs a probe until SIGINT or SIGTERM, or until nobody reads its output any more. Events that the kernel has by then are still shown.
@@ -137,7 +156,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         signal_hook::flag::register(signal, end.clone()).map_err(Error::Signals)?;
     }
     let probe = Probe::attach(&inspection, variants)?;
-    let running = Arc::new(running(&probe, &inspection, options.filters.clone())?);
+    let running = Arc::new(running(&probe, &inspection, &options)?);
     let _timing = timing(&options)?;
     let end = End { signal: end, due: options.timeout.map(|timeout| Instant::now() + timeout) };
     let served = running.clone();
@@ -163,8 +182,10 @@ fn timing(options: &RunOptions) -> Result<Option<OwnedFd>, Error> {
     }
 }
 
-fn running(probe: &Probe, inspection: &Inspection, filters: Vec<Filter>) -> Result<Running, ProbeError> {
-    let maps = inspection.maps.iter().map(|map| Exported::new(probe, map)).collect::<Result<Vec<_>, _>>()?;
+fn running(probe: &Probe, inspection: &Inspection, options: &RunOptions) -> Result<Running, ProbeError> {
+    let filters = options.filters.clone();
+    let exported = |map| Exported::new(probe, map, options.buckets.clone());
+    let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, _>>()?;
     let losses = Losses::new(probe, &inspection.btf, &maps);
     Ok(Running { maps, filters, losses, programs: Programs::new(probe) })
 }

@@ -11,6 +11,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
 use crate::decode::integer;
 use crate::elements::{self, Elements};
+use crate::histogram::{Buckets, Histogram};
 use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
@@ -19,6 +20,9 @@ use crate::probe::{Probe, ProbeError};
 /// More series than this from one map are left out, and their number is exported instead: each costs memory here and in Prometheus.
 const MOST: usize = 100_000;
 
+/// Each histogram is as many series as it has buckets.
+const MOST_HISTOGRAMS: usize = 2000;
+
 /// One exported map of a running probe.
 pub struct Exported {
     pub map: Map,
@@ -26,6 +30,9 @@ pub struct Exported {
     handle: MapHandle,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
     events: Mutex<HashMap<Vec<u8>, i128>>,
+    /// For histograms: what was observed, by what the event says without the value.
+    observed: Mutex<HashMap<Vec<u8>, Histogram>>,
+    pub buckets: Buckets,
     /// Events that were not added because there were too many different ones.
     pub overflow: AtomicU64,
     /// Records that could not be decoded.
@@ -35,10 +42,11 @@ pub struct Exported {
 }
 
 impl Exported {
-    pub fn new(probe: &Probe, map: &Map) -> Result<Self, ProbeError> {
+    pub fn new(probe: &Probe, map: &Map, buckets: Buckets) -> Result<Self, ProbeError> {
         let handle = probe.map(&map.name)?;
         let [overflow, bad, count] = [0; 3].map(AtomicU64::new);
-        Ok(Self { map: map.clone(), labels: map.labels(), handle, events: Mutex::default(), overflow, bad, count })
+        let (events, observed) = (Mutex::default(), Mutex::default());
+        Ok(Self { map: map.clone(), labels: map.labels(), handle, events, observed, buckets, overflow, bad, count })
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -52,8 +60,14 @@ impl Exported {
             Kind::Print => {}
             Kind::Counter => self.update(record, |count| count + 1),
             Kind::Gauge => {
-                let (key, value) = split_gauge(layout, record);
-                self.update(&key, |_| value);
+                if let Some((key, value)) = split(&self.map, record) {
+                    self.update(&key, |_| value);
+                }
+            }
+            Kind::Histogram => {
+                if let Some((key, value)) = split(&self.map, record) {
+                    self.observe(key, value);
+                }
             }
         }
     }
@@ -67,6 +81,26 @@ impl Exported {
         } else {
             self.overflow.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn observe(&self, key: Vec<u8>, value: i128) {
+        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        if observed.len() < MOST_HISTOGRAMS || observed.contains_key(&key) {
+            observed.entry(key).or_default().observe(&self.buckets, value);
+        } else {
+            self.overflow.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The histograms at this moment, by their labels as Prometheus writes them between braces.
+    pub fn histograms(&self) -> BTreeMap<String, Histogram> {
+        let mut histograms = BTreeMap::<_, Histogram>::new();
+        for (key, histogram) in self.observed.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let mut labels = String::new();
+            self.labels.write(&mut labels, key);
+            histograms.entry(labels).or_default().add(histogram);
+        }
+        histograms
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
@@ -93,7 +127,7 @@ impl Exported {
         Ok(series)
     }
 
-    /// Those with the largest values, the largest first: the values of their labels, and their own. Only these are decoded.
+    /// Those with the largest values (of a histogram: the most events), the largest first: the values of their labels, and their own. Only these are decoded.
     pub fn largest(
         &self,
         most: usize,
@@ -101,8 +135,12 @@ impl Exported {
     ) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
         let elements = self.elements()?;
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<(&[u8], i128)> = match &self.map.source {
-            Source::Events(_) => events.iter().map(|(key, value)| (key.as_slice(), *value)).collect(),
+            Source::Events(_) => {
+                let counts = observed.iter().map(|(key, histogram)| (key.as_slice(), histogram.count().into()));
+                events.iter().map(|(key, value)| (key.as_slice(), *value)).chain(counts).collect()
+            }
             Source::Elements { value, per_cpu, .. } => {
                 elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
             }
@@ -170,15 +208,15 @@ impl Series {
     }
 }
 
-/// A gauge's series is what its event says without the value.
-fn split_gauge(layout: &Layout, record: &[u8]) -> (Vec<u8>, i128) {
-    let Some(field) = layout.gauge_value() else { return (record.to_vec(), 0) };
-    let (start, size) = (field.offset / 8, field.layout.size);
+/// The value of a gauge's or histogram's event, and the event without it, which is its series.
+fn split(map: &Map, record: &[u8]) -> Option<(Vec<u8>, i128)> {
+    let field = map.value()?;
+    let start = field.offset / 8;
     let mut key = record.to_vec();
-    let bytes = key.get_mut(start..start + size).unwrap_or_default();
-    let value = integer(&field.layout, bytes).unwrap_or(0);
+    let bytes = key.get_mut(start..start + field.layout.size)?;
+    let value = integer(&field.layout, bytes)?;
     bytes.fill(0);
-    (key, value)
+    Some((key, value))
 }
 
 /// The value of an element, added up over the processors.
@@ -247,7 +285,8 @@ mod tests {
             layout: Layout { size: 4, shape: Shape::Signed },
         };
         let layout = Layout { size: 8, shape: Shape::Struct(vec![number("cpu", 0), number("value", 4)]) };
-        let (key, value) = split_gauge(&layout, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);
-        assert_eq!((key, value), (vec![3, 0, 0, 0, 0, 0, 0, 0], -2));
+        let map = Map { name: "load".into(), kind: Kind::Gauge, source: Source::Events(layout), value: "value".into() };
+        let split = split(&map, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);
+        assert_eq!(split, Some((vec![3, 0, 0, 0, 0, 0, 0, 0], -2)));
     }
 }

@@ -97,6 +97,51 @@ fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
     assert_eq!(output.trim_end(), shown);
 }
 
+/// Tells of the getppid() calls of one process: 0, 10, 20 …
+const HISTOGRAM: &str = r#"
+const volatile __u32 watched = 0;
+struct event_t { char name[4]; __u32 took; };
+__u32 calls;
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct event_t); } hist_took SEC(".maps");
+SEC("raw_tp/sys_enter")
+int watch(struct bpf_raw_tracepoint_args *ctx)
+{
+	if (ctx->args[1] != GETPPID || bpf_get_current_pid_tgid() >> 32 != watched)
+		return 0;
+	struct event_t event = { .name = "a", .took = 10 * calls++ };
+	bpf_ringbuf_output(&hist_took, &event, sizeof(event), 0);
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn events_of_a_histogram_are_counted_by_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = build(folder.path(), &format!("#define GETPPID {}\n{HISTOGRAM}", libc::SYS_getppid));
+    let watched = format!("--param=watched={}", std::process::id());
+    let bee = || std::process::Command::new(env!("CARGO_BIN_EXE_bee"));
+    let refused = bee().arg("run").arg(&object).args(["--no-tty", &watched]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.starts_with("error: map hist_took is a histogram of a field \"value\""), "{said}");
+
+    let run = Run::start(bee(), &object, &[&watched, "-k", "took", "-b", "linear:0:20:3"]);
+    std::thread::spawn(|| (0..6).map(|_| nix::unistd::getppid()).count()).join().unwrap();
+    assert!(until(|| run.metrics().contains("hist_took_count{name=\"a\"} 6")), "{}", run.metrics());
+    let metrics = run.metrics();
+    let lines: Vec<_> = metrics.lines().filter(|line| line.starts_with("ebpf_solo_io_hist_took")).collect();
+    let expected = [
+        r#"ebpf_solo_io_hist_took_bucket{name="a",le="0"} 1"#,
+        r#"ebpf_solo_io_hist_took_bucket{name="a",le="20"} 3"#,
+        r#"ebpf_solo_io_hist_took_bucket{name="a",le="40"} 5"#,
+        r#"ebpf_solo_io_hist_took_bucket{name="a",le="+Inf"} 6"#,
+        r#"ebpf_solo_io_hist_took_sum{name="a"} 150"#,
+        r#"ebpf_solo_io_hist_took_count{name="a"} 6"#,
+    ];
+    assert_eq!(lines, expected);
+    assert!(metrics.contains("# TYPE ebpf_solo_io_hist_took histogram"));
+}
+
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn a_run_ends_by_itself_when_its_time_is_over() {

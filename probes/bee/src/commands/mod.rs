@@ -43,7 +43,8 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             _ => None,
         };
         let variant = || match cause.downcast_ref::<bee::run::Error>()? {
-            bee::run::Error::Variant(_) | bee::run::Error::Parameter(_) | bee::run::Error::Filter(_) => Some(2),
+            bee::run::Error::Variant(_) | bee::run::Error::Parameter(_) => Some(2),
+            bee::run::Error::Filter(_) | bee::run::Error::NoValue { .. } => Some(2),
             bee::run::Error::Probe(bee::probe::ProbeError::Hook(_)) => Some(3),
             _ => None,
         };

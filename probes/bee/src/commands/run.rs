@@ -23,6 +23,8 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         filters: arguments.filter.clone(),
         timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
         run_time: arguments.run_time,
+        buckets: arguments.hist_buckets.clone().unwrap_or_default(),
+        histogram_value: arguments.hist_value_key.clone(),
     };
     // Before root is asked for: a mistyped name must not cost a password.
     let prepared = bee::run::prepare(options)?;
@@ -51,6 +53,8 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.run_time.then(|| "--run-time".into()));
     again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
+    again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
+    again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
     Ok(again)

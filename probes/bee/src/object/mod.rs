@@ -10,7 +10,7 @@ mod merge;
 use crate::{
     btf::{Btf, TypeId},
     labels::Labels,
-    layout::{Layout, LayoutError},
+    layout::{Field, Layout, LayoutError},
     parameters::Constant,
 };
 
@@ -31,6 +31,8 @@ pub enum Kind {
     Counter,
     /// A metric that goes up and down.
     Gauge,
+    /// How many events had which value.
+    Histogram,
 }
 
 /// An object that libbpf can load, and what its maps mean.
@@ -51,18 +53,29 @@ pub struct Map {
     pub name: String,
     pub kind: Kind,
     pub source: Source,
+    /// Of the events of a gauge or histogram: the field that is its value.
+    pub value: String,
 }
+
+/// The field that gauges and histograms take their value from if nobody names another.
+const VALUE: &str = "value";
 
 impl Map {
     /// The labels of its series.
     pub fn labels(&self) -> Labels {
         match &self.source {
-            Source::Events(layout) => {
-                let value = layout.gauge_value().filter(|_| self.kind == Kind::Gauge);
-                Labels::of(layout, value.map(|field| field.name.as_str()))
-            }
+            Source::Events(layout) => Labels::of(layout, self.value().map(|field| field.name.as_str())),
             Source::Elements { key, .. } => Labels::of(key, None),
         }
+    }
+}
+
+impl Map {
+    /// The field of an event that is the value of a gauge or histogram.
+    pub fn value(&self) -> Option<&Field> {
+        let Source::Events(layout) = &self.source else { return None };
+        let has_value = matches!(self.kind, Kind::Gauge | Kind::Histogram);
+        layout.integer_field(&self.value).filter(|_| has_value)
     }
 }
 
@@ -91,7 +104,7 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         let Some(kind) = kind else { continue };
         let refuse = |why: String| Error::Map { map: name.clone(), why };
         let source = source(&btf, definition, kind).map_err(refuse)?;
-        maps.push(Map { name, kind, source });
+        maps.push(Map { name, kind, source, value: VALUE.to_owned() });
     }
     Ok(Inspection { object, maps, btf, constants: vec![] })
 }
@@ -104,13 +117,15 @@ impl Kind {
             "print" => Ok(Self::Print),
             "counter" => Ok(Self::Counter),
             "gauge" => Ok(Self::Gauge),
+            "hist" => Ok(Self::Histogram),
             _ => Err(Error::Section(name.to_owned())),
         })
     }
 
     /// BumbleBee's newer form: the map's name begins with its kind.
     fn from_prefix(name: &str) -> Option<Self> {
-        let kinds = [("print_", Self::Print), ("counter_", Self::Counter), ("gauge_", Self::Gauge)];
+        let kinds =
+            [("print_", Self::Print), ("counter_", Self::Counter), ("gauge_", Self::Gauge), ("hist_", Self::Histogram)];
         kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, kind)| kind)
     }
 }
@@ -139,7 +154,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
     match number("type").ok_or("it has no __uint(type, …)")? {
         map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
             let event = layout("value")?;
-            if kind == Kind::Gauge && event.gauge_value().is_none() {
+            if kind == Kind::Gauge && event.integer_field(VALUE).is_none() {
                 return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
             }
             Ok(Source::Events(event))
@@ -151,6 +166,9 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         | map_type::PERCPU_ARRAY
         | map_type::LRU_PERCPU_HASH) => {
             let (key, value) = (layout("key")?, layout("value")?);
+            if kind == Kind::Histogram {
+                return Err("a histogram is made of events: use a ring buffer or perf buffer".to_owned());
+            }
             if kind != Kind::Print && !value.is_integer() {
                 return Err("a metric needs a value that is an integer".to_owned());
             }
