@@ -1,11 +1,15 @@
 //! The command line. Its doc comments are the help.
 
+mod registry;
+
 use std::path::PathBuf;
 
 use bee::build::{Architecture, Vmlinux};
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::store::Reference;
 use clap::{Args, Parser, Subcommand};
+
+pub use registry::{Login, Package, Pull, Push, Registry};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -38,6 +42,10 @@ pub enum Command {
     Build(Build),
     Lint(Lint),
     List(List),
+    Login(Login),
+    Push(Push),
+    Pull(Pull),
+    Package(Package),
     Run(Run),
     Doctor(Doctor),
     /// Print bee's version
@@ -145,7 +153,7 @@ pub struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal")]
 pub struct Run {
-    /// A compiled probe: a file, or else a name in the store
+    /// A compiled probe: a file, or else a name in the store, or else in the registry that the name begins with
     #[arg(value_name = "FILE|REF")]
     pub probe: PathBuf,
 
@@ -160,6 +168,9 @@ pub struct Run {
     /// The port that /metrics is served on
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
+
+    #[command(flatten)]
+    pub registry: Registry,
 }
 
 /// Say what this machine can run, and how to mend what it can't

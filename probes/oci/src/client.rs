@@ -168,6 +168,9 @@ impl Client {
         let path = format!("{}/v2/{}/manifests/{tag}", self.address(), self.repository);
         let answer = self.manifests.get(&path, &self.login, limit).await.map_err(|error| self.refused(error))?;
         match answer {
+            manifest::Answer::Is(document, _) if tag.contains(':') && digest::sha256(&document) != tag => {
+                Err(Error::new(format!("the registry {} gives another manifest than {tag} names", self.host)))
+            }
             manifest::Answer::Is(document, media_type) => Ok(Some((document, media_type))),
             manifest::Answer::Status(404) => Ok(None),
             manifest::Answer::Status(status) => Err(self.place().explain_status(status)),
