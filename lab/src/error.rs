@@ -36,6 +36,14 @@ pub fn unfit(what: impl Into<String>, hint: impl Into<String>) -> anyhow::Error 
     Unfit { what: what.into(), hint: hint.into() }.into()
 }
 
+/// An error of crate `oci`: an [`Unfit`] where it knows the next step.
+pub fn unfit_for(error: oci::Error) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => unfit(error.to_string(), hint),
+        None => error.into(),
+    }
+}
+
 /// The whole chain in one line; of what the API server says only the sentence, without the debug form that `kube::Error` adds.
 pub fn message(error: &anyhow::Error) -> String {
     let mut words = vec![];

@@ -30,14 +30,14 @@ fn every_image_can_be_pulled_back_as_it_was_built() {
         let name = image["reference"].as_str().unwrap().strip_prefix(&format!("{}/", registry.host())).unwrap();
         let digest = image["digest"].as_str().unwrap();
         for tag in ["lab", digest] {
-            let manifest = pull(&registry, &format!("{name}/manifests/{tag}"));
+            let manifest = registry.get(&format!("{name}/manifests/{tag}"));
             assert_eq!(sha256(&manifest), digest, "{name}:{tag}");
         }
-        let manifest: Value = serde_json::from_slice(&pull(&registry, &format!("{name}/manifests/lab"))).unwrap();
+        let manifest: Value = serde_json::from_slice(&registry.get(&format!("{name}/manifests/lab"))).unwrap();
         let layers = manifest["layers"].as_array().unwrap();
         for blob in layers.iter().chain([&manifest["config"]]) {
             let digest = blob["digest"].as_str().unwrap();
-            let bytes = pull(&registry, &format!("{name}/blobs/{digest}"));
+            let bytes = registry.get(&format!("{name}/blobs/{digest}"));
             assert_eq!(
                 (sha256(&bytes).as_str(), bytes.len() as u64),
                 (digest, blob["size"].as_u64().unwrap()),
@@ -73,7 +73,7 @@ fn only_what_the_registry_lacks_is_sent() {
     fs::remove_dir_all(registry.storage().join("repositories/ebpf-lab/kebpf/_manifests")).unwrap();
     world.push(&[&registry.host()]);
     assert_eq!(writes()[2], first[2] + 3 + 1, "only the tag was missing");
-    assert!(!pull(&registry, "ebpf-lab/kebpf/manifests/lab").is_empty());
+    assert!(!registry.get("ebpf-lab/kebpf/manifests/lab").is_empty());
 }
 
 /// On a cluster that is not there: a lab looks for its images first.
@@ -188,15 +188,6 @@ fn a_damaged_archive_is_found_before_anything_is_sent() {
 
 fn start(wants: Wants) -> TestRegistry {
     TestRegistry::start("127.0.0.1:0".parse().unwrap(), wants)
-}
-
-/// What a client gets, that is not ours, for a path below `/v2/`.
-fn pull(registry: &TestRegistry, path: &str) -> Vec<u8> {
-    let url = format!("http://{}/v2/{path}", registry.host());
-    let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
-    let output = Command::new("curl").args(["-sSf", "--header", accept, &url]).output().unwrap();
-    assert!(output.status.success(), "{url}: {}", text(&output.stderr));
-    output.stdout
 }
 
 fn sha256(bytes: &[u8]) -> String {

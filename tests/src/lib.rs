@@ -17,6 +17,7 @@ pub mod machine;
 pub mod probe;
 pub mod registry;
 pub mod scenes;
+pub mod tokens;
 pub mod trials;
 
 pub use cluster::{Run, TestCluster};

@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::TestCluster;
+use crate::{TestCluster, tokens::Tokens};
 
 /// A registry that runs; it and what it holds go when it is dropped.
 pub struct TestRegistry {
@@ -23,7 +23,7 @@ pub struct TestRegistry {
 }
 
 /// How a registry is to be spoken to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Wants<'a> {
     /// TLS, with a certificate of an authority of its own.
     pub tls: bool,
@@ -31,6 +31,8 @@ pub struct Wants<'a> {
     pub also: Option<IpAddr>,
     /// This name and password.
     pub login: Option<(&'a str, &'a str)>,
+    /// What this server signs.
+    pub tokens: Option<&'a Tokens>,
 }
 
 impl TestRegistry {
@@ -51,6 +53,9 @@ impl TestRegistry {
             let output = Command::new("htpasswd").args(["-nbB", name, password]).output().expect("start htpasswd");
             fs::write(&file, output.stdout).unwrap();
             config["auth"]["htpasswd"] = json!({ "realm": "labs", "path": file });
+        }
+        if let Some(tokens) = wants.tokens {
+            config["auth"]["token"] = tokens.config();
         }
         let (process, address) = serve(folder.path(), &config);
         Self { process, address, folder }
@@ -83,6 +88,15 @@ impl TestRegistry {
     /// The certificate of its authority.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("authority.pem")
+    }
+
+    /// What a client gets, that is not ours, for a path below `/v2/`. It wants neither TLS nor a login.
+    pub fn get(&self, path: &str) -> Vec<u8> {
+        let url = format!("http://{}/v2/{path}", self.address);
+        let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+        let output = Command::new("curl").args(["-sSf", "--header", accept, &url]).output().expect("start curl");
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// What it was asked since it is at its address, as `GET /v2/…` with the asker's address before.

@@ -79,6 +79,30 @@ fn docker_loads_images_under_our_digests_and_runs_them() {
     docker.says(&["image", "rm", &bee, &bookinfo]);
 }
 
+/// As nobody, who may not load it: what is tried here is what the image holds.
+#[test]
+#[ignore = "needs Docker"]
+fn docker_loads_and_starts_a_packaged_probe() {
+    let (docker, folder) = (Docker::find(), tempfile::tempdir().unwrap());
+    let bee = |arguments: &[&str]| {
+        let mut bee = Command::new(PATHS.bin.join("bee"));
+        let output = bee.current_dir(&folder).args(["--storage", "store"]).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let source = PATHS.checkout.join("probes/probe.bpf.c");
+    let image = "localhost/ebpf-lab-test/runner:v1";
+    bee(&["build", source.to_str().unwrap(), "probe:v1"]);
+    bee(&["package", "probe:v1", image, "--output", "image.tar"]);
+    docker.says(&["load", "--input", folder.path().join("image.tar").to_str().unwrap()]);
+    let confined = ["run", "--rm", "--user=65534", "--read-only", "--cap-drop=ALL"];
+    let version = docker.says(&[&confined[..], &["--entrypoint=/bin/bee", image, "version"]].concat());
+    let started = docker.run(&[&confined[..], &[image]].concat());
+    docker.says(&["image", "rm", image]);
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    let said = String::from_utf8_lossy(&started.stderr);
+    assert!(said.contains("loading a probe needs root"), "the probe is found and is one: {said}");
+}
+
 /// The images as `lab images` lists them, built into a cache if they are not in it.
 fn images(cache: Option<&Path>) -> Vec<Value> {
     let mut lab = Command::new(PATHS.bin.join("lab"));

@@ -94,14 +94,27 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 7] {
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 8] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
     let no_kind = unable.clone().or_else(|| no_kind(paths, install));
     let no_docker = no_docker(no_kind.as_ref());
     [
-        part(Suite::Unit, "images pushed to a registry", &["--test", "push"], &[], no_registry),
+        part(
+            Suite::Unit,
+            "images pushed to a registry",
+            &["--test", "push", "--test", "registry"],
+            &["--skip=pulled_and_run"],
+            no_registry,
+        ),
+        part(
+            Suite::Probes,
+            "probes pulled from a registry",
+            &["--test", "registry"],
+            &["pulled_and_run"],
+            no_pulls.clone(),
+        ),
         part(
             Suite::Probes,
             "probes in this kernel",

@@ -6,7 +6,6 @@
 pub mod cli;
 pub mod engine;
 pub mod exit;
-pub mod libraries;
 pub mod network;
 pub mod paths;
 pub mod pins;

@@ -4,15 +4,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use interface::{Registry, cli::PushOptions};
+use oci::layout::{self, Layout};
 use serde_json::json;
 
 use crate::{
-    error::unfit,
-    images::{
-        self, Image,
-        layout::{self, Layout},
-        registry::Client,
-    },
+    error::{unfit, unfit_for},
+    images::{self, Image, registry::Pushes, repository},
     live::Live,
     workshop::Workshop,
 };
@@ -20,11 +17,11 @@ use crate::{
 pub async fn run(workshop: &Workshop, options: &PushOptions) -> Result<()> {
     let registry = options.to.as_ref().or(workshop.options.registry.as_ref());
     let registry = registry.ok_or_else(|| unfit("no registry is named", "cargo xtask images push HOST:PORT"))?;
-    let client = Client::new(registry, options).await?;
+    let client = Pushes::new(registry, options).await?;
     let live = Live::new(format!("push the labs' images to {registry}"));
     let images = images::build(&workshop.paths, &live, workshop.profile.images())?;
     // What is damaged is found before anything is sent.
-    let layouts = images.iter().map(layout::read).collect::<Result<Vec<_>>>()?;
+    let layouts = images.iter().map(layout::read).collect::<Result<Vec<_>, _>>().map_err(unfit_for)?;
     let images: Vec<_> = images.iter().zip(&layouts).collect();
     let sent = send(workshop, &client, &images, &live).await?;
     // Tags come last: whoever pulls meanwhile gets the old images, all of them, or the new ones.
@@ -37,7 +34,7 @@ pub async fn run(workshop: &Workshop, options: &PushOptions) -> Result<()> {
 }
 
 /// Sends what the registry lacks, one line an image; answers the bytes of each.
-async fn send(workshop: &Workshop, client: &Client, images: &[(&Image, &Layout)], live: &Live) -> Result<Vec<u64>> {
+async fn send(workshop: &Workshop, client: &Pushes, images: &[(&Image, &Layout)], live: &Live) -> Result<Vec<u64>> {
     let mut sent = vec![];
     for (i, (image, layout)) in images.iter().enumerate() {
         let (name, started) = (image.name(), Instant::now());
@@ -62,11 +59,11 @@ async fn bounded<T>(workshop: &Workshop, work: impl Future<Output = Result<T>>) 
 
 fn print(workshop: &Workshop, registry: &Registry, images: &[(&Image, &Layout)], sent: &[u64]) -> Result<()> {
     if workshop.options.json {
-        let image = |((image, _), sent): (&(&Image, &Layout), &u64)| json!({ "reference": image.repository(registry), "digest": image.digest, "sent": sent });
+        let image = |((image, _), sent): (&(&Image, &Layout), &u64)| json!({ "reference": repository(image, registry), "digest": image.digest, "sent": sent });
         let images: Vec<_> = images.iter().zip(sent).map(image).collect();
         println!("{}", serde_json::to_string(&json!({ "version": 1, "images": images }))?);
     } else {
-        images.iter().for_each(|(image, _)| println!("{}@{}", image.repository(registry), image.digest));
+        images.iter().for_each(|(image, _)| println!("{}@{}", repository(image, registry), image.digest));
     }
     eprintln!("{} images are there; `--registry {registry}` has the nodes pull them", images.len());
     Ok(())

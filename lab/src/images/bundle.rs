@@ -64,7 +64,7 @@ mod tests {
 
     use super::*;
 
-    /// An archive as [`super::super::archive`] writes it, with a blob of its own and one that others have, too.
+    /// An archive as crate `oci` writes it, with a blob of its own and one that others have, too.
     fn image(folder: &Path, name: &str) -> Image {
         let archive = folder.join(format!("{name}.tar"));
         let mut tar = tar::Builder::new(File::create(&archive).unwrap());

@@ -11,14 +11,15 @@ use std::{
 
 use anyhow::{Context, Result};
 use interface::Paths;
+use oci::{Image, Recipe, archive};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Image, archive, catalog::Recipe, reference, rootfs};
-use crate::workshop::give_to_caller;
+use super::reference;
+use crate::{error::unfit_for, workshop::give_to_caller};
 
 /// Raised when the same inputs begin to give another image.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What stands beside an archive.
 #[derive(Serialize, Deserialize)]
@@ -30,14 +31,13 @@ struct Entry {
 /// The image of a recipe, from the cache if its inputs are unchanged.
 pub fn image(paths: &Paths, recipe: &Recipe) -> Result<Image> {
     let folder = folder(paths)?;
-    let inputs: Vec<_> = std::iter::once(&recipe.program).chain(recipe.files.iter().map(|(_, file)| file)).collect();
-    let stamp = stamp(&inputs)?;
+    let stamp = stamp(&recipe.inputs().collect::<Vec<_>>())?;
     let note = folder.join(format!("{}.json", recipe.name));
     if let Some(image) = remembered(&note, &stamp) {
         return Ok(image);
     }
-    let files = rootfs::files(recipe)?;
-    let image = archive::write(&folder, recipe, &reference(recipe.name), &files)?;
+    let image = archive::write(&folder, recipe, &reference(&recipe.name)).map_err(unfit_for)?;
+    give_to_caller(&[&image.archive])?;
     let entry = serde_json::to_vec(&Entry { stamp, image: image.clone() })?;
     replace(&note, |file| Ok(fs::write(file, &entry)?))?;
     Ok(image)

@@ -4,22 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use interface::Paths;
+use oci::{Recipe, rootfs::Content};
 
 use super::cache;
 use crate::cmd::Cmd;
-
-/// One image: a name, its main program, and files beside it.
-pub struct Recipe {
-    /// The last part of its name, such as `bee`.
-    pub name: &'static str,
-    /// The program that the container runs; it lies in `/bin` under its own name, where the upstream images have theirs too
-    /// (the operator's containers call `/bin/prometheus-config-reloader`).
-    pub program: PathBuf,
-    /// Files at absolute paths in the image.
-    pub files: Vec<(&'static str, PathBuf)>,
-    /// Arguments before those of the container.
-    pub arguments: &'static [&'static str],
-}
 
 /// The probe that lab 5 runs on every node, as it lies in bee's image.
 const PROBE: &str = "/probes/tcpconnect.o";
@@ -46,11 +34,16 @@ const GO_PROGRAMS: [(&str, &str, &[&str]); 9] = [
 /// There is no such image, or the probe of bee's does not compile.
 pub fn recipe(paths: &Paths, name: &str) -> Result<Recipe> {
     if let Some(&(name, program, arguments)) = GO_PROGRAMS.iter().find(|(of, ..)| *of == name) {
-        return Ok(Recipe { name, program: paths.programs.join("bin").join(program), files: vec![], arguments });
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        let program = paths.programs.join("bin").join(program);
+        return Ok(Recipe { name: name.to_owned(), program, files: vec![], arguments });
     }
     let name = *RUST_PROGRAMS.iter().find(|of| **of == name).with_context(|| format!("there is no image {name}"))?;
-    let files = if name == "bee" { vec![(PROBE, probe(paths)?)] } else { vec![] };
-    Ok(Recipe { name, program: paths.bin.join(name), files, arguments: &[] })
+    let files = match name {
+        "bee" => vec![(PROBE.into(), Content::File { source: probe(paths)?, executable: false })],
+        _ => vec![],
+    };
+    Ok(Recipe { name: name.to_owned(), program: paths.bin.join(name), files, arguments: vec![] })
 }
 
 /// The workshop's probe as an object file, compiled by bee.

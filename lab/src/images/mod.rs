@@ -1,40 +1,20 @@
 //! OCI images made here, without Docker and without a base image.
 //!
-//! [`catalog`] says which images there are, [`rootfs`] what lies in one, [`archive`] writes it down, [`cache`] knows
-//! which are written already. The same input gives the same bytes, and so the same digest. [`layout`] reads an archive back,
-//! [`bundle`] puts several into one, [`registry`] pushes it, [`pulled`] is about nodes that pull it from there.
+//! [`catalog`] says which images there are, [`cache`] knows which are written already, crate `oci` writes them. The same input
+//! gives the same bytes, and so the same digest. [`bundle`] puts several into one, [`registry`] pushes them, [`pulled`] is about
+//! nodes that pull them from there.
 
-mod archive;
 pub mod bundle;
 mod cache;
 mod catalog;
-mod credentials;
-pub mod layout;
 pub mod pulled;
-mod refusal;
 pub mod registry;
-mod rootfs;
-
-use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use interface::{Paths, Registry};
-use serde::{Deserialize, Serialize};
+pub use oci::Image;
 
 use crate::live::Live;
-
-/// An image archive on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Image {
-    /// Its name in a cluster, such as `localhost/ebpf-lab/bee:lab`.
-    pub reference: String,
-    /// `sha256:…` of its manifest.
-    pub digest: String,
-    /// The archive: OCI layout and docker-archive in one tar, as `ctr images import`, `docker load` and `kind load` take it.
-    pub archive: PathBuf,
-    /// The archive's size in bytes.
-    pub size: u64,
-}
 
 /// Before the names of our images: never under somebody else's name.
 const FAMILY: &str = "ebpf-lab";
@@ -45,17 +25,9 @@ pub fn reference(name: &str) -> String {
     format!("localhost/{FAMILY}/{name}:{TAG}")
 }
 
-impl Image {
-    /// The last part of its name, such as `bee`.
-    pub fn name(&self) -> &str {
-        let name = self.reference.rsplit('/').next().unwrap_or_default();
-        name.split(':').next().unwrap_or_default()
-    }
-
-    /// Its name in a registry, without a tag.
-    pub fn repository(&self, registry: &Registry) -> String {
-        format!("{registry}/{FAMILY}/{}", self.name())
-    }
+/// An image's name in a registry, without a tag.
+pub fn repository(image: &Image, registry: &Registry) -> String {
+    format!("{registry}/{FAMILY}/{}", image.name())
 }
 
 /// These images, by the last part of their names; those whose programs did not change come from the cache.

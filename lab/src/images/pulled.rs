@@ -7,7 +7,7 @@ use anyhow::Result;
 use futures::future::try_join_all;
 use interface::{Registry, cli::PushOptions};
 
-use super::{Image, registry::Client};
+use super::{Image, registry::Pushes, repository};
 use crate::{
     error::{message, unfit},
     live::Live,
@@ -17,7 +17,7 @@ use crate::{
 /// names none.
 pub fn pulled_from(registry: &Registry, images: &[Image], text: &str) -> Option<String> {
     let named = images.iter().find(|image| text.contains(&image.reference))?;
-    let pulled = format!("{}@{}", named.repository(registry), named.digest);
+    let pulled = format!("{}@{}", repository(named, registry), named.digest);
     Some(text.replace(&named.reference, &pulled))
 }
 
@@ -50,7 +50,7 @@ pub async fn as_pushed(registry: &Registry, images: Vec<Image>, live: &Live) -> 
 }
 
 async fn digests(registry: &Registry, images: &[Image]) -> Result<Vec<Option<String>>> {
-    let client = Client::new(registry, &PushOptions::default()).await?;
+    let client = Pushes::new(registry, &PushOptions::default()).await?;
     try_join_all(images.iter().map(|image| client.digest(image.name()))).await
 }
 

@@ -1,5 +1,7 @@
 //! The command line. Its doc comments are the help.
 
+mod registry;
+
 use std::path::PathBuf;
 
 use bee::build::{Architecture, Vmlinux};
@@ -10,6 +12,8 @@ use bee::parameters::Parameter;
 use bee::store::Reference;
 use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
+
+pub use registry::{Login, Package, Pull, Push, Registry};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -42,6 +46,10 @@ pub enum Command {
     Build(Build),
     Lint(Lint),
     List(List),
+    Login(Login),
+    Push(Push),
+    Pull(Pull),
+    Package(Package),
     Run(Run),
     Doctor(Doctor),
     /// Print bee's version
@@ -151,7 +159,7 @@ pub struct List {
     after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --no-tty --filter 'dport==443' --timeout 1m"
 )]
 pub struct Run {
-    /// A compiled probe: a file, or else a name in the store
+    /// A compiled probe: a file, or else a name in the store, or else in the registry that the name begins with
     #[arg(value_name = "FILE|REF")]
     pub probe: PathBuf,
 
@@ -191,6 +199,9 @@ pub struct Run {
     /// The port that /metrics is served on
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
+
+    #[command(flatten)]
+    pub registry: Registry,
 }
 
 /// Say what this machine can run, and how to mend what it can't

@@ -9,7 +9,7 @@ use std::{
 };
 
 use cpio::newc::{self, ModeFileType};
-use interface::libraries;
+use oci::libraries;
 
 /// What lies in it, by path without the leading slash.
 #[derive(Default)]

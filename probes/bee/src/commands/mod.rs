@@ -5,10 +5,15 @@ pub mod doctor;
 pub mod init;
 pub mod lint;
 pub mod list;
+pub mod login;
+pub mod package;
+pub mod pull;
+pub mod push;
 pub mod run;
 pub mod version;
 
 mod privilege;
+mod registry;
 
 use std::process::ExitCode;
 
@@ -29,7 +34,9 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let build = || cause.downcast_ref::<bee::build::Error>()?.hint().map(str::to_owned);
         let store = || cause.downcast_ref::<bee::store::Error>()?.hint();
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|it| it.hint().to_owned());
-        build().or_else(store).or_else(privilege)
+        let registry = || cause.downcast_ref::<bee::registry::Error>()?.hint();
+        let oci = || cause.downcast_ref::<oci::Error>()?.hint().map(str::to_owned);
+        build().or_else(store).or_else(privilege).or_else(registry).or_else(oci)
     })
 }
 
@@ -50,9 +57,10 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
+        let registry = || matches!(cause.downcast_ref()?, bee::registry::Error::NoProbe { .. }).then_some(3);
         let findings = || cause.downcast_ref::<lint::Findings>().map(|_| 3);
         let lacking = || cause.downcast_ref::<doctor::Lacking>().map(|_| 4);
-        build().or_else(variant).or_else(object).or_else(privilege).or_else(findings).or_else(lacking)
+        build().or_else(variant).or_else(object).or_else(privilege).or_else(registry).or_else(findings).or_else(lacking)
     });
     ExitCode::from(code.unwrap_or(1))
 }

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use bee::run::RunOptions;
-use bee::store::Reference;
+use bee::store::{Error, Reference};
 use jiff::SignedDuration;
 
 use super::privilege;
@@ -15,7 +14,7 @@ use crate::cli::{Cli, Run};
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     let options = RunOptions {
         name: arguments.probe.display().to_string(),
-        object: find(cli, &arguments.probe)?,
+        object: find(cli, arguments)?,
         variant: arguments.variant.clone(),
         terminal: !arguments.no_tty && io::stdout().is_terminal(),
         port: arguments.prom_port,
@@ -34,14 +33,23 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     Ok(bee::run::run(prepared)?)
 }
 
-/// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name.
-fn find(cli: &Cli, probe: &Path) -> Result<Vec<u8>> {
+/// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name. What
+/// the store lacks comes from the registry that the name begins with.
+fn find(cli: &Cli, Run { probe, registry, .. }: &Run) -> Result<Vec<u8>> {
     if probe.is_file() {
         return std::fs::read(probe).with_context(|| format!("read {}", probe.display()));
     }
     let text = probe.to_string_lossy();
     let reference: Reference = text.parse().with_context(|| format!("there is no file {text}"))?;
-    Ok(super::store(cli)?.program(&reference)?)
+    let store = super::store(cli)?;
+    match store.program(&reference) {
+        Err(Error::Unknown { .. }) if reference.host().is_some() => {
+            eprintln!("{reference} is not in the store: pulling it");
+            super::pull::pull(&store, &reference, registry)?;
+            Ok(store.program(&reference)?)
+        }
+        found => Ok(found?),
+    }
 }
 
 /// The command line for sudo: root's home folder is another, so the caller's store is named.

@@ -5,6 +5,7 @@
 //! readers never wait; a digest depends on nothing but the probe.
 
 mod error;
+mod image;
 mod layout;
 mod reference;
 #[cfg(test)]
@@ -20,6 +21,8 @@ use oci_spec::image::{
 };
 
 pub use error::{Damage, Error};
+pub use image::Image;
+pub use layout::{MAX_JSON, MAX_PROGRAM};
 pub use reference::Reference;
 
 use layout::Layout;
@@ -27,7 +30,7 @@ use layout::Layout;
 /// BumbleBee's types of a probe's two blobs, and the names that it gives them.
 const CONFIG: &str = "application/ebpf.oci.image.config.v1+json";
 const CONFIG_TITLE: &str = "config.json";
-const PROGRAM: &str = "application/ebpf.oci.image.program.v1+binary";
+pub const PROGRAM: &str = "application/ebpf.oci.image.program.v1+binary";
 const PROGRAM_TITLE: &str = "program.o";
 
 /// A folder of probes, which need not exist yet.
@@ -71,7 +74,7 @@ impl Store {
         program: &[u8],
     ) -> Result<String, Error> {
         let writer = self.layout.lock()?;
-        let mut index = writer.index()?;
+        writer.index()?;
         let manifest = manifest(writer.put_blob(b"{}")?, writer.put_blob(program)?)?;
         let mut descriptor = writer.put_blob(manifest.to_string()?.as_bytes())?;
         descriptor.set_media_type(MediaType::ImageManifest);
@@ -81,22 +84,29 @@ impl Store {
         ])));
         descriptor.set_platform(Some(PlatformBuilder::default().architecture(architecture).os(Os::Linux).build()?));
         let digest = descriptor.digest().to_string();
+        self.name(&writer, reference, descriptor)?;
+        Ok(digest)
+    }
 
+    /// Lists an image under `reference`, which may have named another one before.
+    fn name(&self, writer: &layout::Writer, reference: &Reference, descriptor: Descriptor) -> Result<(), Error> {
+        let mut index = writer.index()?;
         let is_another = |it: &Descriptor| annotation(it, ANNOTATION_REF_NAME) != Some(reference.as_str());
         let mut manifests: Vec<_> = index.manifests().iter().filter(|it| is_another(it)).cloned().collect();
         manifests.push(descriptor);
         index.set_manifests(manifests);
-        writer.put_index(&index)?;
-        Ok(digest)
+        writer.put_index(&index)
+    }
+
+    fn find(&self, reference: &Reference) -> Result<Descriptor, Error> {
+        let index = self.layout.index()?;
+        let found = index.manifests().iter().find(|it| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()));
+        found.cloned().ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })
     }
 
     /// The program that `reference` names.
     pub fn program(&self, reference: &Reference) -> Result<Vec<u8>, Error> {
-        let index = self.layout.index()?;
-        let found = index.manifests().iter().find(|it| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()));
-        let descriptor =
-            found.ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })?;
-        self.program_of(descriptor).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
+        self.program_of(&self.find(reference)?).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
     }
 
     /// Everything in the store, by name; each program is read and verified.

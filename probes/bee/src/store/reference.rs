@@ -19,6 +19,21 @@ impl Reference {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The registry that it begins with, `HOST[:PORT]`.
+    pub fn host(&self) -> Option<&str> {
+        split_host(&self.0).0
+    }
+
+    /// Its name in a registry, without host and tag.
+    pub fn repository(&self) -> &str {
+        let path = split_host(&self.0).1;
+        path.rsplit_once(':').map_or(path, |(repository, _)| repository)
+    }
+
+    pub fn tag(&self) -> &str {
+        self.0.rsplit_once(':').map_or("latest", |(_, tag)| tag)
+    }
 }
 
 impl FromStr for Reference {
@@ -30,10 +45,7 @@ impl FromStr for Reference {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
             _ => (text, "latest"),
         };
-        let (host, path) = match name.split_once('/') {
-            Some((host, path)) if host == "localhost" || host.contains(['.', ':']) => (Some(host), path),
-            _ => (None, name),
-        };
+        let (host, path) = split_host(name);
         let is_name = path.split('/').all(is_path_component) && host.is_none_or(is_host) && is_tag(tag);
         match is_name && text.len() <= LONGEST {
             true => Ok(Self(format!("{name}:{tag}"))),
@@ -45,6 +57,14 @@ impl FromStr for Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What comes before the first slash is a registry if it looks like one, as container tools see it.
+fn split_host(name: &str) -> (Option<&str>, &str) {
+    match name.split_once('/') {
+        Some((host, path)) if host == "localhost" || host.contains(['.', ':']) => (Some(host), path),
+        _ => (None, name),
     }
 }
 
@@ -83,6 +103,19 @@ mod tests {
             "localhost:5000/tcpconnect:latest"
         );
         assert_eq!("ghcr.io/a/b-c.d:0.1".parse::<Reference>().unwrap().as_str(), "ghcr.io/a/b-c.d:0.1");
+    }
+
+    #[test]
+    fn a_name_that_begins_with_a_registry_is_told_from_one_that_does_not() {
+        let parts = |text: &str| {
+            let name = text.parse::<Reference>().unwrap();
+            (name.host().map(str::to_owned), name.repository().to_owned(), name.tag().to_owned())
+        };
+        let of = |host: Option<&str>, name: &str, tag: &str| (host.map(str::to_owned), name.to_owned(), tag.to_owned());
+        assert_eq!(parts("my_probe:v1"), of(None, "my_probe", "v1"));
+        assert_eq!(parts("teacher/my_probe"), of(None, "teacher/my_probe", "latest"));
+        assert_eq!(parts("localhost/my_probe"), of(Some("localhost"), "my_probe", "latest"));
+        assert_eq!(parts("r.example:5000/a/b:v1"), of(Some("r.example:5000"), "a/b", "v1"));
     }
 
     #[test]

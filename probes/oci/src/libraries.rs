@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use crate::Error;
 
 /// Reads what `ldd` prints: `libc.so.6 => /lib/…/libc.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
 ///
 /// # Errors
 /// A library is missing.
-pub fn of_listing(listing: &str) -> Result<Vec<PathBuf>> {
-    let missing = listing.lines().find(|line| line.contains("not found"));
-    anyhow::ensure!(missing.is_none(), "a shared library is missing: {}", missing.unwrap_or_default().trim());
+pub fn of_listing(listing: &str) -> Result<Vec<PathBuf>, Error> {
+    if let Some(missing) = listing.lines().find(|line| line.contains("not found")) {
+        return Err(Error::new(format!("a shared library is missing: {}", missing.trim())));
+    }
     let path = |line: &str| {
         let line = line.split_once("=> ").map_or(line, |(_, after)| after).trim();
         line.starts_with('/').then(|| PathBuf::from(line.split(" (").next().unwrap_or(line)))

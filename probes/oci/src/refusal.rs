@@ -1,11 +1,9 @@
-//! Why a registry did not take what it was sent, in words that say what to do. What it answers comes from outside: little of it
+//! Why a registry did not take or give what it was asked for, in words that say what to do. What it answers comes from outside: little of it
 //! is shown, and no address with a query, which may hold a token.
-
-use std::error::Error;
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-use crate::error::unfit;
+use crate::Error;
 
 /// How much of a registry's own words is shown.
 const WORDS: usize = 200;
@@ -29,47 +27,70 @@ pub fn status(error: &OciDistributionError) -> Option<u16> {
     }
 }
 
-/// What went wrong at `host` with a repository there, and the next step.
-pub fn explain(host: &str, repository: &str, is_anonymous: bool, error: OciDistributionError) -> anyhow::Error {
-    let login = format!("docker login {host}");
-    match (status(&error), error) {
-        (Some(401), _) if is_anonymous => unfit(format!("the registry {host} wants a login"), login),
-        (Some(401), _) => unfit(format!("the registry {host} does not take the login that docker has for it"), login),
-        (Some(403), _) => unfit(
-            format!("the registry {host} does not let this login push {repository}"),
-            format!("name a path of yours, or log in as somebody who may: {login}"),
-        ),
-        (Some(code), OciDistributionError::RequestError(_)) => {
-            anyhow::anyhow!("the registry {host} answers {code} for {repository}")
+/// Where something went wrong, and who was asking.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub host: &'a str,
+    pub repository: &'a str,
+    pub is_anonymous: bool,
+    /// What logs in there, such as `docker login`.
+    pub login: &'a str,
+}
+
+impl Place<'_> {
+    /// What went wrong, and the next step.
+    pub fn explain(&self, error: OciDistributionError) -> Error {
+        let Self { host, repository, .. } = self;
+        match (status(&error), error) {
+            (Some(code @ (401 | 403)), _) => self.explain_status(code),
+            (Some(code), OciDistributionError::RequestError(_)) => self.explain_status(code),
+            (None, OciDistributionError::RequestError(error)) => no_answer(host, &causes(&error.without_url())),
+            (_, OciDistributionError::ServerError { code, message, .. }) => {
+                Error::new(format!("the registry {host} answers {code} for {repository}: {}", words(&message)))
+            }
+            (_, OciDistributionError::RegistryError { envelope, .. }) => {
+                Error::new(format!("the registry {host} refuses {repository}: {}", words(&envelope.to_string())))
+            }
+            (_, other) => Error::new(format!("the registry {host}, {repository}: {}", words(&other.to_string()))),
         }
-        (None, OciDistributionError::RequestError(error)) => no_answer(host, &causes(&error.without_url())),
-        (_, OciDistributionError::ServerError { code, message, .. }) => {
-            anyhow::anyhow!("the registry {host} answers {code} for {repository}: {}", words(&message))
+    }
+
+    /// What an HTTP status means that is no success.
+    pub fn explain_status(&self, status: u16) -> Error {
+        let Self { host, repository, .. } = self;
+        let login = format!("{} {host}", self.login);
+        match status {
+            401 if self.is_anonymous => Error::mendable(format!("the registry {host} wants a login"), login),
+            401 => Error::mendable(format!("the registry {host} does not take the login that there is for it"), login),
+            403 => Error::mendable(
+                format!("the registry {host} does not let this login use {repository}"),
+                format!("name a path of yours, or log in as somebody who may: {login}"),
+            ),
+            _ => Error::new(format!("the registry {host} answers {status} for {repository}")),
         }
-        (_, OciDistributionError::RegistryError { envelope, .. }) => {
-            anyhow::anyhow!("the registry {host} refuses {repository}: {}", words(&envelope.to_string()))
-        }
-        (_, other) => anyhow::anyhow!("the registry {host}, {repository}: {}", words(&other.to_string())),
     }
 }
 
 /// A request that nobody answered.
-fn no_answer(host: &str, why: &str) -> anyhow::Error {
+fn no_answer(host: &str, why: &str) -> Error {
     // What rustls says of a certificate, and of bytes that are no TLS.
     if let Some((_, reason)) = why.split_once("invalid peer certificate: ") {
         let hint = "name the authority that signed it with --registry-ca FILE, or add it to this machine's";
-        return unfit(format!("the certificate of the registry {host} is not trusted: {}", words(reason)), hint);
+        return Error::mendable(
+            format!("the certificate of the registry {host} is not trusted: {}", words(reason)),
+            hint,
+        );
     }
     if why.contains("InvalidContentType") {
-        let hint = "if nobody can listen on the way, push to it with --plain-http";
-        return unfit(format!("the registry {host} does not speak TLS"), hint);
+        let hint = "if nobody can listen on the way, speak to it with --plain-http";
+        return Error::mendable(format!("the registry {host} does not speak TLS"), hint);
     }
     let hint = "is it running, and is that its address?";
-    unfit(format!("the registry {host} can't be reached: {}", words(why)), hint)
+    Error::mendable(format!("the registry {host} can't be reached: {}", words(why)), hint)
 }
 
 /// An error with everything behind it; reqwest alone says only that something failed.
-fn causes(error: &dyn Error) -> String {
+fn causes(error: &dyn std::error::Error) -> String {
     let mut all = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
@@ -97,8 +118,9 @@ mod tests {
     use super::*;
 
     fn said(is_anonymous: bool, error: OciDistributionError) -> String {
-        let error = explain("r.example:5000", "room/ebpf-lab/bee", is_anonymous, error);
-        format!("{error}; {}", crate::error::hint(&error).unwrap_or("no hint"))
+        let (host, repository, login) = ("r.example:5000", "room/ebpf-lab/bee", "docker login");
+        let error = Place { host, repository, is_anonymous, login }.explain(error);
+        format!("{error}; {}", error.hint().unwrap_or("no hint"))
     }
 
     fn server(code: u16, message: &str) -> OciDistributionError {
@@ -113,7 +135,7 @@ mod tests {
             "the registry r.example:5000 wants a login; docker login r.example:5000"
         );
         assert!(said(false, server(401, "")).contains("does not take the login"));
-        assert!(said(false, server(403, "")).contains("does not let this login push room/ebpf-lab/bee"));
+        assert!(said(false, server(403, "")).contains("does not let this login use room/ebpf-lab/bee"));
     }
 
     #[test]
@@ -129,7 +151,7 @@ mod tests {
     fn trouble_with_tls_is_told_from_a_registry_that_is_not_there() {
         let said = |why: &str| {
             let error = no_answer("r.example", why);
-            format!("{error}; {}", crate::error::hint(&error).unwrap_or_default())
+            format!("{error}; {}", error.hint().unwrap_or_default())
         };
         assert!(
             said("connect: invalid peer certificate: UnknownIssuer").contains("not trusted: UnknownIssuer; name the")

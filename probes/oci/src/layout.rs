@@ -6,16 +6,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use futures::{Stream, TryStreamExt};
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+use tokio::io::AsyncReadExt;
+use tokio_util::{bytes::Bytes, io::ReaderStream};
 
-use super::Image;
-use crate::error::unfit;
+use crate::{Error, Image, client::ReadError};
 
 /// Documents are a few kilobytes; what is larger is no document of ours.
 const LARGEST_DOCUMENT: u64 = 1 << 20;
+/// How much of a blob is read at a time.
+const PIECE: usize = 256 << 10;
 
 /// An image as it lies in an archive, every digest verified.
 #[derive(Debug)]
@@ -59,27 +62,35 @@ struct Entry {
 ///
 /// # Errors
 /// A byte that changed since, a file that is missing: the archive can be built anew.
-pub fn read(image: &Image) -> Result<Layout> {
+pub fn read(image: &Image) -> Result<Layout, Error> {
     let path = image.archive.display();
-    let entries = entries(&image.archive).with_context(|| format!("read the image archive {path}"))?;
-    verify(image, &entries).map_err(|error| {
-        unfit(
-            format!("the image archive {path} is damaged: {error:#}"),
+    let entries = entries(&image.archive).map_err(Error::at(format!("read the image archive {path}")))?;
+    verify(image, &entries).map_err(|why| {
+        Error::mendable(
+            format!("the image archive {path} is damaged: {why}"),
             format!("remove it, and the same command builds it anew: rm {path}"),
         )
     })
 }
 
 impl Layout {
+    /// The bytes of one of its blobs, in pieces.
+    pub fn stream(&self, blob: &Blob) -> Result<impl Stream<Item = Result<Bytes, ReadError>> + use<>, Error> {
+        let archive =
+            self.open(blob).map_err(Error::at(format!("read the image archive {}", self.archive.display())))?;
+        let archive = tokio::fs::File::from_std(archive).take(blob.size);
+        Ok(ReaderStream::with_capacity(archive, PIECE).map_err(ReadError::from))
+    }
+
     /// The archive, where one of its blobs begins.
-    pub fn open(&self, blob: &Blob) -> io::Result<File> {
+    fn open(&self, blob: &Blob) -> io::Result<File> {
         let mut archive = File::open(&self.archive)?;
         archive.seek(io::SeekFrom::Start(blob.offset))?;
         Ok(archive)
     }
 }
 
-fn entries(archive: &Path) -> Result<Vec<Entry>> {
+fn entries(archive: &Path) -> io::Result<Vec<Entry>> {
     let mut archive = tar::Archive::new(BufReader::new(File::open(archive)?));
     let read = |entry: io::Result<tar::Entry<_>>| {
         let mut entry = entry?;
@@ -114,34 +125,27 @@ impl io::Write for Content {
 }
 
 /// From the index down to each layer: one says the digest of the next, and the files beside them say the same.
-fn verify(image: &Image, entries: &[Entry]) -> Result<Layout> {
-    let file =
-        |path: &str| entries.iter().find(|entry| entry.path == path).with_context(|| format!("{path} is missing"));
-    let blob = |descriptor: &Descriptor| {
-        let digest = descriptor.digest().to_string();
-        let entry = file(&path_of(&digest))?;
-        ensure!(digest == format!("sha256:{}", entry.hash), "the bytes of {digest} have the hash {}", entry.hash);
-        ensure!(descriptor.size() == entry.size, "{digest} has {} bytes, not {}", entry.size, descriptor.size());
-        anyhow::Ok(entry)
+fn verify(image: &Image, entries: &[Entry]) -> Result<Layout, String> {
+    let root = match document::<ImageIndex>(file(entries, "index.json")?)?.manifests().as_slice() {
+        [root] => root.clone(),
+        _ => return Err("index.json names several images".to_owned()),
     };
-    let index: ImageIndex = serde_json::from_slice(&file("index.json")?.bytes).context("index.json")?;
-    let [root] = index.manifests().as_slice() else { anyhow::bail!("index.json names several images") };
-    ensure!(root.digest().to_string() == image.digest, "it holds {}, not {}", root.digest(), image.digest);
-    let manifest_file = blob(root)?;
-    let manifest: ImageManifest = serde_json::from_slice(&manifest_file.bytes).context("its manifest")?;
-    let config_file = blob(manifest.config())?;
-    let config: ImageConfiguration = serde_json::from_slice(&config_file.bytes).context("its config")?;
-    let layers = manifest.layers().iter().map(blob).collect::<Result<Vec<_>>>()?;
+    ensure(root.digest().to_string() == image.digest, || format!("it holds {}, not {}", root.digest(), image.digest))?;
+    let manifest_file = blob(entries, &root)?;
+    let manifest: ImageManifest = document(manifest_file)?;
+    let config_file = blob(entries, manifest.config())?;
+    let config: ImageConfiguration = document(config_file)?;
+    let layers = manifest.layers().iter().map(|layer| blob(entries, layer)).collect::<Result<Vec<_>, _>>()?;
 
     // No layer is compressed, so that its digest is that of what it unpacks to.
     let digests: Vec<_> = layers.iter().map(|layer| format!("sha256:{}", layer.hash)).collect();
-    ensure!(*config.rootfs().diff_ids() == digests, "its config names other layers than its manifest");
-    let docker: Vec<DockerImage> = serde_json::from_slice(&file("manifest.json")?.bytes).context("manifest.json")?;
-    let [docker] = docker.as_slice() else { anyhow::bail!("manifest.json names several images") };
+    ensure(*config.rootfs().diff_ids() == digests, || "its config names other layers than its manifest".to_owned())?;
+    let docker: Vec<DockerImage> = document(file(entries, "manifest.json")?)?;
+    let [docker] = docker.as_slice() else { return Err("manifest.json names several images".to_owned()) };
     let same = docker.config == config_file.path
         && docker.repo_tags == [image.reference.clone()]
         && docker.layers.iter().eq(layers.iter().map(|layer| &layer.path));
-    ensure!(same, "manifest.json names other files than index.json");
+    ensure(same, || "manifest.json names other files than index.json".to_owned())?;
 
     let blobs = layers.into_iter().chain([config_file]).map(|entry| Blob {
         digest: format!("sha256:{}", entry.hash),
@@ -151,23 +155,46 @@ fn verify(image: &Image, entries: &[Entry]) -> Result<Layout> {
     Ok(Layout { archive: image.archive.clone(), manifest: manifest_file.bytes.clone(), blobs: blobs.collect() })
 }
 
+fn file<'a>(entries: &'a [Entry], path: &str) -> Result<&'a Entry, String> {
+    entries.iter().find(|entry| entry.path == path).ok_or_else(|| format!("{path} is missing"))
+}
+
+fn blob<'a>(entries: &'a [Entry], descriptor: &Descriptor) -> Result<&'a Entry, String> {
+    let digest = descriptor.digest().to_string();
+    let entry = file(entries, &path_of(&digest))?;
+    ensure(digest == format!("sha256:{}", entry.hash), || {
+        format!("the bytes of {digest} have the hash {}", entry.hash)
+    })?;
+    ensure(descriptor.size() == entry.size, || {
+        format!("{digest} has {} bytes, not {}", entry.size, descriptor.size())
+    })?;
+    Ok(entry)
+}
+
+fn document<T: DeserializeOwned>(entry: &Entry) -> Result<T, String> {
+    serde_json::from_slice(&entry.bytes).map_err(|why| format!("{}: {why}", entry.path))
+}
+
+fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(otherwise()) }
+}
+
 fn path_of(digest: &str) -> String {
     format!("blobs/{}", digest.replace(':', "/"))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, fs};
+    use std::fs;
 
     use super::*;
-    use crate::images::{archive, catalog::Recipe, rootfs::Content};
+    use crate::{Recipe, archive};
 
     fn image(folder: &Path) -> Image {
         let program = folder.join("tool");
         fs::write(&program, "#!program").unwrap();
-        let recipe = Recipe { name: "tool", program: program.clone(), files: vec![], arguments: &["serve"] };
-        let files = BTreeMap::from([("/bin/tool".into(), Content::File { source: program, executable: true })]);
-        archive::write(folder, &recipe, "localhost/ebpf-lab/tool:lab", &files).unwrap()
+        let recipe = Recipe { name: "tool".into(), program, files: vec![], arguments: vec!["serve".into()] };
+        archive::write(folder, &recipe, "localhost/ebpf-lab/tool:lab").unwrap()
     }
 
     #[test]
@@ -196,8 +223,8 @@ mod tests {
             damaged[entry.offset as usize + entry.size as usize / 2] ^= 1;
             fs::write(&image.archive, damaged).unwrap();
             let error = read(&image).expect_err(&entry.path);
-            assert!(error.to_string().contains("is damaged"), "{}: {error:#}", entry.path);
-            assert!(crate::error::hint(&error).unwrap().contains("rm "), "{}", entry.path);
+            assert!(error.to_string().contains("is damaged"), "{}: {error}", entry.path);
+            assert!(error.hint().unwrap().contains("rm "), "{}", entry.path);
         }
         fs::write(&image.archive, &whole[..whole.len() / 2]).unwrap();
         assert!(read(&image).is_err(), "half of it is not it");

@@ -1,0 +1,64 @@
+//! `bee login`: nothing is written before the registry has taken it.
+
+use std::io::{self, IsTerminal, Read};
+
+use anyhow::{Context, Result, bail};
+use bee::store::Reference;
+use inquire::{Password, PasswordDisplayMode, Text};
+use oci::client::{Client, Operation};
+use oci::credentials;
+
+use super::registry;
+use crate::cli::Login;
+
+/// Access tokens have some kilobytes.
+const LONGEST: u64 = 64 << 10;
+
+/// Registries give tokens for a repository; any does to see whether they take a login.
+const REPOSITORY: &str = "bee";
+
+pub fn run(arguments: &Login) -> Result<()> {
+    let host = &arguments.host;
+    let is_host = format!("{host}/{REPOSITORY}").parse::<Reference>().is_ok_and(|name| name.host() == Some(host));
+    anyhow::ensure!(is_host, "{host:?} is no registry: write its HOST or HOST:PORT alone, as in ghcr.io");
+    let (name, password) = ask(arguments)?;
+    let options = registry::options_as(Some((name.clone(), password.clone())), &arguments.registry)?;
+    registry::block_on(async {
+        Client::connect(host, REPOSITORY, Operation::Pull, &options).await?.check_login().await?;
+        Ok(())
+    })?;
+    let file = registry::config_file(&arguments.registry)?;
+    credentials::remember(&file, host, &name, &password)?;
+    eprintln!("{host} takes the login; it is in {}, which only you can read", file.display());
+    Ok(())
+}
+
+/// The name and the password, from wherever they are.
+fn ask(arguments: &Login) -> Result<(String, String)> {
+    let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    let registry = &arguments.registry;
+    let name = match &registry.username {
+        Some(name) => name.clone(),
+        None if on_terminal => Text::new("Username:").prompt()?,
+        None => bail!("there is no terminal to ask on: give --username, and --password-stdin"),
+    };
+    let password = match &registry.password {
+        Some(password) => password.clone(),
+        None if arguments.password_stdin => read_password()?,
+        None if on_terminal => {
+            Password::new("Password:").with_display_mode(PasswordDisplayMode::Hidden).without_confirmation().prompt()?
+        }
+        None => bail!("there is no terminal to ask on: give --password-stdin"),
+    };
+    anyhow::ensure!(!name.is_empty() && !name.contains(':'), "a name must not be empty and has no colon");
+    anyhow::ensure!(!password.is_empty(), "the password is empty");
+    Ok((name, password))
+}
+
+/// The line end belongs to whatever wrote it, not to the password.
+fn read_password() -> Result<String> {
+    let mut text = String::new();
+    io::stdin().take(LONGEST).read_to_string(&mut text).context("read the password from standard input")?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
+}

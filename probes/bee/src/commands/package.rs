@@ -1,0 +1,75 @@
+//! `bee package`: this very program, its libraries and a probe as an image for containers.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use bee::store::Reference;
+use oci::client::Operation;
+use oci::rootfs::Content;
+use oci::{Image, Recipe, archive};
+
+use super::registry;
+use crate::cli::{Cli, Package};
+
+pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
+    if arguments.builder.is_some() || arguments.bee_image.is_some() {
+        eprintln!("--builder and --bee-image have no use here: bee makes the image itself, from itself");
+    }
+    let object = super::store(cli)?.program(&arguments.reference)?;
+    let recipe = recipe(&arguments.reference, object)?;
+    match &arguments.output {
+        Some(file) => println!("{}", write(&recipe, &arguments.image, file)?),
+        None => println!("{}", push(&recipe, arguments)?),
+    }
+    Ok(())
+}
+
+/// The probe in an image has the last part of its name in the store.
+fn recipe(reference: &Reference, object: Vec<u8>) -> Result<Recipe> {
+    let name = reference.repository().rsplit('/').next().unwrap_or_default();
+    let probe = PathBuf::from(format!("/probes/{name}.o"));
+    let arguments = ["run".to_owned(), "--no-tty".to_owned(), probe.display().to_string()];
+    Ok(Recipe {
+        name: name.to_owned(),
+        program: std::env::current_exe().context("find bee's own program file")?,
+        files: vec![(probe, Content::Bytes(object))],
+        arguments: arguments.to_vec(),
+    })
+}
+
+/// The archive appears whole or not at all: it is written beside its place first.
+fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let beside = tempfile::tempdir_in(folder).with_context(|| format!("write into {}", folder.display()))?;
+    let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
+    std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
+    eprintln!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6);
+    Ok(digest)
+}
+
+fn push(recipe: &Recipe, arguments: &Package) -> Result<String> {
+    let (name, options) = (&arguments.image, registry::options(&arguments.registry)?);
+    if name.host().is_none() {
+        bail!("{name} names no registry to push it to: begin it with one, or write an archive with --output FILE");
+    }
+    let folder = tempfile::tempdir().context("make a folder for the image")?;
+    let progress = registry::progress(format!("push {name}"))?;
+    let pushed = registry::block_on(async {
+        let client = bee::registry::connect(name, Operation::Push, &options).await?;
+        let image = archive::write(folder.path(), recipe, &qualified(name))?;
+        Ok(bee::registry::push_archive(&client, &image, name.tag(), &progress).await?)
+    });
+    progress.finish_and_clear();
+    let digest = pushed.with_context(|| format!("push {name}"))?;
+    eprintln!("pushed {name}");
+    Ok(digest)
+}
+
+/// A name as containerd needs it: without a registry it is docker's.
+fn qualified(name: &Reference) -> String {
+    match name.host() {
+        Some(_) => name.to_string(),
+        None if name.repository().contains('/') => format!("docker.io/{name}"),
+        None => format!("docker.io/library/{name}"),
+    }
+}
