@@ -1,6 +1,7 @@
 //! The command line. Its doc comments are the help.
 
 mod registry;
+mod store;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::SignedDuration;
 
 pub use registry::{Login, Package, Pull, Push, Registry};
+pub use store::{Completion, Describe, Export, Import, Inspect, Remove, Tag};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -46,12 +48,20 @@ pub enum Command {
     Build(Build),
     Lint(Lint),
     List(List),
+    Tag(Tag),
+    #[command(name = "rm")]
+    Remove(Remove),
+    Describe(Describe),
+    Inspect(Inspect),
+    Export(Export),
+    Import(Import),
     Login(Login),
     Push(Push),
     Pull(Pull),
     Package(Package),
     Run(Run),
     Doctor(Doctor),
+    Completion(Completion),
     /// Print bee's version
     Version,
 }
@@ -112,6 +122,22 @@ pub struct Build {
     /// Whose types "vmlinux.h" holds
     #[arg(long, value_enum, default_value_t)]
     pub vmlinux: Vmlinux,
+
+    /// What the probe is for, as `describe` shows it
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+
+    /// Who made it
+    #[arg(long, value_name = "TEXT")]
+    pub authors: Option<String>,
+
+    /// Its licence, as in GPL-2.0
+    #[arg(long, alias = "licence", value_name = "SPDX")]
+    pub license: Option<String>,
+
+    /// Where its source is published
+    #[arg(long = "source", value_name = "URL")]
+    pub source_url: Option<String>,
 
     /// More arguments for clang, which runs in the source's folder; may be repeated
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]

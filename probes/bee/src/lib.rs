@@ -8,6 +8,7 @@
 pub mod atomic;
 pub mod btf;
 pub mod build;
+pub mod contents;
 pub mod decode;
 pub mod doctor;
 mod elements;

@@ -12,6 +12,11 @@ use crate::series::Exported;
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
 const PREFIX: &str = "ebpf_solo_io_";
 
+/// The name of the metric that a map is.
+pub fn name(map: &str) -> String {
+    format!("{PREFIX}{}", label_name(map))
+}
+
 /// All metrics at this moment.
 pub(crate) fn text(running: &Running, format: Format) -> String {
     let mut exposition = Exposition::new(format);
@@ -26,7 +31,7 @@ pub(crate) fn text(running: &Running, format: Format) -> String {
 
 /// What the probe keeps in one map.
 fn probes(exposition: &mut Exposition, exported: &Exported) {
-    let name = format!("{PREFIX}{}", label_name(&exported.map.name));
+    let name = name(&exported.map.name);
     let help = format!("What the probe keeps in its map {}.", exported.map.name);
     if exported.map.kind == Kind::Histogram {
         return histograms(exposition, exported, &name, &help);

@@ -23,8 +23,27 @@ fn says(folder: &Path, arguments: &[&str], code: i32) -> String {
 #[test]
 fn the_help_of_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    for command in ["", "init", "build", "lint", "list", "login", "push", "pull", "package", "run", "doctor", "version"]
-    {
+    for command in [
+        "",
+        "init",
+        "build",
+        "lint",
+        "list",
+        "tag",
+        "rm",
+        "describe",
+        "inspect",
+        "export",
+        "import",
+        "completion",
+        "login",
+        "push",
+        "pull",
+        "package",
+        "run",
+        "doctor",
+        "version",
+    ] {
         let mut help = Command::cargo_bin("bee").unwrap();
         let words: Vec<_> = [command, "--help"].into_iter().filter(|word| !word.is_empty()).collect();
         let assert = help.current_dir(folder.path()).args(words).env("COLUMNS", "100").assert().success();

@@ -4,6 +4,7 @@ use anyhow::{Context, Result};
 use bee::atomic;
 use bee::build::{Architecture, Request};
 use bee::lint::{self, Sources};
+use bee::store::Built;
 use jiff::Timestamp;
 
 use crate::cli::{Build, Cli};
@@ -24,7 +25,16 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
     }
     if let Some(reference) = &arguments.reference {
         let store = super::store(cli)?;
-        let digest = store.put(reference, architecture.oci(), created()?, &object)?;
+        let digest = {
+            let annotations = annotations(arguments);
+            let built = Built {
+                program: &object,
+                architecture: architecture.oci(),
+                created: created()?,
+                annotations: &annotations,
+            };
+            store.put(reference, &built)?
+        };
         eprintln!("stored {reference} in {}, {} bytes", store.folder().display(), object.len());
         println!("{digest}");
     }
@@ -37,6 +47,19 @@ fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
     let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
     findings.iter().for_each(|finding| eprintln!("{finding}"));
     Ok(())
+}
+
+/// What the author says, under OCI's names (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
+fn annotations(arguments: &Build) -> Vec<(String, String)> {
+    let said = [
+        ("description", &arguments.description),
+        ("authors", &arguments.authors),
+        ("licenses", &arguments.license),
+        ("source", &arguments.source_url),
+    ];
+    let annotation =
+        |(name, value): (&str, &Option<String>)| Some((format!("org.opencontainers.image.{name}"), value.clone()?));
+    said.into_iter().filter_map(annotation).collect()
 }
 
 /// Now, or what the variable says that makes builds reproducible (<https://reproducible-builds.org/specs/source-date-epoch/>).

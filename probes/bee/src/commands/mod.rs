@@ -1,15 +1,22 @@
 //! One file per command.
 
 pub mod build;
+pub mod completion;
+pub mod describe;
 pub mod doctor;
+pub mod export;
+pub mod import;
 pub mod init;
+pub mod inspect;
 pub mod lint;
 pub mod list;
 pub mod login;
 pub mod package;
 pub mod pull;
 pub mod push;
+pub mod rm;
 pub mod run;
+pub mod tag;
 pub mod version;
 
 mod privilege;

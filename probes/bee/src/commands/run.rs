@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use bee::run::RunOptions;
@@ -37,11 +38,9 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
 /// the store lacks comes from the registry that the name begins with.
 fn find(cli: &Cli, Run { probe, registry, .. }: &Run) -> Result<Vec<u8>> {
     if probe.is_file() {
-        return std::fs::read(probe).with_context(|| format!("read {}", probe.display()));
+        return read(probe);
     }
-    let text = probe.to_string_lossy();
-    let reference: Reference = text.parse().with_context(|| format!("there is no file {text}"))?;
-    let store = super::store(cli)?;
+    let (store, reference) = (super::store(cli)?, named(probe)?);
     match store.program(&reference) {
         Err(Error::Unknown { .. }) if reference.host().is_some() => {
             eprintln!("{reference} is not in the store: pulling it");
@@ -50,6 +49,20 @@ fn find(cli: &Cli, Run { probe, registry, .. }: &Run) -> Result<Vec<u8>> {
         }
         found => Ok(found?),
     }
+}
+
+/// The same without registries.
+pub fn stored(cli: &Cli, probe: &Path) -> Result<Vec<u8>> {
+    if probe.is_file() { read(probe) } else { Ok(super::store(cli)?.program(&named(probe)?)?) }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).with_context(|| format!("read {}", file.display()))
+}
+
+fn named(probe: &Path) -> Result<Reference> {
+    let text = probe.to_string_lossy();
+    text.parse().with_context(|| format!("there is no file {text}"))
 }
 
 /// The command line for sudo: root's home folder is another, so the caller's store is named.

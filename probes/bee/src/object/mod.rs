@@ -6,6 +6,9 @@
 pub(crate) mod elf;
 mod error;
 mod merge;
+mod uses;
+
+use serde::Serialize;
 
 use crate::{
     btf::{Btf, TypeId},
@@ -15,6 +18,7 @@ use crate::{
 };
 
 pub use error::Error;
+pub use uses::uses;
 
 /// The longest object that is looked at; the workshop's have some kilobytes, debug information some hundred.
 pub const SIZE_LIMIT: usize = 64 << 20;
@@ -23,7 +27,8 @@ pub const SIZE_LIMIT: usize = 64 << 20;
 const MAPS_LIMIT: usize = 1024;
 
 /// What becomes of a map's content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Shown as it comes.
     Print,

@@ -34,6 +34,9 @@ pub enum Error {
 
     #[error("describe the probe in OCI's words")]
     Description(#[from] oci_spec::OciSpecError),
+
+    #[error("describe the probe in OCI's words")]
+    Document(#[source] oci::Error),
 }
 
 /// What is wrong with something read from the store.
@@ -65,7 +68,7 @@ impl Error {
                 path = path.display()
             )),
             Self::Write { .. } => Some("another folder is taken with `--storage FOLDER`".to_owned()),
-            Self::Description(_) => None,
+            Self::Description(_) | Self::Document(_) => None,
         }
     }
 }

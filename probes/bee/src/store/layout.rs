@@ -3,12 +3,14 @@
 //! bee reads a user's store as root. So nothing read here leads outside the store (no symbolic link is followed, no path comes
 //! from content), blocks (a FIFO is no file) or is bigger than it may be.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION, Sha256Digest};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::{Damage, Error};
@@ -19,8 +21,8 @@ pub const MAX_PROGRAM: u64 = 64 << 20;
 /// Room for some ten thousand probes in the index; a manifest has two blobs.
 pub const MAX_JSON: u64 = 4 << 20;
 
-const INDEX: &str = "index.json";
-const MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+pub const INDEX: &str = "index.json";
+pub const MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
 
 #[derive(Debug)]
 pub struct Layout {
@@ -60,12 +62,7 @@ impl Layout {
         let content = self
             .read(&path, limit)
             .map_err(|why| Damage::new("its content can't be read", format!("{path}: {why}")))?;
-        if content.len() as u64 != descriptor.size() || sha256(&content) != digest {
-            return Err(Damage::new(
-                "its content is not what was stored",
-                format!("{path} has another digest than its name"),
-            ));
-        }
+        verify(descriptor, &content)?;
         Ok(content)
     }
 
@@ -112,8 +109,22 @@ impl Writer<'_> {
         Ok(Descriptor::new(MediaType::from("application/octet-stream"), content.len() as u64, digest))
     }
 
+    /// Removes all content but what has these digests; answers how many bytes that was. What can't be removed stays.
+    pub fn keep_only(&self, digests: &HashSet<String>) -> Result<u64, Error> {
+        let folder = self.layout.folder.join("blobs/sha256");
+        let failed = |why| Error::Write { path: folder.clone(), why };
+        let mut bytes = 0;
+        for file in fs::read_dir(&folder).map_err(failed)?.flatten() {
+            let size = file.metadata().map_or(0, |metadata| metadata.len());
+            if !digests.contains(file.file_name().to_string_lossy().as_ref()) && fs::remove_file(file.path()).is_ok() {
+                bytes += size;
+            }
+        }
+        Ok(bytes)
+    }
+
     pub fn put_index(&self, index: &ImageIndex) -> Result<(), Error> {
-        self.write(INDEX, index.to_string_pretty()?.as_bytes())
+        self.write(INDEX, &document(index)?)
     }
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {
@@ -122,11 +133,29 @@ impl Writer<'_> {
     }
 }
 
-fn empty_index() -> Result<ImageIndex, oci_spec::OciSpecError> {
+/// Content against the descriptor that names it.
+pub fn verify(descriptor: &Descriptor, content: &[u8]) -> Result<(), Damage> {
+    let is_it = content.len() as u64 == descriptor.size()
+        && descriptor.as_digest_sha256().is_some_and(|digest| digest == sha256(content));
+    let why = || {
+        Damage::new(
+            "its content is not what was stored",
+            format!("{} is the digest of other bytes", descriptor.digest()),
+        )
+    };
+    is_it.then_some(()).ok_or_else(why)
+}
+
+/// A document whose bytes depend on nothing but its content: oci-spec keeps annotations in hash maps.
+pub fn document(document: &impl Serialize) -> Result<Vec<u8>, Error> {
+    oci::digest::document(document).map_err(Error::Document)
+}
+
+pub fn empty_index() -> Result<ImageIndex, oci_spec::OciSpecError> {
     ImageIndexBuilder::default().schema_version(SCHEMA_VERSION).media_type(MediaType::ImageIndex).manifests([]).build()
 }
 
-fn blob_path(digest: &str) -> String {
+pub fn blob_path(digest: &str) -> String {
     format!("blobs/sha256/{digest}")
 }
 

@@ -4,14 +4,16 @@
 //! Invariants: content is verified against its digest whenever it is read; files appear whole or not at all; writers take turns,
 //! readers never wait; a digest depends on nothing but the probe.
 
+mod archive;
 mod error;
 mod image;
 mod layout;
+mod names;
 mod reference;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -20,6 +22,7 @@ use oci_spec::image::{
     MediaType, Os, PlatformBuilder, SCHEMA_VERSION,
 };
 
+pub use archive::ImportError;
 pub use error::{Damage, Error};
 pub use image::Image;
 pub use layout::{MAX_JSON, MAX_PROGRAM};
@@ -37,6 +40,16 @@ const PROGRAM_TITLE: &str = "program.o";
 #[derive(Debug)]
 pub struct Store {
     layout: Layout,
+}
+
+/// A probe that was built.
+pub struct Built<'a> {
+    pub program: &'a [u8],
+    /// In OCI's words.
+    pub architecture: &'a str,
+    pub created: Timestamp,
+    /// What its author says of it, `org.opencontainers.image.…`.
+    pub annotations: &'a [(String, String)],
 }
 
 /// What the store knows about one probe.
@@ -66,23 +79,19 @@ impl Store {
     }
 
     /// Stores `program` under `reference`, which may have named another one before; returns the manifest's digest.
-    pub fn put(
-        &self,
-        reference: &Reference,
-        architecture: &str,
-        created: Timestamp,
-        program: &[u8],
-    ) -> Result<String, Error> {
+    pub fn put(&self, reference: &Reference, built: &Built) -> Result<String, Error> {
+        let Built { program, architecture, created, annotations } = built;
         let writer = self.layout.lock()?;
         writer.index()?;
-        let manifest = manifest(writer.put_blob(b"{}")?, writer.put_blob(program)?)?;
-        let mut descriptor = writer.put_blob(manifest.to_string()?.as_bytes())?;
+        let mut manifest = manifest(writer.put_blob(b"{}")?, writer.put_blob(program)?)?;
+        manifest.set_annotations((!annotations.is_empty()).then(|| annotations.iter().cloned().collect()));
+        let mut descriptor = writer.put_blob(&layout::document(&manifest)?)?;
         descriptor.set_media_type(MediaType::ImageManifest);
         descriptor.set_annotations(Some(HashMap::from([
             (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
             (ANNOTATION_CREATED.to_owned(), created.to_string()),
         ])));
-        descriptor.set_platform(Some(PlatformBuilder::default().architecture(architecture).os(Os::Linux).build()?));
+        descriptor.set_platform(Some(PlatformBuilder::default().architecture(*architecture).os(Os::Linux).build()?));
         let digest = descriptor.digest().to_string();
         self.name(&writer, reference, descriptor)?;
         Ok(digest)
@@ -107,6 +116,17 @@ impl Store {
     /// The program that `reference` names.
     pub fn program(&self, reference: &Reference) -> Result<Vec<u8>, Error> {
         self.program_of(&self.find(reference)?).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
+    }
+
+    /// What the store knows about one probe, and what its author says of it, `org.opencontainers.image.…`.
+    pub fn describe(&self, reference: &Reference) -> Result<(Entry, BTreeMap<String, String>), Error> {
+        let descriptor = self.find(reference)?;
+        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
+        let manifest = self.layout.blob(&descriptor, layout::MAX_JSON).map_err(damaged)?;
+        let manifest: ImageManifest = serde_json::from_slice(&manifest)
+            .map_err(|why| damaged(Damage::new("its manifest is not readable", why)))?;
+        let annotations = manifest.annotations().clone().unwrap_or_default().into_iter().collect();
+        Ok((self.entry(&descriptor), annotations))
     }
 
     /// Everything in the store, by name; each program is read and verified.
@@ -140,7 +160,6 @@ impl Store {
 }
 
 fn manifest(mut config: Descriptor, mut program: Descriptor) -> Result<ImageManifest, Error> {
-    // One annotation each: oci-spec keeps them in a hash map, and two would stand in a random order, a new digest every time.
     config.set_media_type(CONFIG.into());
     config.set_annotations(Some(HashMap::from([(ANNOTATION_TITLE.to_owned(), CONFIG_TITLE.to_owned())])));
     program.set_media_type(PROGRAM.into());

@@ -8,7 +8,12 @@ use std::thread;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
+use super::{Built, ImportError};
 use super::{Error, Reference, Store};
+
+fn built(program: &[u8], created: Timestamp) -> Built<'_> {
+    Built { program, architecture: "amd64", created, annotations: &[] }
+}
 
 fn empty() -> (TempDir, Store) {
     let folder = tempfile::tempdir().unwrap();
@@ -17,7 +22,7 @@ fn empty() -> (TempDir, Store) {
 }
 
 fn put(store: &Store, reference: &str, program: &[u8]) -> String {
-    store.put(&name(reference), "amd64", Timestamp::UNIX_EPOCH, program).unwrap()
+    store.put(&name(reference), &built(program, Timestamp::UNIX_EPOCH)).unwrap()
 }
 
 fn name(reference: &str) -> Reference {
@@ -63,7 +68,7 @@ fn a_folder_that_does_not_exist_is_an_empty_store() {
 fn the_same_program_has_the_same_digest_in_every_store() {
     let ((_a, one), (_b, other)) = (empty(), empty());
     let first = put(&one, "x:v1", b"program");
-    let later = other.put(&name("y:v2"), "amd64", Timestamp::now(), b"program").unwrap();
+    let later = other.put(&name("y:v2"), &built(b"program", Timestamp::now())).unwrap();
     assert_eq!(first, later);
     assert_ne!(first, put(&one, "x:v1", b"another"));
 }
@@ -161,7 +166,7 @@ fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_mendin
         let error = store.program(&name("x:v1")).unwrap_err();
         assert!(matches!(error, Error::Index { .. }), "{error}");
         assert!(error.hint().unwrap().contains("mv "), "{:?}", error.hint());
-        let refused = store.put(&name("y:v1"), "amd64", Timestamp::UNIX_EPOCH, b"y");
+        let refused = store.put(&name("y:v1"), &built(b"y", Timestamp::UNIX_EPOCH));
         assert!(matches!(refused, Err(Error::Index { .. })));
         assert_eq!(fs::read_to_string(&index).unwrap(), damaged, "a damaged list was overwritten");
     }
@@ -196,4 +201,90 @@ fn many_writers_at_once_lose_nothing() {
     assert!(entries.iter().all(|entry| entry.size.as_ref().unwrap() == &2));
     let left_over: Vec<_> = fs::read_dir(store.folder()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left_over.len(), 3, "{left_over:?}");
+}
+
+#[test]
+fn what_an_author_says_does_not_make_digests_random() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    let annotations: Vec<_> = (0..8).map(|n| (format!("org.example.{n}"), n.to_string())).collect();
+    let put = || {
+        let built = Built { annotations: &annotations, ..built(b"program", Timestamp::UNIX_EPOCH) };
+        store.put(&name("x:v1"), &built).unwrap()
+    };
+    let first = put();
+    assert!((0..20).all(|_| put() == first));
+    let (entry, described) = store.describe(&name("x:v1")).unwrap();
+    assert_eq!((entry.digest, described["org.example.3"].as_str()), (first, "3"));
+}
+
+#[test]
+fn a_second_name_names_the_same_and_what_no_name_needs_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::at(folder.path());
+    let digest = put(&store, "x:v1", b"one");
+    put(&store, "y:v1", b"two");
+    assert_eq!(store.tag(&name("x:v1"), &name("z:v1")).unwrap(), digest);
+    store.remove(&[name("x:v1")]).unwrap();
+    assert_eq!(store.program(&name("z:v1")).unwrap(), b"one", "another name needs it");
+    let blobs = || std::fs::read_dir(folder.path().join("blobs/sha256")).unwrap().count();
+    assert_eq!(blobs(), 5, "two programs, two manifests, one config");
+    assert!(store.remove(&[name("z:v1"), name("none:v1")]).is_err(), "all or none");
+    assert!(store.remove(&[name("z:v1")]).unwrap() > 3);
+    assert_eq!(blobs(), 3);
+    assert_eq!(store.program(&name("y:v1")).unwrap(), b"two");
+}
+
+#[test]
+fn an_archive_brings_probes_from_store_to_store() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [from, to] = folders.each_ref().map(|folder| Store::at(folder.path()));
+    let digest = put(&from, "x:v1", b"one");
+    put(&from, "y:v1", b"two");
+    let archive = || {
+        let mut archive = vec![];
+        from.export(&[name("x:v1"), name("y:v1")], &mut archive).unwrap();
+        archive
+    };
+    assert_eq!(archive(), archive(), "the same probes give the same bytes");
+    assert_eq!(to.import(archive().as_slice()).unwrap()[0], (name("x:v1"), digest));
+    assert_eq!(to.program(&name("y:v1")).unwrap(), b"two");
+    let whole = archive();
+    for at in (0..whole.len()).step_by(97) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x11;
+        let target = tempfile::tempdir().unwrap();
+        let store = Store::at(target.path());
+        if store.import(damaged.as_slice()).is_ok() {
+            assert_eq!(store.program(&name("x:v1")).ok().as_deref().unwrap_or(b"one"), b"one", "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn an_archive_with_files_that_no_layout_has_is_refused() {
+    let archive = |path: &str, kind: tar::EntryType| {
+        let mut archive = tar::Builder::new(vec![]);
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        // What `append_data` would refuse.
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        archive.append(&header, &[][..]).unwrap();
+        archive.into_inner().unwrap()
+    };
+    let store = Store::at("/nowhere");
+    for (path, kind) in [
+        ("../index.json", tar::EntryType::Regular),
+        ("/etc/passwd", tar::EntryType::Regular),
+        ("blobs/sha256/../../x", tar::EntryType::Regular),
+        ("index.json", tar::EntryType::Symlink),
+        ("index.json", tar::EntryType::Link),
+        ("index.json", tar::EntryType::Fifo),
+    ] {
+        let refused = store.import(archive(path, kind).as_slice());
+        assert!(matches!(refused, Err(ImportError::File(_))), "{path}: {refused:?}");
+    }
+    assert!(matches!(store.import(&b"no archive"[..]), Err(ImportError::Read(_) | ImportError::Damaged(_))));
 }

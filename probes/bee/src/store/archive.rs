@@ -1,0 +1,139 @@
+//! Probes as one file, for a room without a registry: an OCI image layout as a tar archive
+//! (<https://github.com/opencontainers/image-spec/blob/main/image-layout.md>).
+//!
+//! What is imported comes from somebody else. Nothing of it is unpacked: its files are read into memory within bounds, under names
+//! that a layout has, and only what has the digest that names it is stored, by the store's own way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read, Write};
+
+use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest};
+use tar::{Archive, Builder, EntryType, Header};
+
+use super::{Damage, Error, Image, Reference, Store, annotation, layout};
+
+/// All files of an archive together.
+const MOST_BYTES: u64 = 256 << 20;
+const MOST_FILES: usize = 10_000;
+
+/// Why an archive is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error("the archive can't be read")]
+    Read(#[from] io::Error),
+    #[error("the archive has {0:?}, which is no file of an OCI image layout")]
+    File(String),
+    #[error("the archive has {0} twice")]
+    Twice(String),
+    #[error("the archive has more than {MOST_FILES} files or {} MB", MOST_BYTES >> 20)]
+    TooLarge,
+    #[error("the archive is damaged")]
+    Damaged(#[from] Damage),
+    #[error("the archive names no probe")]
+    Empty,
+    #[error("the archive has a probe of the name {0:?}, which is none for the store")]
+    Name(String),
+    #[error(transparent)]
+    Store(#[from] Error),
+}
+
+impl Store {
+    /// Writes these probes as one archive; the same probes give the same bytes.
+    ///
+    /// # Errors
+    /// The store has no such probe, or it is damaged; the output can't be written.
+    pub fn export(&self, references: &[Reference], output: impl Write) -> Result<(), Error> {
+        let mut blobs = BTreeMap::new();
+        let mut manifests = vec![];
+        for reference in references {
+            let (descriptor, image) = (self.find(reference)?, self.image(reference)?);
+            blobs.insert(descriptor.digest().digest().to_owned(), image.manifest);
+            blobs.extend(image.blobs.into_iter().map(|(part, bytes)| (part.digest().digest().to_owned(), bytes)));
+            manifests.push(descriptor);
+        }
+        let mut index = layout::empty_index()?;
+        index.set_manifests(manifests);
+        let index = layout::document(&index)?;
+        let failed = |why| Error::Write { path: "the archive".into(), why };
+        let mut archive = Builder::new(output);
+        let mut file = |path: &str, bytes: &[u8]| {
+            let mut header = Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            header.set_mode(0o644);
+            archive.append_data(&mut header, path, bytes).map_err(failed)
+        };
+        file(layout::MARKER.0, layout::MARKER.1.as_bytes())?;
+        file(layout::INDEX, &index)?;
+        blobs.iter().try_for_each(|(digest, bytes)| file(&layout::blob_path(digest), bytes))?;
+        archive.into_inner().and_then(|mut output| output.flush()).map_err(failed)
+    }
+
+    /// Stores all probes of an archive under their names; returns names and digests. None is stored if one of them can't be.
+    ///
+    /// # Errors
+    /// It is no archive of a layout, or something in it is not what it says.
+    pub fn import(&self, input: impl Read) -> Result<Vec<(Reference, String)>, ImportError> {
+        let files = files(input)?;
+        let index = files.get(layout::INDEX).ok_or_else(|| Damage::new("it has no", layout::INDEX))?;
+        let index: ImageIndex =
+            serde_json::from_slice(index).map_err(|why| Damage::new("its index is not readable", why))?;
+        let images =
+            index.manifests().iter().map(|descriptor| image(&files, descriptor)).collect::<Result<Vec<_>, _>>()?;
+        if images.is_empty() {
+            return Err(ImportError::Empty);
+        }
+        images.iter().map(|(reference, image)| Ok((reference.clone(), self.put_image(reference, image)?))).collect()
+    }
+}
+
+/// The archive's files by their paths.
+fn files(input: impl Read) -> Result<HashMap<String, Vec<u8>>, ImportError> {
+    let mut files = HashMap::new();
+    let mut left = MOST_BYTES;
+    for entry in Archive::new(input.take(MOST_BYTES * 2)).entries()? {
+        let entry = entry?;
+        let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
+        match entry.header().entry_type() {
+            EntryType::Directory => continue,
+            EntryType::Regular if is_of_layout(&path) => {}
+            _ => return Err(ImportError::File(path)),
+        }
+        left = left.checked_sub(entry.size()).filter(|_| files.len() < MOST_FILES).ok_or(ImportError::TooLarge)?;
+        let mut bytes = vec![];
+        entry.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        if files.insert(path.clone(), bytes).is_some() {
+            return Err(ImportError::Twice(path));
+        }
+    }
+    Ok(files)
+}
+
+/// `manifest.json` is docker's own description beside OCI's.
+fn is_of_layout(path: &str) -> bool {
+    let is_blob = |digest: &str| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    [layout::INDEX, layout::MARKER.0, "manifest.json"].contains(&path)
+        || path.strip_prefix("blobs/sha256/").is_some_and(is_blob)
+}
+
+/// One image of the archive, every digest verified.
+fn image(files: &HashMap<String, Vec<u8>>, descriptor: &Descriptor) -> Result<(Reference, Image), ImportError> {
+    let name = annotation(descriptor, ANNOTATION_REF_NAME).unwrap_or_default();
+    let reference = name.parse().map_err(|_| ImportError::Name(name.to_owned()))?;
+    let blob = |part: &Descriptor| {
+        let digest =
+            part.as_digest_sha256().ok_or_else(|| Damage::new("bee reads only sha256 digests, not", part.digest()))?;
+        let bytes = files.get(&layout::blob_path(digest)).ok_or_else(|| Damage::new("it lacks", part.digest()))?;
+        layout::verify(part, bytes)?;
+        Ok::<_, Damage>(bytes.clone())
+    };
+    let manifest = blob(descriptor)?;
+    let parsed: ImageManifest =
+        serde_json::from_slice(&manifest).map_err(|why| Damage::new("a manifest is not readable", why))?;
+    let is_program = |part: &Descriptor| part.media_type().to_string() == super::PROGRAM;
+    if !parsed.layers().iter().any(is_program) {
+        return Err(Damage::new("it is an image, but no eBPF program", name).into());
+    }
+    let parts = parsed.layers().iter().chain([parsed.config()]);
+    let blobs = parts.map(|part| Ok((part.clone(), blob(part)?))).collect::<Result<_, Damage>>()?;
+    Ok((reference, Image { manifest, platform: descriptor.platform().clone(), blobs }))
+}
