@@ -16,8 +16,9 @@ pub fn run(paths: &Paths, options: &Options, what: Bench) -> Result<u8> {
     let processors = std::thread::available_parallelism().context("count the processors")?.get();
     ensure!(processors >= 2, "it takes two processors, one that makes events and one that reads them; here is one");
     let privilege = privilege::obtain("loading probes into this machine's kernel")?;
-    build::rust(paths, &["bee", "bench"])?;
-    let mut bench = privilege::command(privilege, paths.bin.join("bench").into(), paths)?;
+    build::rust(paths, &["bee"])?;
+    build::example(paths, "bench")?;
+    let mut bench = privilege::command(privilege, paths.bin.join("examples/bench").into(), paths)?;
     if options.json {
         bench.arg("--json");
     }

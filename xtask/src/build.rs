@@ -24,6 +24,18 @@ pub const ALL: [&str; 4] = ["lab", "bee", "bookinfo", "kebpf"];
 /// # Errors
 /// What the compiler said, when it refused.
 pub fn rust(paths: &Paths, programs: &[&str]) -> Result<()> {
+    build(paths, "--bin", programs)
+}
+
+/// Builds an example, into the folder `examples` beside the programs.
+///
+/// # Errors
+/// What the compiler said, when it refused.
+pub fn example(paths: &Paths, name: &str) -> Result<()> {
+    build(paths, "--example", &[name])
+}
+
+fn build(paths: &Paths, kind: &str, programs: &[&str]) -> Result<()> {
     let line = Line::new(&format!("building {} (Rust; some minutes the first time)", programs.join(", ")));
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(&paths.checkout).args([
@@ -32,7 +44,7 @@ pub fn rust(paths: &Paths, programs: &[&str]) -> Result<()> {
         "--locked",
         "--message-format=json-render-diagnostics",
     ]);
-    cargo.arg("--workspace").args(programs.iter().flat_map(|program| ["--bin", program]));
+    cargo.arg("--workspace").args(programs.iter().flat_map(|program| [kind, program]));
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("start cargo")?;
     let mut said = child.stderr.take().context("read what cargo says")?;

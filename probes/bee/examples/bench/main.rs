@@ -60,8 +60,12 @@ fn setup() -> Setup {
         assert!(built.expect("start bee").status.success(), "bee does not build {source}");
         object
     };
-    let sources =
-        ["tests/bench/flood.bpf.c", "tests/bench/empty.bpf.c", "probes/tcpconnect.bpf.c", "probes/probe.bpf.c"];
+    let sources = [
+        "probes/bee/examples/bench/flood.bpf.c",
+        "probes/bee/examples/bench/empty.bpf.c",
+        "probes/tcpconnect.bpf.c",
+        "probes/probe.bpf.c",
+    ];
     let [flood, empty, tcpconnect, printing] = sources.map(compile);
     Setup { bee, flood, tcpconnect, printing, empty, _folder: folder }
 }
