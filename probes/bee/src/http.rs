@@ -5,14 +5,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::sync::Semaphore;
+use tower_http::timeout::TimeoutLayer;
 
 use crate::exposition::Format;
 
-/// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long the head of a request may take to come, and its answer to be made.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection is not kept longer than this: a reader that stops reading holds an answer in memory.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Prometheus needs one; each costs a buffer.
+const CONNECTIONS: usize = 256;
+const HEADERS: usize = 64;
+const BUFFER: usize = 32 << 10;
+/// Between two tries to accept a connection when that fails.
+const REST: Duration = Duration::from_millis(100);
 
 /// The metrics' port can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +54,53 @@ pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Syn
         async move { ([(CONTENT_TYPE, format.content_type())], text(format)) }
     };
     let router = Router::new().route("/metrics", get(scrape)).route("/healthz", get(|| async { "ok\n" }));
-    let router = router
-        .layer(tower_http::timeout::TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, PATIENCE));
-    runtime.block_on(async move { axum::serve(tokio::net::TcpListener::from_std(listener)?, router).await })
+    let router = router.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE));
+    runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, router).await })
+}
+
+/// Whoever connects and says nothing, or very slowly, loses the connection; more than so many at once have to wait.
+async fn accept(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(HEADERS).max_buf_size(BUFFER);
+    while let Ok(place) = room.clone().acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Most likely this process has no more descriptors; some come back.
+            tokio::time::sleep(REST).await;
+            continue;
+        };
+        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        tokio::spawn(async move {
+            // One that breaks off or takes too long is its client's matter.
+            let _ = tokio::time::timeout(LONGEST, connection).await;
+            drop(place);
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn hundreds_of_clients_that_say_nothing_do_not_keep_a_scraper_out() {
+        let listener = listen(0).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || serve(listener, |_| "m 1\n".to_owned()));
+        let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let silent: Vec<_> = (0..CONNECTIONS + 50).map(|_| connect()).collect();
+        let mut slow = connect();
+        slow.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();
+        let (started, mut scraper, mut answer) = (Instant::now(), connect(), String::new());
+        scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        scraper.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("m 1\n") && answer.contains("200 OK"), "{answer}");
+        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
+        drop(silent);
+    }
 }

@@ -50,16 +50,18 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 /// The documented exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     use bee::build::Error as Build;
+    use bee::probe::ProbeError;
+    use bee::run::Error as Run;
     let code = error.chain().find_map(|cause| {
         let build = || match cause.downcast_ref::<Build>()? {
             Build::Compile { .. } | Build::Link(_) | Build::Refused { .. } => Some(3),
             Build::NoClang { .. } | Build::OldClang { .. } | Build::KernelTypes(_) => Some(4),
             _ => None,
         };
-        let variant = || match cause.downcast_ref::<bee::run::Error>()? {
-            bee::run::Error::Variant(_) | bee::run::Error::Parameter(_) => Some(2),
-            bee::run::Error::Filter(_) | bee::run::Error::NoValue { .. } => Some(2),
-            bee::run::Error::Probe(bee::probe::ProbeError::Hook(_)) => Some(3),
+        let run = || match cause.downcast_ref::<Run>()? {
+            Run::Variant(_) | Run::Parameter(_) | Run::Filter(_) | Run::NoValue { .. } => Some(2),
+            Run::Probe(ProbeError::Hook(_)) => Some(3),
+            Run::Probe(ProbeError::NoVariant(_) | ProbeError::NoBtf) | Run::RunTime(_) => Some(4),
             _ => None,
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
@@ -67,7 +69,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         let registry = || matches!(cause.downcast_ref()?, bee::registry::Error::NoProbe { .. }).then_some(3);
         let findings = || cause.downcast_ref::<lint::Findings>().map(|_| 3);
         let lacking = || cause.downcast_ref::<doctor::Lacking>().map(|_| 4);
-        build().or_else(variant).or_else(object).or_else(privilege).or_else(registry).or_else(findings).or_else(lacking)
+        build().or_else(run).or_else(object).or_else(privilege).or_else(registry).or_else(findings).or_else(lacking)
     });
     ExitCode::from(code.unwrap_or(1))
 }
