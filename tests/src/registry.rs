@@ -99,6 +99,16 @@ impl TestRegistry {
         output.stdout
     }
 
+    /// What a client stores, that is not ours, under a path below `/v2/`.
+    pub fn put(&self, path: &str, media_type: &str, document: &str) {
+        let url = format!("http://{}/v2/{path}", self.address);
+        let kind = format!("Content-Type: {media_type}");
+        let mut curl = Command::new("curl");
+        curl.args(["-sSf", "--request", "PUT", "--header", &kind, "--data-binary", document, &url]);
+        let output = curl.output().expect("start curl");
+        assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// What it was asked since it is at its address, as `GET /v2/…` with the asker's address before.
     pub fn requests(&self) -> Vec<(String, String)> {
         let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap();

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
-use end_to_end::probe::Run;
+use end_to_end::probe::{Run, until};
 use end_to_end::registry::{TestRegistry, Wants};
 use end_to_end::tokens::Tokens;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -23,9 +23,10 @@ fn a_probe_that_was_pushed_is_pulled_as_it_was_into_another_store() {
     let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
     let (name, built) = here.build(&registry);
     assert_eq!(here.succeeds(&["push", &name]), built);
-    let puts = registry.count("PUT");
+    // The registry writes its log when it has answered.
+    assert!(until(|| registry.count("PUT") == 3), "a program, a config and a manifest");
     assert_eq!(here.succeeds(&["push", &name]), built);
-    assert_eq!(registry.count("PUT"), puts, "nothing is sent again");
+    assert!(until(|| registry.count("HEAD") == 4 + 3) && registry.count("PUT") == 3, "nothing is sent again");
 
     assert_eq!(there.succeeds(&["pull", &name]), built);
     let listed: Value = serde_json::from_str(&there.succeeds(&["list", "--json"])).unwrap();
@@ -93,7 +94,7 @@ fn what_docker_knows_bee_knows_too() {
     let (name, built) = world.build(&registry);
     let auth = "dGVhY2hlcjpjb3JyZWN0LWhvcnNl";
     fs::create_dir(world.path("home/.docker")).unwrap();
-    let docker = serde_json::json!({ "auths": { registry.host(): { "auth": auth } } }).to_string();
+    let docker = json!({ "auths": { registry.host(): { "auth": auth } } }).to_string();
     fs::write(world.path("home/.docker/config.json"), docker).unwrap();
     assert_eq!(world.succeeds(&["push", &name]), built);
 }
@@ -146,6 +147,34 @@ fn bytes_that_changed_in_the_registry_are_refused() {
 
 #[test]
 #[ignore = "needs docker-registry and htpasswd"]
+fn of_an_image_for_several_processors_this_machines_is_pulled() {
+    let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe.bpf.c");
+    let manifests = ["amd64", "arm64"].map(|processor| {
+        let name = format!("{}/room/probe:{processor}", registry.host());
+        here.succeeds(&["build", source, &name, "--arch", processor]);
+        let digest = here.succeeds(&["push", &name]);
+        let manifest = registry.get(&format!("room/probe/manifests/{processor}"));
+        json!({
+            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": manifest.len(),
+            "platform": { "os": "linux", "architecture": processor },
+        })
+    });
+    let kind = "application/vnd.oci.image.index.v1+json";
+    let put = |manifests: &[Value]| {
+        let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests });
+        registry.put("room/probe/manifests/v1", kind, &index.to_string());
+    };
+    let name = format!("{}/room/probe:v1", registry.host());
+    let (mine, other) = if cfg!(target_arch = "x86_64") { (0, 1) } else { (1, 0) };
+    put(&manifests[other..=other]);
+    there.refuses(&["pull", &name], &["for other processors than this machine's"]);
+    put(&manifests);
+    assert_eq!(there.succeeds(&["pull", &name]), manifests[mine]["digest"]);
+}
+
+#[test]
+#[ignore = "needs docker-registry and htpasswd"]
 fn an_image_that_runs_a_probe_is_pushed_and_is_no_probe_itself() {
     let (world, registry) = (World::new(), start(Wants::default()));
     let (probe, _) = world.build(&registry);
@@ -156,7 +185,7 @@ fn an_image_that_runs_a_probe_is_pushed_and_is_no_probe_itself() {
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let config = registry.get(&format!("room/runner/blobs/{}", manifest["config"]["digest"].as_str().unwrap()));
     let config: Value = serde_json::from_slice(&config).unwrap();
-    assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/bin/bee", "run", "--no-tty", "/probes/probe.o"]));
+    assert_eq!(config["config"]["Entrypoint"], json!(["/bin/bee", "run", "--no-tty", "/probes/probe.o"]));
     let said = world.refuses(&["pull", &image], &["is no eBPF probe"]);
     assert_eq!(said.status.code(), Some(3));
     world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 names no registry", "--output"]);
