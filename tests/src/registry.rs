@@ -15,6 +15,9 @@ use tempfile::TempDir;
 
 use crate::{TestCluster, tokens::Tokens};
 
+/// A log that has not grown for so long has all that was asked.
+const SETTLED: Duration = Duration::from_millis(100);
+
 /// A registry that runs; it and what it holds go when it is dropped.
 pub struct TestRegistry {
     process: Child,
@@ -111,12 +114,26 @@ impl TestRegistry {
 
     /// What it was asked since it is at its address, as `GET /v2/…` with the asker's address before.
     pub fn requests(&self) -> Vec<(String, String)> {
-        let log = fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        let log = self.settled_log();
         let request = |line: &str| {
             let asked = line.split('"').nth(1)?.trim_end_matches(" HTTP/1.1").trim_end_matches(" HTTP/2.0");
             Some((line.split(' ').next()?.to_owned(), asked.to_owned()))
         };
         log.lines().filter_map(request).collect()
+    }
+
+    /// It writes down a request after it has answered it.
+    fn settled_log(&self) -> String {
+        let read = || fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        let mut log = read();
+        loop {
+            sleep(SETTLED);
+            let now = read();
+            if now == log {
+                return log;
+            }
+            log = now;
+        }
     }
 
     /// How many requests of this kind, such as `PUT`, it got so far.
