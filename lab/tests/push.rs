@@ -5,13 +5,15 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Output,
 };
 
 use assert_cmd::Command;
-use end_to_end::registry::{TestRegistry, Wants};
+use end_to_end::{
+    program,
+    registry::{TestRegistry, Wants},
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -226,8 +228,7 @@ impl World {
     }
 
     fn script(&self, name: &str, body: &str) {
-        fs::write(self.path(name), format!("#!/bin/sh\n{body}\n")).unwrap();
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        program(&self.path(name), &format!("#!/bin/sh\n{body}\n"));
     }
 
     fn docker_config(&self, text: &str) {

@@ -6,11 +6,11 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
 use assert_cmd::Command;
+use end_to_end::program;
 
 /// Docker 28 as root on this machine; NAME is its host's.
 const DOCKER: &str = r#"info*) printf '{"ServerVersion":"28.2.2","CgroupVersion":"2","Name":"%s","DockerRootDir":"/var/lib/docker","SecurityOptions":["name=seccomp,profile=builtin"]}' "$NAME" ;;"#;
@@ -50,8 +50,7 @@ impl World {
     }
 
     fn program(self, path: &str, text: &str) -> Self {
-        fs::write(self.path(path), text).unwrap();
-        fs::set_permissions(self.path(path), fs::Permissions::from_mode(0o755)).unwrap();
+        program(&self.path(path), text);
         self
     }
 

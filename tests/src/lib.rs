@@ -15,12 +15,14 @@ pub mod findings;
 pub mod kind;
 pub mod machine;
 pub mod probe;
+pub mod program;
 pub mod registry;
 pub mod scenes;
 pub mod tokens;
 pub mod trials;
 
 pub use cluster::{Run, TestCluster};
+pub use program::program;
 pub use registry::TestRegistry;
 pub use trials::Scene;
 

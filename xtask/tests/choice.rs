@@ -4,7 +4,6 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -23,8 +22,7 @@ fn xtask(checkout: &Path, programs: &[(&str, &str)], arguments: &[&str]) -> Outp
     let world = tempfile::tempdir().unwrap();
     for (name, text) in programs {
         let program = world.path().join(name);
-        fs::write(&program, format!("#!/bin/sh\n{text}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        end_to_end::program(&program, &format!("#!/bin/sh\n{text}\n"));
     }
     let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));

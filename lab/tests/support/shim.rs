@@ -4,7 +4,6 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -26,8 +25,7 @@ impl RecordedShim {
             words = words.display()
         );
         let helm = folder.join("helm");
-        fs::write(&helm, script).unwrap();
-        fs::set_permissions(&helm, fs::Permissions::from_mode(0o755)).unwrap();
+        end_to_end::program(&helm, &script);
         Self { log, folder }
     }
 
