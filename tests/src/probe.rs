@@ -133,7 +133,7 @@ impl Run {
     }
 
     /// How many runs of its programs the kernel left out.
-    fn missed(&self) -> u64 {
+    pub fn missed(&self) -> u64 {
         self.added_up("bee_runs_missed_total{")
     }
 

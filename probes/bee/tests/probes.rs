@@ -63,10 +63,14 @@ fn n_connections_are_n_printed_events() {
     let Pair { source, target } = pair;
     pair.connect(8, 625);
     let label = format!("daddr=\"{target}\"");
-    assert!(until(|| run.value("connections", &[&label]) == 5000));
+    let counted = || run.value("connections", &[&label]);
+    // A tracepoint's program that an interrupt meets does not run for what the interrupt does; the kernel counts how often that was.
+    let all = || counted() <= 5000 && 5000 <= counted() + run.missed();
+    assert!(until(all), "{} counted, {} runs missed", counted(), run.missed());
+    let counted = counted();
     let ends = [format!("\"saddr\":\"{source}\""), format!("\"daddr\":\"{target}\"")];
     let output = run.stop();
-    assert_eq!(output.lines().filter(|line| ends.iter().all(|end| line.contains(end))).count(), 5000);
+    assert_eq!(output.lines().filter(|line| ends.iter().all(|end| line.contains(end))).count() as u64, counted);
 }
 
 #[test]
