@@ -1,9 +1,10 @@
 /*
  * Every TCP connection that this machine opens over IPv4: printed one by one, and counted by destination.
  *
- * Hooks, the first that the kernel has: a kprobe on tcp_connect, else the tracepoint inet_sock_set_state with BTF (5.5 and newer). A
- * kernel that may preempt the tracepoint's program (7.0 and newer) does not run it for who else connects meanwhile on that
- * processor; a kprobe's it never preempts. Maps: `events` is printed, `connections` becomes the counter ebpf_solo_io_connections.
+ * Hooks, the first that the kernel has and permits: a kprobe on tcp_connect; the socket operation there, which takes CAP_NET_ADMIN
+ * and control groups of version 2; the tracepoint inet_sock_set_state with BTF (5.5 and newer). The first two miss nothing. The
+ * tracepoint's program does not run for what an interrupt, or in kernels that preempt it (7.0 and newer) another task, does on a
+ * processor on which it is running. Maps: `events` is printed, `connections` becomes the counter ebpf_solo_io_connections.
  */
 #include "vmlinux.h"
 #include "bpf/bpf_helpers.h"
@@ -40,33 +41,44 @@ struct {
 } connections SEC(".maps.counter");
 BEE_HASH(connections);
 
-static inline __attribute__((always_inline)) void record(const struct sock *sk)
+static inline __attribute__((always_inline)) void record(const struct connection *connection)
 {
-	struct destination_t destination = { .daddr = BPF_CORE_READ(sk, __sk_common.skc_daddr) };
+	struct destination_t destination = { .daddr = connection->daddr };
 
 	BEE_INCREMENT(connections, &destination);
 
 	struct event_t *event = BEE_RESERVE(events, struct event_t);
 	if (!event)
 		return;
-	event->saddr = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	event->saddr = connection->saddr;
 	event->daddr = destination.daddr;
-	event->dport = __builtin_bswap16(BPF_CORE_READ(sk, __sk_common.skc_dport));
+	event->dport = connection->dport;
 	BEE_SUBMIT(event);
 }
 
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
-	if (over_ipv4(sk))
-		record(sk);
+	struct connection connection;
+	if (kprobe_connection(sk, &connection))
+		record(&connection);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+SEC("sockops")
+int connect___sockops(struct bpf_sock_ops *operation)
 {
-	if (connection_opened(sk, oldstate))
-		record(sk);
+	struct connection connection;
+	if (sockops_connection(operation, &connection))
+		record(&connection);
+	return 1;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate)
+{
+	struct connection connection;
+	if (tp_btf_connection(sk, oldstate, &connection))
+		record(&connection);
 	return 0;
 }

@@ -2,9 +2,10 @@
  * Who connects to whom over IPv4, counted by address pair in two ways that must agree: by a ring buffer whose events bee adds up
  * (ebpf_solo_io_events_ring), and by a hash in the kernel (ebpf_solo_io_events_hash).
  *
- * Hooks, the first that the kernel has: a kprobe on tcp_connect, else the tracepoint inet_sock_set_state with BTF (5.5 and newer). A
- * kernel that may preempt the tracepoint's program (7.0 and newer) does not run it for who else connects meanwhile on that
- * processor; a kprobe's it never preempts.
+ * Hooks, the first that the kernel has and permits: a kprobe on tcp_connect; the socket operation there, which takes CAP_NET_ADMIN
+ * and control groups of version 2; the tracepoint inet_sock_set_state with BTF (5.5 and newer). The first two miss nothing. The
+ * tracepoint's program does not run for what an interrupt, or in kernels that preempt it (7.0 and newer) another task, does on a
+ * processor on which it is running.
  */
 #include "vmlinux.h"
 #include "bpf/bpf_helpers.h"
@@ -36,12 +37,9 @@ struct {
 } events_hash SEC(".maps.counter");
 BEE_HASH(events_hash);
 
-static inline __attribute__((always_inline)) void record(const struct sock *sk)
+static inline __attribute__((always_inline)) void record(const struct connection *connection)
 {
-	struct pair_t pair = {
-		.saddr = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr),
-		.daddr = BPF_CORE_READ(sk, __sk_common.skc_daddr),
-	};
+	struct pair_t pair = { .saddr = connection->saddr, .daddr = connection->daddr };
 
 	BEE_INCREMENT(events_hash, &pair);
 
@@ -55,15 +53,26 @@ static inline __attribute__((always_inline)) void record(const struct sock *sk)
 SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
-	if (over_ipv4(sk))
-		record(sk);
+	struct connection connection;
+	if (kprobe_connection(sk, &connection))
+		record(&connection);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+SEC("sockops")
+int connect___sockops(struct bpf_sock_ops *operation)
 {
-	if (connection_opened(sk, oldstate))
-		record(sk);
+	struct connection connection;
+	if (sockops_connection(operation, &connection))
+		record(&connection);
+	return 1;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate)
+{
+	struct connection connection;
+	if (tp_btf_connection(sk, oldstate, &connection))
+		record(&connection);
 	return 0;
 }

@@ -23,14 +23,17 @@ fn main() {
     machine::prepare();
     let mut findings = Findings::default();
     println!("Linux {}", machine::release());
-    findings.of("as root", |findings| variants::count_the_same(findings, "as root", &|| Command::new("/bin/bee")));
+    let root = || Command::new("/bin/bee");
+    let variants = ["kprobe", "sockops", "tp_btf"];
+    findings.of("as root", |findings| variants::count_the_same(findings, "as root", &variants, &root));
     findings.of("hooks", hooks::are_called_or_refused_by_name);
     findings.of("misspelt hooks", hooks::are_suggested);
     findings.of("maps", maps::are_exported);
     // Debian's kernels have 3, which keeps kprobes for root; everybody else's have 2 at most.
     machine::sysctl("kernel/perf_event_paranoid", "2");
     let who = "as uid 65534 with CAP_BPF and CAP_PERFMON";
-    findings.of(who, |findings| variants::count_the_same(findings, who, &|| unprivileged::command("/bin/bee")));
+    let unprivileged = || unprivileged::command("/bin/bee");
+    findings.of(who, |findings| variants::count_the_same(findings, who, &["kprobe", "tp_btf"], &unprivileged));
     findings.of("doctor", doctor::tells_the_truth);
     findings.conclude();
     machine::power_off();

@@ -5,7 +5,10 @@ use std::{
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -37,9 +40,14 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Whether that is right for so many connections: each is there once, in both, but for those that the kernel itself says it did
-    /// not let the probe see (a tracepoint's program never runs twice at once on one processor; kprobes miss nothing).
-    pub fn tell_of(self, made: u64) -> bool {
+    /// Whether each of so many connections is there once, in both.
+    pub fn are(self, made: u64) -> bool {
+        (self.hash, self.ring) == (made, made)
+    }
+
+    /// The same but for those that the kernel itself says it did not let the probe see: a tracepoint's program never runs twice at
+    /// once on one processor.
+    pub fn are_but_for_missed(self, made: u64) -> bool {
         let Self { hash, ring, missed } = self;
         hash == ring && hash <= made && made <= hash + missed
     }
@@ -158,11 +166,13 @@ impl Drop for Run {
     }
 }
 
-/// A port that nobody listens on, outside the range from which the kernel takes ports for connections: there, asking a port until
-/// somebody answers may end in a connection with itself.
+/// A port that nobody listens on and no other thread was given, outside the range from which the kernel takes ports for connections:
+/// there, asking a port until somebody answers may end in a connection with itself.
 fn free_port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + (std::process::id() % 10_000) as u16;
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    (20_000 + (std::process::id() % 10_000) as u16..32_000).find(free).unwrap()
+    std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000).find(free).unwrap()
 }
 
 /// Looks until something holds, for ten seconds at most.

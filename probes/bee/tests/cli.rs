@@ -102,7 +102,7 @@ fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");
     bee(folder.path()).args(["build", source, "tcpconnect:v1"]).assert().success();
     let said = says(folder.path(), &["run", "tcpconnect:v1", "--variant", "fentry"], 2);
-    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has kprobe, tp_btf");
+    assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has kprobe, sockops, tp_btf");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn n_connections_are_n_in_the_hash_and_n_in_the_ring() {
         let (pair, made) = (Pair::of(number), (threads * each) as u64);
         pair.connect(threads, each);
         let counts = run.counts(pair);
-        assert!(counts.tell_of(made), "{made} connections: {counts:?}");
+        assert!(counts.are(made), "{made} connections: {counts:?}");
     }
     assert!(run.metrics().contains("bee_events_lost_total{map=\"events_ring\"} 0"));
 }
@@ -64,13 +64,10 @@ fn n_connections_are_n_printed_events() {
     pair.connect(8, 625);
     let label = format!("daddr=\"{target}\"");
     let counted = || run.value("connections", &[&label]);
-    // A tracepoint's program that an interrupt meets does not run for what the interrupt does; the kernel counts how often that was.
-    let all = || counted() <= 5000 && 5000 <= counted() + run.missed();
-    assert!(until(all), "{} counted, {} runs missed", counted(), run.missed());
-    let counted = counted();
+    assert!(until(|| counted() >= 5000), "{} counted", counted());
     let ends = [format!("\"saddr\":\"{source}\""), format!("\"daddr\":\"{target}\"")];
     let output = run.stop();
-    assert_eq!(output.lines().filter(|line| ends.iter().all(|end| line.contains(end))).count() as u64, counted);
+    assert_eq!(output.lines().filter(|line| ends.iter().all(|end| line.contains(end))).count(), 5000);
 }
 
 #[test]
@@ -81,7 +78,7 @@ fn a_connect_that_fails_before_its_syn_counts_nowhere() {
     let pair = Pair::of(5);
     pair.connect_twice_from_one_port();
     let counts = run.counts(pair);
-    assert!(counts.tell_of(1), "1 connection and 1 that fails: {counts:?}");
+    assert!(counts.are(1), "1 connection and 1 that fails: {counts:?}");
 }
 
 #[test]
@@ -92,10 +89,10 @@ fn what_goes_over_ipv4_counts_whatever_the_socket_and_what_goes_over_ipv6_does_n
     let pair = Pair::of(6);
     pair.connect_mapped();
     let counts = run.counts(pair);
-    assert!(counts.tell_of(1), "1 connection of an IPv6 socket over IPv4: {counts:?}");
+    assert!(counts.are(1), "1 connection of an IPv6 socket over IPv4: {counts:?}");
     connect_over_ipv6();
     let counts = run.counts(OVER_IPV6);
-    assert!(counts.tell_of(0), "1 connection over IPv6: {counts:?}");
+    assert!(counts.are(0), "1 connection over IPv6: {counts:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ impl Clang {
         command
             .current_dir(&source.folder)
             .args(["-g", "-O2", "-target", "bpf", "-Wall", "-fno-stack-protector"])
+            // A function that nobody declared would only be missed when the object is linked, by a name without its line.
+            .arg("-Werror=implicit-function-declaration")
             .arg(format!("-D__TARGET_ARCH_{}", request.architecture.kernel()))
             .arg("-fdebug-compilation-dir=.")
             .arg(joined(&["-ffile-prefix-map=".as_ref(), include.as_os_str(), "=include".as_ref()]))

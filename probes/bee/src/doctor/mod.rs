@@ -26,7 +26,7 @@ pub struct Report {
 }
 
 /// A program for each kind of hook. Control groups let through what gets a 1.
-const HOOKS: [(&str, &str, i32); 14] = [
+const HOOKS: [(&str, &str, i32); 15] = [
     ("kprobe", "kprobe/tcp_connect", 0),
     ("kretprobe", "kretprobe/tcp_connect", 0),
     ("kprobe.multi", "kprobe.multi/tcp_connect", 0),
@@ -40,6 +40,7 @@ const HOOKS: [(&str, &str, i32); 14] = [
     ("perf_event", "perf_event", 0),
     ("iter", "iter/task", 0),
     ("cgroup", "cgroup/connect4", 1),
+    ("sockops", "sockops", 1),
     ("lsm", "lsm/file_open", 0),
 ];
 
@@ -80,11 +81,11 @@ fn check(name: &'static str, success: &str, tried: Result<(), String>, otherwise
     }
 }
 
-/// The workshop's probes are written for a kprobe and a tp_btf hook, and use hashes and ring buffers.
+/// The workshop's probes are written for three hooks, one of which is needed, and use hashes and ring buffers.
 fn runs_the_workshop(checks: &[Check]) -> bool {
     let works = |name: &str| checks.iter().any(|check| check.name == name && check.works);
     let needed = ["BTF", "capabilities", "hash", "ring buffer"];
-    (works("kprobe") || works("tp_btf")) && needed.into_iter().all(works)
+    ["kprobe", "sockops", "tp_btf"].into_iter().any(works) && needed.into_iter().all(works)
 }
 
 #[cfg(test)]
@@ -92,15 +93,15 @@ mod tests {
     use super::*;
 
     fn all_working_but(lacking: &[&str]) -> bool {
-        let names = ["BTF", "capabilities", "kprobe", "tp_btf", "hash", "ring buffer", "lsm"];
+        let names = ["BTF", "capabilities", "kprobe", "sockops", "tp_btf", "hash", "ring buffer", "lsm"];
         let check = |name| Check { name, works: !lacking.contains(&name), found: String::new(), fix: None };
         runs_the_workshop(&names.map(check))
     }
 
     #[test]
-    fn the_workshop_needs_one_of_its_two_hooks_and_its_maps() {
-        assert!(all_working_but(&["kprobe", "lsm"]) && all_working_but(&["tp_btf"]));
-        for lacking in [&["kprobe", "tp_btf"][..], &["ring buffer"], &["BTF"], &["capabilities"]] {
+    fn the_workshop_needs_one_of_its_three_hooks_and_its_maps() {
+        assert!(all_working_but(&["kprobe", "lsm"]) && all_working_but(&["tp_btf", "sockops"]));
+        for lacking in [&["kprobe", "sockops", "tp_btf"][..], &["ring buffer"], &["BTF"], &["capabilities"]] {
             assert!(!all_working_but(lacking), "{lacking:?}");
         }
     }

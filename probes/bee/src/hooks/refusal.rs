@@ -103,6 +103,9 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
         (Kind::Kprobe | Kind::Tracepoint | Kind::Uprobe | Kind::Usdt | Kind::Sampling, ErrorKind::PermissionDenied) => {
             "not permitted: sysctl kernel.perf_event_paranoid may be above 2, or tracefs readable by root alone"
         }
+        (Kind::Cgroup, ErrorKind::PermissionDenied) => {
+            "not permitted: programs of control groups take CAP_NET_ADMIN besides CAP_BPF"
+        }
         (_, ErrorKind::PermissionDenied) => {
             "the kernel does not let it load (EPERM): it lacks this kind of program, or we lack CAP_BPF and CAP_PERFMON, \
              or, before Linux 5.11, the memory that a process may lock is too little (ulimit -l)"

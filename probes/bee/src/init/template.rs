@@ -61,7 +61,8 @@ impl Template {
     }
 
     fn function(&self) -> String {
-        let parameter = if self.program_type == ProgramType::Network { "const struct sock *sk" } else { "void" };
+        let parameter =
+            if self.program_type == ProgramType::Network { "const struct connection *connection" } else { "void" };
         let body = match self.map {
             Map::RingBuffer => self.submit(),
             Map::HashMap => self.store(),
@@ -91,9 +92,7 @@ impl Template {
 
     fn fill(&self, at: &str, comm: &str) -> String {
         match self.program_type {
-            ProgramType::Network => format!(
-                "\t{at}saddr = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);\n\t{at}daddr = BPF_CORE_READ(sk, __sk_common.skc_daddr);\n"
-            ),
+            ProgramType::Network => format!("\t{at}saddr = connection->saddr;\n\t{at}daddr = connection->daddr;\n"),
             ProgramType::FileSystem => format!("\tbpf_get_current_comm({comm}, sizeof({comm}));\n"),
         }
     }
@@ -118,16 +117,27 @@ const VARIANTS: &str = "\
 const NETWORK: &str = r#"SEC("kprobe/tcp_connect")
 int BPF_KPROBE(connect___kprobe, struct sock *sk)
 {
-	if (over_ipv4(sk))
-		record(sk);
+	struct connection connection;
+	if (kprobe_connection(sk, &connection))
+		record(&connection);
 	return 0;
 }
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate, int newstate)
+SEC("sockops")
+int connect___sockops(struct bpf_sock_ops *operation)
 {
-	if (connection_opened(sk, oldstate))
-		record(sk);
+	struct connection connection;
+	if (sockops_connection(operation, &connection))
+		record(&connection);
+	return 1;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(connect___tp_btf, const struct sock *sk, int oldstate)
+{
+	struct connection connection;
+	if (tp_btf_connection(sk, oldstate, &connection))
+		record(&connection);
 	return 0;
 }
 "#;

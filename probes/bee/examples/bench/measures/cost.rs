@@ -1,10 +1,14 @@
-//! What the workshop's probe costs whoever connects, by the kernel's own account of run times. With it comes what the kernel takes to
-//! call a program and to take its time, at every change of a connection's state: an empty program beside it says how much that is.
+//! What the workshop's probe costs whoever connects, by the kernel's own account of run times, in each variant that this kernel has.
+//! With it comes what the kernel takes to call a program and to take its time, also when there is nothing to count: an empty program
+//! beside it says how much that is.
 
 use std::{fs, process::Command};
 
-use end_to_end::{connections::Pair, probe::Run};
-use libbpf_rs::{ObjectBuilder, query::ProgInfoIter};
+use end_to_end::{
+    connections::Pair,
+    probe::{Run, until},
+};
+use libbpf_rs::query::ProgInfoIter;
 
 use crate::{
     Setup,
@@ -18,22 +22,48 @@ const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
 pub fn measure(setup: &Setup) -> Vec<Figure> {
     let before = fs::read_to_string(SWITCH).expect("read whether the kernel takes times");
     fs::write(SWITCH, "1").expect("let the kernel take times");
-    let run = Run::start(Command::new(&setup.bee), &setup.tcpconnect, &["--variant", "tp_btf"]);
-    let empty = ObjectBuilder::default().open_file(&setup.empty).and_then(|open| open.load()).unwrap();
-    let link = empty.progs_mut().next().unwrap().attach().unwrap();
-    Pair::of(90).connect(THREADS, EACH);
-    let (probe, empty) = (Used::of("connect___"), Used::of("empty"));
-    drop((run, link));
+    let variants = ["kprobe", "sockops", "tp_btf"];
+    let figures: Vec<_> = variants.iter().filter_map(|variant| cost_of(setup, variant)).collect();
     fs::write(SWITCH, before).expect("leave it as it was");
+    let [taken, ..] = figures.as_slice() else { panic!("no variant of the probe runs here") };
+    let asked = Figure::new("tcpconnect as it runs here, a connection", taken.own, "ns", Asked::AtMost(300.0));
+    figures.iter().flat_map(Cost::figures).chain([asked]).collect()
+}
+
+/// What one variant costs, in nanoseconds and runs a connection; both its ends are on this machine.
+struct Cost {
+    variant: &'static str,
+    floor: f64,
+    runs: f64,
+    whole: f64,
+    own: f64,
+}
+
+impl Cost {
+    fn figures(&self) -> [Figure; 4] {
+        let figure =
+            |what: &str, value, unit| Figure::new(format!("{} {what}", self.variant), value, unit, Asked::Nothing);
+        [
+            figure("an empty program, a run", self.floor, "ns"),
+            figure("tcpconnect, runs a connection", self.runs, ""),
+            figure("tcpconnect, a connection", self.whole, "ns"),
+            figure("tcpconnect, a connection, beyond empty programs", self.own, "ns"),
+        ]
+    }
+}
+
+/// `None` if this kernel does not have the variant.
+fn cost_of(setup: &Setup, variant: &'static str) -> Option<Cost> {
+    let run = |object| Run::try_start(Command::new(&setup.bee), object, &["--variant", variant]).ok();
+    let running = (run(&setup.empty)?, run(&setup.tcpconnect)?);
+    Pair::of(90).connect(THREADS, EACH);
+    let (probe, empty) = (Used::of("connect___"), Used::of("empty___"));
+    drop(running);
+    assert!(until(|| Used::of("connect___").runs == 0.0), "the probe is still there");
     let connections = (THREADS * EACH) as f64;
     let floor = empty.nanoseconds / empty.runs;
     let own = (probe.nanoseconds - floor * probe.runs) / connections;
-    vec![
-        Figure::new("an empty program, a run", floor, "ns", Asked::Nothing),
-        Figure::new("tcpconnect, runs a connection (both ends are here)", probe.runs / connections, "", Asked::Nothing),
-        Figure::new("tcpconnect, a connection", probe.nanoseconds / connections, "ns", Asked::Nothing),
-        Figure::new("tcpconnect, a connection, beyond empty programs", own, "ns", Asked::AtMost(300.0)),
-    ]
+    Some(Cost { variant, floor, runs: probe.runs / connections, whole: probe.nanoseconds / connections, own })
 }
 
 /// By the kernel's account of the programs whose names begin so.
