@@ -38,7 +38,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct destination_t);
 	__type(value, __u64);
-} connections SEC(".maps.counter");
+} connections SEC(".maps.counter") BEE_HELP("Connections opened over IPv4, by destination.");
 BEE_HASH(connections);
 
 static inline __attribute__((always_inline)) void record(const struct connection *connection)

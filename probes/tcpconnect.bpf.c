@@ -25,7 +25,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 	__type(value, struct pair_t);
-} events_ring SEC(".maps.counter");
+} events_ring SEC(".maps.counter") BEE_HELP("Connections opened over IPv4, counted as events of a ring buffer.");
 BEE_RING(events_ring);
 
 struct {
@@ -34,7 +34,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct pair_t);
 	__type(value, __u64);
-} events_hash SEC(".maps.counter");
+} events_hash SEC(".maps.counter") BEE_HELP("Connections opened over IPv4, counted in the kernel.");
 BEE_HASH(events_hash);
 
 static inline __attribute__((always_inline)) void record(const struct connection *connection)

@@ -8,6 +8,10 @@
  *   BEE_HASH(connections);                            at file scope, once per hash
  *   BEE_INCREMENT(connections, &key);
  *
+ *   struct { ... } took_seconds SEC(".maps.hist") BEE_HELP("How long names took to resolve") BEE_UNIT("seconds");
+ *
+ * The last two say in Prometheus what a metric is. They take clang 14; older ones leave them out.
+ *
  * A full ring buffer tells nobody that it refused an event, and a full hash nobody that it took no key: only the program itself can
  * count both. bee exports the counts as bee_events_lost_total and bee_inserts_failed_total.
  *
@@ -26,6 +30,14 @@
 #define BEE_H
 
 #include "solo_types.h"
+
+#if __has_attribute(btf_decl_tag)
+#define BEE_HELP(text) __attribute__((btf_decl_tag("help=" text)))
+#define BEE_UNIT(text) __attribute__((btf_decl_tag("unit=" text)))
+#else
+#define BEE_HELP(text)
+#define BEE_UNIT(text)
+#endif
 
 #define BEE_RING(map) __u64 bee_lost_##map
 #define BEE_HASH(map) __u64 bee_failed_##map

@@ -81,6 +81,8 @@ pub enum TypeKind {
     Float {
         bytes: u32,
     },
+    /// `__attribute__((btf_decl_tag("…")))`: its name is the text, and it tells about this declaration.
+    Tag(TypeId),
     /// A function or a type that is only declared.
     Other,
 }
@@ -134,6 +136,15 @@ impl Btf {
             _ => None,
         };
         Some(entries.iter().filter_map(variable).collect())
+    }
+
+    /// What the tags say that a variable was declared with.
+    pub fn tags(&self, variable: &str) -> impl Iterator<Item = &str> {
+        let is_meant = move |id: TypeId| matches!(self.get(id), Some(Type { name, kind: TypeKind::Variable(_) }) if name == variable);
+        self.types.iter().filter_map(move |found| match found.kind {
+            TypeKind::Tag(target) if is_meant(target) => Some(found.name.as_str()),
+            _ => None,
+        })
     }
 
     /// Where the variables of a section lie in it.
@@ -283,7 +294,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
             (TypeKind::Section((0..count).map(variable).collect::<Result<_, BtfError>>()?), count * 3)
         }
         16 => (TypeKind::Float { bytes: size_or_type }, 0),
-        17 => (TypeKind::Other, 1),
+        17 => (TypeKind::Tag(size_or_type), 1),
         19 => {
             let value = |index| {
                 let wide = u64::from(entry(index, 3, 1)?) | u64::from(entry(index, 3, 2)?) << 32;

@@ -210,6 +210,10 @@ pub struct Run {
     #[arg(short = 'k', long, value_name = "FIELD")]
     pub hist_value_key: Option<String>,
 
+    /// The most series that one map may become; what is more is added up in one, whose labels say overflow
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_series: u32,
+
     /// End after this time, as in 30s or 5m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<SignedDuration>,

@@ -21,7 +21,7 @@ pub struct Elements {
 
 impl Elements {
     /// Keys and values.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
         let keys = self.keys.chunks_exact(self.key_size.max(1));
         keys.zip(self.values.chunks_exact(self.value_size.max(1)))
     }

@@ -68,8 +68,17 @@ impl Exposition {
             (Format::OpenMetrics, Type::Counter, Some(family)) => (family, "counter"),
             (Format::OpenMetrics, Type::Counter, None) => (name, "unknown"),
         };
+        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         // Writing to a String does not fail, here and below.
         let _ = writeln!(self.text, "# HELP {family} {help}\n# TYPE {family} {kind}");
+    }
+
+    /// The unit of the family that has just begun. OpenMetrics alone has units, and only of metrics whose name ends in theirs:
+    /// Prometheus refuses a whole scrape for one that does not.
+    pub fn unit(&mut self, name: &str, unit: &str) {
+        if self.format == Format::OpenMetrics && name.strip_suffix(unit).is_some_and(|before| before.ends_with('_')) {
+            let _ = writeln!(self.text, "# UNIT {name} {unit}");
+        }
     }
 
     /// One sample; its labels are as they stand between braces.
@@ -113,6 +122,21 @@ mod tests {
         );
         assert!(open.contains("# TYPE ebpf_solo_io_hash unknown\n") && open.contains("# TYPE bee_lost counter\n"));
         assert!(open.ends_with("# EOF\n") && !text.contains("EOF"));
+    }
+
+    #[test]
+    fn a_unit_stands_where_openmetrics_lets_it_and_help_is_one_line() {
+        let written = |format, name: &str| {
+            let mut exposition = Exposition::new(format);
+            exposition.family(name, Type::Gauge, "two\nlines, C:\\");
+            exposition.unit(name, "seconds");
+            exposition.finish()
+        };
+        assert!(written(Format::OpenMetrics, "took_seconds").contains("# UNIT took_seconds seconds\n"));
+        assert!(!written(Format::OpenMetrics, "took").contains("UNIT"));
+        assert!(!written(Format::OpenMetrics, "tookseconds").contains("UNIT"));
+        assert!(!written(Format::Text, "took_seconds").contains("UNIT"));
+        assert!(written(Format::Text, "took").starts_with("# HELP took two\\nlines, C:\\\\\n# TYPE"));
     }
 
     #[test]

@@ -48,6 +48,12 @@ impl FromStr for Buckets {
 }
 
 impl Buckets {
+    /// How many bounds there are; never none.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     fn powers_of_two(count: u32) -> Self {
         Self((0..count).map(|power| 1 << power).collect())
     }

@@ -63,6 +63,16 @@ impl Labels {
     }
 }
 
+/// What every label says of the one series that stands for all that were too many.
+const OVERFLOW: &str = "overflow";
+
+impl Labels {
+    /// `daddr="overflow",saddr="overflow"`.
+    pub fn overflow(&self) -> String {
+        self.names().map(|name| format!("{name}=\"{OVERFLOW}\"")).collect::<Vec<_>>().join(",")
+    }
+}
+
 fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), parts: &mut Vec<Part>) {
     let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}_{part}") };
     match &layout.shape {

@@ -27,6 +27,7 @@ pub mod memory;
 pub mod metrics;
 pub mod object;
 mod output;
+mod overflow;
 pub mod parameters;
 pub mod privilege;
 pub mod probe;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exposition::{Exposition, Format, Type};
 use crate::labels::label_name;
-use crate::object::{Kind, Source};
+use crate::object::{Kind, Map, Source};
 use crate::programs::Account;
 use crate::run::Running;
 use crate::series::Exported;
@@ -32,7 +32,7 @@ pub(crate) fn text(running: &Running, format: Format) -> String {
 /// What the probe keeps in one map.
 fn probes(exposition: &mut Exposition, exported: &Exported) {
     let name = name(&exported.map.name);
-    let help = format!("What the probe keeps in its map {}.", exported.map.name);
+    let help = help(&exported.map);
     if exported.map.kind == Kind::Histogram {
         return histograms(exposition, exported, &name, &help);
     }
@@ -42,11 +42,26 @@ fn probes(exposition: &mut Exposition, exported: &Exported) {
     };
     let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
     exposition.family(&name, kind, &help);
+    unit(exposition, exported, &name);
     series.iter().for_each(|(labels, value)| exposition.sample(&name, labels, value));
+}
+
+/// What the probe says of a map, and in which unit it counts.
+fn help(map: &Map) -> String {
+    let help = map.help.clone().unwrap_or_else(|| format!("What the probe keeps in its map {}.", map.name));
+    match &map.unit {
+        Some(unit) => format!("{} ({unit})", help.trim_end_matches('.')),
+        None => help,
+    }
+}
+
+fn unit(exposition: &mut Exposition, exported: &Exported, name: &str) {
+    exported.map.unit.iter().for_each(|unit| exposition.unit(name, unit));
 }
 
 fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
     exposition.family(name, Type::Histogram, help);
+    unit(exposition, exported, name);
     for (labels, histogram) in exported.histograms() {
         let separator = if labels.is_empty() { "" } else { "," };
         for (bound, count) in histogram.cumulative(&exported.buckets) {
@@ -96,8 +111,8 @@ fn maps(exposition: &mut Exposition, maps: &[Exported]) {
     table(
         exposition,
         ("bee_series_left_out", "map", Type::Gauge),
-        "Series, or events of such, beyond the most that one map may have.",
-        read(|exported| &exported.overflow),
+        "Elements, or events, beyond the most series that a map may become (bee run --max-series); the series overflow adds them up.",
+        maps.iter().map(|exported| (exported.map.name.clone(), exported.left_out())).collect(),
     );
     let elements = || maps.iter().filter(|exported| !matches!(exported.map.source, Source::Events(_)));
     let count = |exported: &Exported| (exported.map.name.clone(), exported.count.load(Ordering::Relaxed));

@@ -51,6 +51,8 @@ pub struct RunOptions {
     /// The buckets of histograms, and the field of events that is their value.
     pub buckets: Buckets,
     pub histogram_value: Option<String>,
+    /// The most series that one map may become.
+    pub most_series: usize,
     /// How long to run; until a signal comes if it does not say.
     pub timeout: Option<Duration>,
     /// Let the kernel count and time the runs of programs.
@@ -184,7 +186,7 @@ fn timing(options: &RunOptions) -> Result<Option<OwnedFd>, Error> {
 
 fn running(probe: &Probe, inspection: &Inspection, options: &RunOptions) -> Result<Running, ProbeError> {
     let filters = options.filters.clone();
-    let exported = |map| Exported::new(probe, map, options.buckets.clone());
+    let exported = |map| Exported::new(probe, map, options.buckets.clone(), options.most_series);
     let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, _>>()?;
     let losses = Losses::new(probe, &inspection.btf, &maps);
     Ok(Running { maps, filters, losses, programs: Programs::new(probe) })

@@ -3,9 +3,9 @@
 //! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
@@ -15,13 +15,8 @@ use crate::histogram::{Buckets, Histogram};
 use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
+use crate::overflow::{Admitted, Bounded};
 use crate::probe::{Probe, ProbeError};
-
-/// More series than this from one map are left out, and their number is exported instead: each costs memory here and in Prometheus.
-const MOST: usize = 100_000;
-
-/// Each histogram is as many series as it has buckets.
-const MOST_HISTOGRAMS: usize = 2000;
 
 /// One exported map of a running probe.
 pub struct Exported {
@@ -29,12 +24,16 @@ pub struct Exported {
     pub labels: Labels,
     handle: MapHandle,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
-    events: Mutex<HashMap<Vec<u8>, i128>>,
+    events: Mutex<Bounded<i128>>,
     /// For histograms: what was observed, by what the event says without the value.
-    observed: Mutex<HashMap<Vec<u8>, Histogram>>,
+    observed: Mutex<Bounded<Histogram>>,
     pub buckets: Buckets,
-    /// Events that were not added because there were too many different ones.
-    pub overflow: AtomicU64,
+    /// For hashes: the keys that are series.
+    admitted: Mutex<Admitted>,
+    /// The most series that the map may become.
+    most: usize,
+    /// Of a hash or array: elements that are no series of their own. Of a buffer: events that were added to none.
+    left_out: AtomicU64,
     /// Records that could not be decoded.
     pub bad: AtomicU64,
     /// Of a hash or array: its elements when it was last read.
@@ -42,11 +41,22 @@ pub struct Exported {
 }
 
 impl Exported {
-    pub fn new(probe: &Probe, map: &Map, buckets: Buckets) -> Result<Self, ProbeError> {
-        let handle = probe.map(&map.name)?;
-        let [overflow, bad, count] = [0; 3].map(AtomicU64::new);
-        let (events, observed) = (Mutex::default(), Mutex::default());
-        Ok(Self { map: map.clone(), labels: map.labels(), handle, events, observed, buckets, overflow, bad, count })
+    /// A histogram is as many series as it has buckets, and three.
+    pub fn new(probe: &Probe, map: &Map, buckets: Buckets, most: usize) -> Result<Self, ProbeError> {
+        let observed = Bounded::new((most / (buckets.len() + 3)).max(1));
+        Ok(Self {
+            map: map.clone(),
+            labels: map.labels(),
+            handle: probe.map(&map.name)?,
+            events: Mutex::new(Bounded::new(most)),
+            observed: Mutex::new(observed),
+            buckets,
+            admitted: Mutex::default(),
+            most,
+            left_out: AtomicU64::new(0),
+            bad: AtomicU64::new(0),
+            count: AtomicU64::new(0),
+        })
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -58,73 +68,79 @@ impl Exported {
         };
         match self.map.kind {
             Kind::Print => {}
-            Kind::Counter => self.update(record, |count| count + 1),
+            Kind::Counter => lock(&self.events).change(record, |count| *count += 1),
             Kind::Gauge => {
                 if let Some((key, value)) = split(&self.map, record) {
-                    self.update(&key, |_| value);
+                    lock(&self.events).change(&key, |last| *last = value);
                 }
             }
             Kind::Histogram => {
                 if let Some((key, value)) = split(&self.map, record) {
-                    self.observe(key, value);
+                    lock(&self.observed).change(&key, |histogram| histogram.observe(&self.buckets, value));
                 }
             }
         }
     }
 
-    fn update(&self, key: &[u8], change: impl FnOnce(i128) -> i128) {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(value) = events.get_mut(key) {
-            *value = change(*value);
-        } else if events.len() < MOST {
-            events.insert(key.to_vec(), change(0));
-        } else {
-            self.overflow.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn observe(&self, key: Vec<u8>, value: i128) {
-        let mut observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
-        if observed.len() < MOST_HISTOGRAMS || observed.contains_key(&key) {
-            observed.entry(key).or_default().observe(&self.buckets, value);
-        } else {
-            self.overflow.fetch_add(1, Ordering::Relaxed);
-        }
+    /// How many events, or elements, are no series of their own because there were too many different ones.
+    pub fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed) + lock(&self.events).left_out + lock(&self.observed).left_out
     }
 
     /// The histograms at this moment, by their labels as Prometheus writes them between braces.
     pub fn histograms(&self) -> BTreeMap<String, Histogram> {
         let mut histograms = BTreeMap::<_, Histogram>::new();
-        for (key, histogram) in self.observed.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        let observed = lock(&self.observed);
+        for (key, histogram) in observed.iter() {
             let mut labels = String::new();
             self.labels.write(&mut labels, key);
             histograms.entry(labels).or_default().add(histogram);
         }
+        histograms.extend(observed.others().map(|others| (self.labels.overflow(), others.clone())));
         histograms
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
     pub fn series(&self) -> Result<Series, libbpf_rs::Error> {
         let mut series = Series::default();
-        match &self.map.source {
+        let others = match &self.map.source {
             Source::Events(_) => {
-                let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+                let events = lock(&self.events);
                 events.iter().for_each(|(key, value)| series.add(&self.labels, key, *value));
+                events.others().copied()
             }
-            Source::Elements { value, per_cpu, .. } => {
-                let elements = self.elements()?;
-                self.count.store(elements.len() as u64, Ordering::Relaxed);
-                let more = elements.len().saturating_sub(MOST) as u64;
-                self.overflow.store(more, Ordering::Relaxed);
-                for (key, values) in elements.iter().take(MOST) {
-                    if let Some(value) = sum(value, values, *per_cpu) {
-                        series.add(&self.labels, key, value);
-                    }
-                }
+            Source::Elements { value, per_cpu, .. } => self.add_elements(&mut series, value, *per_cpu)?,
+        };
+        series.merge(self.map.kind);
+        // The last one of several gauges is no gauge of them all.
+        if let Some(others) = others.filter(|_| self.map.kind != Kind::Gauge) {
+            series.push(&self.labels.overflow(), others);
+        }
+        Ok(series)
+    }
+
+    /// Answers what the elements amount to that are no series of their own.
+    fn add_elements(
+        &self,
+        series: &mut Series,
+        layout: &Layout,
+        per_cpu: bool,
+    ) -> Result<Option<i128>, libbpf_rs::Error> {
+        let elements = self.elements()?;
+        let count = elements.len();
+        self.count.store(count as u64, Ordering::Relaxed);
+        self.left_out.store(count.saturating_sub(self.most) as u64, Ordering::Relaxed);
+        let mut admitted = lock(&self.admitted);
+        admitted.look(elements.iter().map(|(key, _)| key), count, self.most);
+        let mut others = None;
+        for (key, values) in elements.iter() {
+            let Some(value) = sum(layout, values, per_cpu) else { continue };
+            match admitted.has(key) {
+                true => series.add(&self.labels, key, value),
+                false => *others.get_or_insert_default() += value,
             }
         }
-        series.merge(self.map.kind);
-        Ok(series)
+        Ok(others)
     }
 
     /// Those with the largest values (of a histogram: the most events), the largest first: the values of their labels, and their own. Only these are decoded.
@@ -134,12 +150,11 @@ impl Exported {
         shown: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
         let elements = self.elements()?;
-        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let observed = self.observed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (events, observed) = (lock(&self.events), lock(&self.observed));
         let mut all: Vec<(&[u8], i128)> = match &self.map.source {
             Source::Events(_) => {
-                let counts = observed.iter().map(|(key, histogram)| (key.as_slice(), histogram.count().into()));
-                events.iter().map(|(key, value)| (key.as_slice(), *value)).chain(counts).collect()
+                let counts = observed.iter().map(|(key, histogram)| (key, histogram.count().into()));
+                events.iter().map(|(key, value)| (key, *value)).chain(counts).collect()
             }
             Source::Elements { value, per_cpu, .. } => {
                 elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
@@ -188,6 +203,11 @@ impl Series {
         self.ends.push((self.text.len(), value));
     }
 
+    fn push(&mut self, labels: &str, value: i128) {
+        self.text.push_str(labels);
+        self.ends.push((self.text.len(), value));
+    }
+
     /// Keys that differ only in padding, or in text after its end, are the same series.
     fn merge(&mut self, kind: Kind) {
         let mut seen = HashSet::with_capacity(self.ends.len());
@@ -200,12 +220,13 @@ impl Series {
             *sum = if kind == Kind::Gauge { value } else { *sum + value };
         }
         let mut series = Self::default();
-        for (labels, value) in merged {
-            series.text.push_str(labels);
-            series.ends.push((series.text.len(), value));
-        }
+        merged.into_iter().for_each(|(labels, value)| series.push(labels, value));
         *self = series;
     }
+}
+
+fn lock<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The value of a gauge's or histogram's event, and the event without it, which is its series.
@@ -285,7 +306,14 @@ mod tests {
             layout: Layout { size: 4, shape: Shape::Signed },
         };
         let layout = Layout { size: 8, shape: Shape::Struct(vec![number("cpu", 0), number("value", 4)]) };
-        let map = Map { name: "load".into(), kind: Kind::Gauge, source: Source::Events(layout), value: "value".into() };
+        let map = Map {
+            name: "load".into(),
+            kind: Kind::Gauge,
+            source: Source::Events(layout),
+            help: None,
+            unit: None,
+            value: "value".into(),
+        };
         let split = split(&map, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);
         assert_eq!(split, Some((vec![3, 0, 0, 0, 0, 0, 0, 0], -2)));
     }

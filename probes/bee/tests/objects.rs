@@ -37,6 +37,8 @@ fn the_sections_say_what_becomes_of_the_maps() {
     let maps: Vec<_> = inspection.maps.iter().map(|map| (map.name.as_str(), map.kind)).collect();
     assert_eq!(maps.len(), 2);
     assert!(maps.contains(&("events", Kind::Print)) && maps.contains(&("connections", Kind::Counter)));
+    let connections = inspection.maps.iter().find(|map| map.name == "connections").unwrap();
+    assert_eq!(connections.help.as_deref(), Some("Connections opened over IPv4, by destination."));
     let events = inspection.maps.iter().find(|map| map.name == "events").unwrap();
     assert!(matches!(&events.source, Source::Events(layout) if layout.size == 12), "{events:?}");
 }

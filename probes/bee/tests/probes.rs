@@ -97,6 +97,25 @@ fn what_goes_over_ipv4_counts_whatever_the_socket_and_what_goes_over_ipv6_does_n
 
 #[test]
 #[ignore = "needs root (loads probes)"]
+fn series_beyond_the_most_are_added_up_in_one_and_the_sum_stays_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = build(folder.path(), "tcpconnect.bpf.c");
+    let run = Run::start(std::process::Command::new(env!("CARGO_BIN_EXE_bee")), &object, &["--max-series", "3"]);
+    (10..30).for_each(|number| Pair::of(number).connect(1, 2));
+    for map in ["events_hash", "events_ring"] {
+        let metrics = run.metrics();
+        let ours: Vec<_> = metrics.lines().filter(|line| line.starts_with(&format!("ebpf_solo_io_{map}{{"))).collect();
+        assert_eq!(ours.len(), 4, "{ours:?}");
+        // The scrapes of other tests may be among them.
+        assert!(until(|| run.sum(map) >= 40), "{}", run.sum(map));
+        assert!(run.value(map, &["daddr=\"overflow\"", "saddr=\"overflow\""]) >= 32);
+    }
+    assert!(run.own("bee_series_left_out", "events_hash") >= 17, "elements");
+    assert!(run.own("bee_series_left_out", "events_ring") >= 32, "events");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
 fn what_was_shown_is_detached_when_bee_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(folder.path(), "tcpconnect.bpf.c");

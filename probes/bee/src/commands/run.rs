@@ -25,6 +25,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         run_time: arguments.run_time,
         buckets: arguments.hist_buckets.clone().unwrap_or_default(),
         histogram_value: arguments.hist_value_key.clone(),
+        most_series: arguments.max_series as usize,
     };
     // Before root is asked for: a mistyped name must not cost a password.
     let prepared = bee::run::prepare(options)?;

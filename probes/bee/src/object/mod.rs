@@ -58,6 +58,9 @@ pub struct Map {
     pub name: String,
     pub kind: Kind,
     pub source: Source,
+    /// What the probe says that it is, with `BEE_HELP` and `BEE_UNIT`.
+    pub help: Option<String>,
+    pub unit: Option<String>,
     /// Of the events of a gauge or histogram: the field that is its value.
     pub value: String,
 }
@@ -109,7 +112,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         let Some(kind) = kind else { continue };
         let refuse = |why: String| Error::Map { map: name.clone(), why };
         let source = source(&btf, definition, kind).map_err(refuse)?;
-        maps.push(Map { name, kind, source, value: VALUE.to_owned() });
+        let tag = |begin: &str| btf.tags(&name).find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
+        let (help, unit) = (tag("help="), tag("unit="));
+        maps.push(Map { name, kind, source, help, unit, value: VALUE.to_owned() });
     }
     Ok(Inspection { object, maps, btf, constants: vec![] })
 }
