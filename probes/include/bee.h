@@ -10,7 +10,11 @@
  *
  *   struct { ... } took_seconds SEC(".maps.hist") BEE_HELP("How long names took to resolve") BEE_UNIT("seconds");
  *
- * The last two say in Prometheus what a metric is. They take clang 14; older ones leave them out.
+ * The last two say in Prometheus what a metric is. They take clang 14, as BEE_BUCKETS does; older ones leave them out.
+ *
+ *   struct { ... key has __u32 bucket; value __u64 ... } sizes SEC(".maps.hist");
+ *   BEE_OBSERVE(sizes, &key, bytes);                  in the bucket of the next power of two
+ *   BEE_OBSERVE_LINEAR(sizes, &key, bytes, 0, 512);   with BEE_BUCKETS("linear:0:512:20") at the map
  *
  * A full ring buffer tells nobody that it refused an event, and a full hash nobody that it took no key: only the program itself can
  * count both. bee exports the counts as bee_events_lost_total and bee_inserts_failed_total.
@@ -34,9 +38,11 @@
 #if __has_attribute(btf_decl_tag)
 #define BEE_HELP(text) __attribute__((btf_decl_tag("help=" text)))
 #define BEE_UNIT(text) __attribute__((btf_decl_tag("unit=" text)))
+#define BEE_BUCKETS(text) __attribute__((btf_decl_tag("buckets=" text)))
 #else
 #define BEE_HELP(text)
 #define BEE_UNIT(text)
+#define BEE_BUCKETS(text)
 #endif
 
 #define BEE_RING(map) __u64 bee_lost_##map
@@ -45,6 +51,28 @@
 #define BEE_RESERVE(map, type) ((type *)bee_reserve(&map, sizeof(type), &bee_lost_##map))
 #define BEE_SUBMIT(event) bpf_ringbuf_submit(event, 0)
 #define BEE_INCREMENT(map, key) bee_add(&map, key, 1, &bee_failed_##map)
+
+#define BEE_OBSERVE(map, key, value)                                                                                                   \
+	({                                                                                                                             \
+		__u64 bee_value = value;                                                                                               \
+		bee_observe(&map, key, bee_log2(bee_value), bee_value, &bee_failed_##map);                                             \
+	})
+#define BEE_OBSERVE_LINEAR(map, key, value, start, width)                                                                              \
+	({                                                                                                                             \
+		__u64 bee_value = value;                                                                                               \
+		bee_observe(&map, key, bee_linear(bee_value, start, width), bee_value, &bee_failed_##map);                             \
+	})
+
+/* The bucket that is none: its element is the sum of all values. */
+#define BEE_SUM 0xffffffff
+
+#define bee_observe(map, key, number, value, failed)                                                                                   \
+	({                                                                                                                             \
+		(key)->bucket = number;                                                                                                \
+		bee_add(map, key, 1, failed);                                                                                          \
+		(key)->bucket = BEE_SUM;                                                                                               \
+		bee_add(map, key, value, failed);                                                                                      \
+	})
 
 #define bee_reserve(map, size, lost)                                                                                                   \
 	({                                                                                                                             \
@@ -70,6 +98,26 @@ static inline __attribute__((always_inline)) void bee_add(void *map, const void 
 		__sync_fetch_and_add(value, count);
 	else
 		__sync_fetch_and_add(failed, 1);
+}
+
+/* The number of the first power of two that is not less. */
+static inline __attribute__((always_inline)) __u32 bee_log2(__u64 value)
+{
+	__u64 rest = value ? value - 1 : 0;
+	__u32 number = 0;
+	for (__u32 step = 32; step; step /= 2) {
+		if (rest >> step) {
+			rest >>= step;
+			number += step;
+		}
+	}
+	return number + (rest > 0);
+}
+
+/* The number of the first of start, start + width, start + 2 * width, … that is not less. */
+static inline __attribute__((always_inline)) __u32 bee_linear(__u64 value, __u64 start, __u64 width)
+{
+	return value <= start ? 0 : (value - start + width - 1) / width;
 }
 
 #endif

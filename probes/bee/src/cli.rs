@@ -202,7 +202,8 @@ pub struct Run {
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<Filter>,
 
-    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default: log2:36]
+    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default:
+    /// the probe's own, else log2:36]
     #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
     pub hist_buckets: Option<Buckets>,
 

@@ -71,14 +71,21 @@ impl fmt::Display for Buckets {
 pub struct Histogram {
     /// By bucket, not added up; the last one is for what is above all bounds.
     counts: Vec<u64>,
-    pub sum: i128,
+    /// All values together; `None` if nobody added them up.
+    pub sum: Option<i128>,
 }
 
 impl Histogram {
     pub fn observe(&mut self, buckets: &Buckets, value: i128) {
         self.counts.resize(buckets.0.len() + 1, 0);
         self.counts[buckets.0.partition_point(|bound| *bound < value)] += 1;
-        self.sum += value;
+        *self.sum.get_or_insert_default() += value;
+    }
+
+    /// Adds so many values in the bucket of this number, or above all bounds.
+    pub fn put(&mut self, buckets: &Buckets, bucket: usize, count: u64) {
+        self.counts.resize(buckets.0.len() + 1, 0);
+        self.counts[bucket.min(buckets.0.len())] += count;
     }
 
     pub fn count(&self) -> u64 {
@@ -98,9 +105,11 @@ impl Histogram {
 
     /// Adds what another one has observed, in the same buckets.
     pub fn add(&mut self, other: &Self) {
-        self.counts.resize(other.counts.len(), 0);
+        self.counts.resize(self.counts.len().max(other.counts.len()), 0);
         self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
-        self.sum += other.sum;
+        if let Some(sum) = other.sum {
+            *self.sum.get_or_insert_default() += sum;
+        }
     }
 }
 
@@ -119,11 +128,11 @@ mod tests {
         [-5, 10, 11, 1000].into_iter().for_each(|value| histogram.observe(&buckets, value));
         let cumulative: Vec<_> = histogram.cumulative(&buckets);
         assert_eq!(cumulative, [("10".to_owned(), 2), ("100".to_owned(), 3), ("+Inf".to_owned(), 4)]);
-        assert_eq!((histogram.count(), histogram.sum), (4, 1016));
+        assert_eq!((histogram.count(), histogram.sum), (4, Some(1016)));
         let mut both = Histogram::default();
         both.add(&histogram);
         both.add(&histogram);
-        assert_eq!((both.count(), both.sum), (8, 2032));
+        assert_eq!((both.count(), both.sum), (8, Some(2032)));
     }
 
     #[test]

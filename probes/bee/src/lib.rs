@@ -7,6 +7,7 @@
 
 pub mod atomic;
 pub mod btf;
+mod bucketed;
 pub mod build;
 pub mod contents;
 pub mod decode;

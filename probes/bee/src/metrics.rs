@@ -38,12 +38,16 @@ fn probes(exposition: &mut Exposition, exported: &Exported) {
     }
     let series = match exported.series() {
         Ok(series) => series,
-        Err(error) => return eprintln!("map {} can't be read: {error:#}", exported.map.name),
+        Err(error) => return unreadable(exported, &error),
     };
     let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
     exposition.family(&name, kind, &help);
     unit(exposition, exported, &name);
     series.iter().for_each(|(labels, value)| exposition.sample(&name, labels, value));
+}
+
+fn unreadable(exported: &Exported, error: &libbpf_rs::Error) {
+    eprintln!("map {} can't be read: {error:#}", exported.map.name);
 }
 
 /// What the probe says of a map, and in which unit it counts.
@@ -60,14 +64,20 @@ fn unit(exposition: &mut Exposition, exported: &Exported, name: &str) {
 }
 
 fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
+    let histograms = match exported.histograms() {
+        Ok(histograms) => histograms,
+        Err(error) => return unreadable(exported, &error),
+    };
     exposition.family(name, Type::Histogram, help);
     unit(exposition, exported, name);
-    for (labels, histogram) in exported.histograms() {
+    for (labels, histogram) in histograms {
         let separator = if labels.is_empty() { "" } else { "," };
         for (bound, count) in histogram.cumulative(&exported.buckets) {
             exposition.sample(&format!("{name}_bucket"), &format!("{labels}{separator}le=\"{bound}\""), count);
         }
-        exposition.sample(&format!("{name}_sum"), &labels, histogram.sum);
+        if let Some(sum) = histogram.sum {
+            exposition.sample(&format!("{name}_sum"), &labels, sum);
+        }
         exposition.sample(&format!("{name}_count"), &labels, histogram.count());
     }
 }

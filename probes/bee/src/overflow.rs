@@ -35,6 +35,10 @@ impl<Value: Default> Bounded<Value> {
         self.by_key.iter().map(|(key, value)| (key.as_slice(), value))
     }
 
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     pub fn others(&self) -> Option<&Value> {
         self.others.as_ref()
     }

@@ -48,8 +48,8 @@ pub struct RunOptions {
     pub parameters: Vec<Parameter>,
     /// What is shown has to satisfy all of them.
     pub filters: Vec<Filter>,
-    /// The buckets of histograms, and the field of events that is their value.
-    pub buckets: Buckets,
+    /// The buckets of histograms instead of those that the probe declares, and the field of events that is their value.
+    pub buckets: Option<Buckets>,
     pub histogram_value: Option<String>,
     /// The most series that one map may become.
     pub most_series: usize,
@@ -141,6 +141,9 @@ pub fn prepare(options: RunOptions) -> Result<Prepared, Error> {
 
 fn histograms_value(inspection: &mut Inspection, field: Option<&str>) -> Result<(), Error> {
     for map in inspection.maps.iter_mut().filter(|map| map.kind == Kind::Histogram) {
+        if matches!(map.source, Source::Elements { .. }) {
+            continue;
+        }
         map.value = field.unwrap_or(&map.value).to_owned();
         if map.value().is_none() {
             return Err(Error::NoValue { map: map.name.clone(), field: map.value.clone() });

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
 
+use crate::bucketed::{self, Number};
 use crate::decode::integer;
 use crate::elements::{self, Elements};
 use crate::histogram::{Buckets, Histogram};
@@ -42,7 +43,8 @@ pub struct Exported {
 
 impl Exported {
     /// A histogram is as many series as it has buckets, and three.
-    pub fn new(probe: &Probe, map: &Map, buckets: Buckets, most: usize) -> Result<Self, ProbeError> {
+    pub fn new(probe: &Probe, map: &Map, buckets: Option<Buckets>, most: usize) -> Result<Self, ProbeError> {
+        let buckets = buckets.or_else(|| map.buckets.clone()).unwrap_or_default();
         let observed = Bounded::new((most / (buckets.len() + 3)).max(1));
         Ok(Self {
             map: map.clone(),
@@ -88,16 +90,36 @@ impl Exported {
     }
 
     /// The histograms at this moment, by their labels as Prometheus writes them between braces.
-    pub fn histograms(&self) -> BTreeMap<String, Histogram> {
+    pub fn histograms(&self) -> Result<BTreeMap<String, Histogram>, libbpf_rs::Error> {
         let mut histograms = BTreeMap::<_, Histogram>::new();
-        let observed = lock(&self.observed);
-        for (key, histogram) in observed.iter() {
+        let mut add = |labels: String, histogram: &Histogram| histograms.entry(labels).or_default().add(histogram);
+        let labels = |key: &[u8]| {
             let mut labels = String::new();
             self.labels.write(&mut labels, key);
-            histograms.entry(labels).or_default().add(histogram);
+            labels
+        };
+        let observed = lock(&self.observed);
+        observed.iter().for_each(|(key, histogram)| add(labels(key), histogram));
+        observed.others().into_iter().for_each(|others| add(self.labels.overflow(), others));
+
+        let kept = self.kept(&self.elements()?);
+        let mut admitted = lock(&self.admitted);
+        let most = observed.most();
+        self.left_out.store(kept.len().saturating_sub(most) as u64, Ordering::Relaxed);
+        admitted.look(kept.keys().map(Vec::as_slice), kept.len(), most);
+        for (key, histogram) in &kept {
+            add(if admitted.has(key) { labels(key) } else { self.labels.overflow() }, histogram);
         }
-        histograms.extend(observed.others().map(|others| (self.labels.overflow(), others.clone())));
-        histograms
+        Ok(histograms)
+    }
+
+    /// The histograms that the probe keeps itself in these elements.
+    fn kept(&self, elements: &Elements) -> BTreeMap<Vec<u8>, Histogram> {
+        let Source::Elements { key, value, per_cpu } = &self.map.source else { return BTreeMap::new() };
+        let number = Number::of(key).filter(|_| self.map.kind == Kind::Histogram);
+        let gather = |number| bucketed::gather(elements, &number, &self.buckets, |values| sum(value, values, *per_cpu));
+        self.count.store(elements.len() as u64, Ordering::Relaxed);
+        number.map(gather).unwrap_or_default()
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
@@ -150,11 +172,15 @@ impl Exported {
         shown: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
         let elements = self.elements()?;
+        let kept = self.kept(&elements);
         let (events, observed) = (lock(&self.events), lock(&self.observed));
         let mut all: Vec<(&[u8], i128)> = match &self.map.source {
             Source::Events(_) => {
                 let counts = observed.iter().map(|(key, histogram)| (key, histogram.count().into()));
                 events.iter().map(|(key, value)| (key, *value)).chain(counts).collect()
+            }
+            Source::Elements { .. } if self.map.kind == Kind::Histogram => {
+                kept.iter().map(|(key, histogram)| (key.as_slice(), histogram.count().into())).collect()
             }
             Source::Elements { value, per_cpu, .. } => {
                 elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
@@ -312,6 +338,7 @@ mod tests {
             source: Source::Events(layout),
             help: None,
             unit: None,
+            buckets: None,
             value: "value".into(),
         };
         let split = split(&map, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);

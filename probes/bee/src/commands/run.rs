@@ -23,7 +23,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         filters: arguments.filter.clone(),
         timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
         run_time: arguments.run_time,
-        buckets: arguments.hist_buckets.clone().unwrap_or_default(),
+        buckets: arguments.hist_buckets.clone(),
         histogram_value: arguments.hist_value_key.clone(),
         most_series: arguments.max_series as usize,
     };
@@ -77,6 +77,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
     again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
+    again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
     Ok(again)

@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use crate::{
     btf::{Btf, TypeId},
+    bucketed,
+    histogram::{self, Buckets},
     labels::Labels,
     layout::{Field, Layout, LayoutError},
     parameters::Constant,
@@ -61,6 +63,8 @@ pub struct Map {
     /// What the probe says that it is, with `BEE_HELP` and `BEE_UNIT`.
     pub help: Option<String>,
     pub unit: Option<String>,
+    /// The bounds of a histogram, as `BEE_BUCKETS` has them.
+    pub buckets: Option<Buckets>,
     /// Of the events of a gauge or histogram: the field that is its value.
     pub value: String,
 }
@@ -73,6 +77,9 @@ impl Map {
     pub fn labels(&self) -> Labels {
         match &self.source {
             Source::Events(layout) => Labels::of(layout, self.value().map(|field| field.name.as_str())),
+            Source::Elements { key, .. } if self.kind == Kind::Histogram => {
+                Labels::of(key, Some(if key.is_integer() { "" } else { bucketed::FIELD }))
+            }
             Source::Elements { key, .. } => Labels::of(key, None),
         }
     }
@@ -114,7 +121,9 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
         let source = source(&btf, definition, kind).map_err(refuse)?;
         let tag = |begin: &str| btf.tags(&name).find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
         let (help, unit) = (tag("help="), tag("unit="));
-        maps.push(Map { name, kind, source, help, unit, value: VALUE.to_owned() });
+        let buckets = tag("buckets=").map(|text| text.parse()).transpose();
+        let buckets = buckets.map_err(|error: histogram::Malformed| refuse(error.to_string()))?;
+        maps.push(Map { name, kind, source, help, unit, buckets, value: VALUE.to_owned() });
     }
     Ok(Inspection { object, maps, btf, constants: vec![] })
 }
@@ -176,8 +185,11 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         | map_type::PERCPU_ARRAY
         | map_type::LRU_PERCPU_HASH) => {
             let (key, value) = (layout("key")?, layout("value")?);
-            if kind == Kind::Histogram {
-                return Err("a histogram is made of events: use a ring buffer or perf buffer".to_owned());
+            if kind == Kind::Histogram && bucketed::Number::of(&key).is_none() {
+                return Err(format!(
+                    "a histogram in a hash has a bucket in each element, and its key no integer named `{}` that says which",
+                    bucketed::FIELD
+                ));
             }
             if kind != Kind::Print && !value.is_integer() {
                 return Err("a metric needs a value that is an integer".to_owned());
