@@ -126,6 +126,11 @@ impl Run {
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
     }
 
+    /// Where its metrics are served.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -168,7 +173,7 @@ impl Drop for Run {
 
 /// A port that nobody listens on and no other thread was given, outside the range from which the kernel takes ports for connections:
 /// there, asking a port until somebody answers may end in a connection with itself.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static GIVEN: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + (std::process::id() % 10_000) as u16;
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();

@@ -94,7 +94,7 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 8] {
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 9] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
@@ -124,6 +124,7 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 8] {
         ),
         part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
         part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker),
+        part(Suite::Labs, "bee's metrics in Prometheus", &["--test", "scrape"], &[], unable.clone()),
         part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
         part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
         part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], no_kind),
