@@ -37,7 +37,7 @@ pub fn are_called_or_refused_by_name(findings: &mut Findings) {
 pub fn are_suggested(findings: &mut Findings) {
     for (exhibit, section) in MISSPELT {
         let said = start(exhibit).map_or_else(|said| said, |_| "it runs".to_owned());
-        let meant = ["tcp_v4_connect", "sock/inet_sock_set_state", "inet_sock_set_state", "task"];
+        let meant = ["tcp_v4_connect", "sock/inet_sock_set_state", "inet_sock_set_state", "getppid", "task"];
         let suggested = meant.iter().any(|meant| said.contains(&format!("did you mean {meant}?")));
         let reason = said.lines().last().unwrap_or_default().trim_start();
         findings.add(suggested && said.contains(section), format!("{}: {reason}", exhibit.name));

@@ -36,17 +36,19 @@ macro_rules! map {
 }
 
 /// A program for each hook, and its section.
-pub const HOOKS: [(Exhibit, &str); 20] = [
+pub const HOOKS: [(Exhibit, &str); 22] = [
     hook!("kprobe", "kprobe/tcp_connect"),
     hook!("kretprobe", "kretprobe/tcp_connect"),
     hook!("kprobe-multi", "kprobe.multi/tcp_connect*"),
     hook!("ksyscall", "ksyscall/connect"),
+    hook!("kretsyscall", "kretsyscall/connect"),
     hook!("tracepoint", "tracepoint/syscalls/sys_enter_connect"),
     hook!("tp", "tp/sock/inet_sock_set_state"),
     hook!("raw_tp", "raw_tp/inet_sock_set_state"),
     hook!("tp_btf", "tp_btf/inet_sock_set_state"),
     hook!("fentry", "fentry/tcp_connect"),
     hook!("fexit", "fexit/tcp_connect"),
+    hook!("fmod_ret", "fmod_ret/security_socket_connect"),
     hook!("uprobe", "uprobe/libc.so.6:getppid"),
     hook!("uretprobe", "uretprobe/libc.so.6:getppid"),
     (Exhibit { name: "usdt", source: "usdt.c", flags: &[] }, "usdt//init:guest:look"),
@@ -60,12 +62,13 @@ pub const HOOKS: [(Exhibit, &str); 20] = [
 ];
 
 /// Hooks that no kernel has, each alike to one that every kernel has.
-pub const MISSPELT: [(Exhibit, &str); 6] = [
+pub const MISSPELT: [(Exhibit, &str); 7] = [
     hook!("no-kprobe", "kprobe/tcp_v4_conect"),
     hook!("no-fentry", "fentry/tcp_v4_conect"),
     hook!("no-tracepoint", "tracepoint/sock/inet_sock_set_stat"),
     hook!("no-raw_tp", "raw_tp/inet_sock_set_stat"),
     hook!("no-tp_btf", "tp_btf/inet_sock_set_stat"),
+    hook!("no-uprobe", "uprobe/libc.so.6:getppidd"),
     hook!("no-iter", "iter/tusk"),
 ];
 

@@ -26,7 +26,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use interface::{
     Cli, ClusterChoice, Command, Options, Paths, Profile,
-    cli::ImagesAction,
+    cli::{ImagesAction, Suite},
     exit,
     programs::{State, state},
 };
@@ -62,7 +62,10 @@ fn run() -> Result<u8> {
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Bench { what } => bench::run(&paths, &cli.options, *what),
-        Command::Test { suites } => test::run(&paths, &cli.options, suites),
+        Command::Test { suites, kernels } => {
+            let kernels = kernels.then_some(Suite::Kernels);
+            test::run(&paths, &cli.options, &suites.iter().copied().chain(kernels).collect::<Vec<_>>())
+        }
         _ => lab(&paths, &cli, &arguments[1..]),
     }
 }

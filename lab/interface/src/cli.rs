@@ -58,6 +58,9 @@ pub enum Command {
         /// Only these suites (default: all that this machine can run).
         #[arg(value_enum)]
         suites: Vec<Suite>,
+        /// The suite `kernels`.
+        #[arg(long)]
+        kernels: bool,
     },
     /// Measure how fast the project's parts are, against what is asked of them; needs root.
     Bench {

@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use object::{Object, ObjectSymbol, SymbolKind};
+
 use super::{Hook, Kind};
 use crate::btf::Btf;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The first of these that holds events; the second is where kernels before 4.1 had them, and where alone BumbleBee looks (A5 #32).
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+/// A larger program is not searched for what it calls its functions.
+const PROGRAM: u64 = 256 << 20;
 /// Names less alike than this are no suggestion.
 const ALIKE: f64 = 0.85;
 
@@ -22,7 +26,8 @@ pub fn targets(hook: &Hook) -> Option<BTreeSet<String>> {
         // The kernel names the type of a tracepoint's function so.
         Kind::RawTracepoint | Kind::BtfTracepoint => types("btf_trace_")?,
         Kind::Iterator => types("bpf_iter__")?,
-        Kind::Uprobe | Kind::Usdt | Kind::Sampling | Kind::Cgroup => return None,
+        Kind::Uprobe => functions_of(&program(hook.target.split(':').next()?)?)?,
+        Kind::Usdt | Kind::Sampling | Kind::Cgroup => return None,
     };
     Some(names).filter(|names| !names.is_empty())
 }
@@ -47,6 +52,26 @@ fn functions(prefix: &str) -> Option<BTreeSet<String>> {
         words.next().filter(|_| is_code)?.strip_prefix(prefix).map(str::to_owned)
     };
     Some(symbols.lines().filter_map(name).collect())
+}
+
+/// Where a program or library lies, as libbpf looks for it.
+fn program(name: &str) -> Option<PathBuf> {
+    if name.contains('/') {
+        return Some(name.into());
+    }
+    let debian = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let folders = ["/usr/lib64", "/usr/lib", &debian, "/usr/local/bin", "/usr/bin", "/usr/sbin"];
+    folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
+}
+
+/// The functions that a program or library names.
+fn functions_of(file: &Path) -> Option<BTreeSet<String>> {
+    let is_short = fs::metadata(file).is_ok_and(|file| file.len() <= PROGRAM);
+    let bytes = fs::read(file).ok().filter(|_| is_short)?;
+    let elf = object::File::parse(bytes.as_slice()).ok()?;
+    let symbols = elf.symbols().chain(elf.dynamic_symbols());
+    let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
+    Some(functions.filter_map(|symbol| symbol.name().ok()).map(str::to_owned).collect())
 }
 
 fn types(prefix: &str) -> Option<BTreeSet<String>> {

@@ -53,6 +53,7 @@ fn lacking(hook: &Hook) -> Option<String> {
 /// A target that this kernel does not have, and the one that was probably meant.
 fn no_such_target(hook: &Hook) -> Option<String> {
     let target = hook.target.split('+').next().unwrap_or_default();
+    let target = if hook.kind == Kind::Uprobe { target.rsplit(':').next().unwrap_or_default() } else { target };
     // A pattern, or a system call's name without what the processor's code puts before it.
     if target.contains(['*', '?']) || hook.section.contains("syscall") && hook.kind == Kind::Kprobe {
         return None;
@@ -62,13 +63,14 @@ fn no_such_target(hook: &Hook) -> Option<String> {
         return None;
     }
     let what = match hook.kind {
-        Kind::Kprobe | Kind::Trampoline => "function",
+        Kind::Kprobe | Kind::Trampoline | Kind::Uprobe => "function",
         Kind::Iterator => "iterator",
         Kind::Lsm => "security hook",
         _ => "tracepoint",
     };
     let meant = names::nearest(target, names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-    Some(format!("this kernel has no {what} {target}{meant}"))
+    let who = if hook.kind == Kind::Uprobe { "the file" } else { "this kernel" };
+    Some(format!("{who} has no {what} {target}{meant}"))
 }
 
 /// What the error itself tells, for a kind of hook that is there and a target that exists.
