@@ -11,12 +11,12 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 const BATCH: usize = 1024;
 
 /// Elements, one after the other. Values of a per-processor map: each processor's, padded to eight bytes, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Elements {
-    keys: Vec<u8>,
-    values: Vec<u8>,
-    key_size: usize,
-    value_size: usize,
+    pub keys: Vec<u8>,
+    pub values: Vec<u8>,
+    pub key_size: usize,
+    pub value_size: usize,
 }
 
 impl Elements {

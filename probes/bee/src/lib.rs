@@ -6,6 +6,7 @@
 //! what a machine can run.
 
 pub mod atomic;
+mod backing;
 pub mod btf;
 pub mod build;
 pub mod contents;
@@ -26,7 +27,7 @@ pub mod meaning;
 pub mod memory;
 pub mod metrics;
 pub mod object;
-mod output;
+pub mod output;
 pub mod parameters;
 pub mod privilege;
 pub mod probe;

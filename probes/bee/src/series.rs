@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use crate::backing::Backing;
 use crate::decode::integer;
 use crate::elements::{self, Elements};
 use crate::histogram::{Buckets, Histogram};
 use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
-use crate::probe::{Probe, ProbeError};
+use crate::probe::Probe;
 
 /// More series than this from one map are left out, and their number is exported instead: each costs memory here and in Prometheus.
 const MOST: usize = 100_000;
@@ -25,9 +26,11 @@ const MOST_HISTOGRAMS: usize = 2000;
 
 /// One exported map of a running probe.
 pub struct Exported {
+    /// Which of the run's probes it belongs to.
+    pub probe: usize,
     pub map: Map,
     pub labels: Labels,
-    handle: MapHandle,
+    pub(crate) backing: Backing,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
     events: Mutex<HashMap<Vec<u8>, i128>>,
     /// For histograms: what was observed, by what the event says without the value.
@@ -42,11 +45,11 @@ pub struct Exported {
 }
 
 impl Exported {
-    pub fn new(probe: &Probe, map: &Map, buckets: Buckets) -> Result<Self, ProbeError> {
-        let handle = probe.map(&map.name)?;
+    pub(crate) fn new(probe: usize, map: &Map, backing: Backing, buckets: Buckets) -> Self {
         let [overflow, bad, count] = [0; 3].map(AtomicU64::new);
         let (events, observed) = (Mutex::default(), Mutex::default());
-        Ok(Self { map: map.clone(), labels: map.labels(), handle, events, observed, buckets, overflow, bad, count })
+        let (map, labels) = (map.clone(), map.labels());
+        Self { probe, map, labels, backing, events, observed, buckets, overflow, bad, count }
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -156,14 +159,14 @@ impl Exported {
 
     /// How many elements a hash or array has room for.
     pub fn room(&self) -> u64 {
-        self.handle.max_entries().into()
+        self.backing.room()
     }
 
     /// The raw elements of a hash or array; none of a ring buffer.
-    pub fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
+    pub(crate) fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
         match self.map.source {
             Source::Events(_) => Ok(Elements::default()),
-            Source::Elements { .. } => elements::read(&self.handle),
+            Source::Elements { .. } => self.backing.elements(),
         }
     }
 }
@@ -232,18 +235,24 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
 pub struct Losses {
     globals: Option<MapHandle>,
     offsets: BTreeMap<String, u32>,
-    /// By perf buffer.
+    /// By perf buffer; of a recording, by map.
     perf: BTreeMap<String, AtomicU64>,
 }
 
 impl Losses {
     pub fn new(probe: &Probe, btf: &crate::btf::Btf, maps: &[Exported]) -> Self {
-        let perf = maps.iter().filter(|exported| exported.handle.map_type() == MapType::PerfEventArray);
+        let perf = maps.iter().filter(|exported| exported.backing.is_perf_buffer());
         let perf = perf.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
         Self { globals: probe.globals(), offsets: btf.offsets(".bss"), perf }
     }
 
-    /// Notes what the kernel says was lost of a perf buffer.
+    /// For a recording, which says itself what was lost of these maps.
+    pub fn recorded(maps: impl IntoIterator<Item = String>) -> Self {
+        let perf = maps.into_iter().map(|map| (map, AtomicU64::new(0))).collect();
+        Self { globals: None, offsets: BTreeMap::new(), perf }
+    }
+
+    /// Notes what the kernel, or a recording, says was lost of a map.
     pub fn add(&self, map: &Map, count: u64) {
         if let Some(lost) = self.perf.get(&map.name) {
             lost.fetch_add(count, Ordering::Relaxed);

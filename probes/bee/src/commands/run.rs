@@ -1,30 +1,35 @@
-//! `bee run`: finds the probe, as whoever asks, and hands it to the library, as root.
+//! `bee run`: finds the probes, as whoever asks, and hands them to the library, as root.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use bee::run::RunOptions;
+use bee::output::Format;
+use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::store::{Error, Reference};
 use jiff::SignedDuration;
 
 use super::privilege;
-use crate::cli::{Cli, Run};
+use crate::cli::{Cli, Registry, Run};
 
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
+    let named = |probe: &PathBuf| {
+        Ok(NamedObject { name: probe.display().to_string(), object: find(cli, probe, &arguments.registry)? })
+    };
     let options = RunOptions {
-        name: arguments.probe.display().to_string(),
-        object: find(cli, arguments)?,
+        probes: arguments.probes.iter().map(named).collect::<Result<_>>()?,
         variant: arguments.variant.clone(),
-        terminal: !arguments.no_tty && io::stdout().is_terminal(),
-        port: arguments.prom_port,
         parameters: arguments.param.clone(),
-        filters: arguments.filter.clone(),
-        timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
-        run_time: arguments.run_time,
-        buckets: arguments.hist_buckets.clone().unwrap_or_default(),
+        buckets: arguments.hist_buckets.clone(),
         histogram_value: arguments.hist_value_key.clone(),
+        run_time: arguments.run_time,
+        show: ShowOptions {
+            format: format(arguments),
+            port: arguments.prom_port,
+            filters: arguments.filter.clone(),
+            timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
+        },
     };
     // Before root is asked for: a mistyped name must not cost a password.
     let prepared = bee::run::prepare(options)?;
@@ -34,9 +39,13 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     Ok(bee::run::run(prepared)?)
 }
 
+fn format(arguments: &Run) -> Format {
+    if !arguments.no_tty && io::stdout().is_terminal() { Format::Table } else { Format::Json }
+}
+
 /// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name. What
 /// the store lacks comes from the registry that the name begins with.
-fn find(cli: &Cli, Run { probe, registry, .. }: &Run) -> Result<Vec<u8>> {
+fn find(cli: &Cli, probe: &Path, registry: &Registry) -> Result<Vec<u8>> {
     if probe.is_file() {
         return read(probe);
     }
@@ -77,6 +86,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
-    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
+    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
+    again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
 }

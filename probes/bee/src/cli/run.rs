@@ -1,0 +1,65 @@
+//! What `bee run` is told.
+
+use std::path::PathBuf;
+
+use bee::filter::Filter;
+use bee::histogram::Buckets;
+use bee::parameters::Parameter;
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::Registry;
+
+/// Load probes into the kernel, show what their maps hold and serve it to Prometheus, until Ctrl-C
+///
+/// Several probes run together: each is attached by itself, or none stays; they share the metrics, the table and the output. What an
+/// option asks for (a parameter, a variant, a filter) is for those that have it. /// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --no-tty --filter 'dport==443' --timeout 1m\n  bee run connections:v1 files:v1"
+)]
+pub struct Run {
+    /// Compiled probes: each a file, or else a name in the store, or else in the registry that the name begins with
+    #[arg(value_name = "FILE|REF", required = true)]
+    pub probes: Vec<PathBuf>,
+
+    /// Only this variant of a probe that is written for several hooks; the default is the first that the kernel takes
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// Set one of the probe's parameters, which are its `const volatile` global variables; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<Parameter>,
+
+    /// Show only events and elements like this: FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only;
+    /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<Filter>,
+
+    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default: log2:36]
+    #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
+    pub hist_buckets: Option<Buckets>,
+
+    /// The field of events that is the value of histograms [default: value]
+    #[arg(short = 'k', long, value_name = "FIELD")]
+    pub hist_value_key: Option<String>,
+
+    /// End after this time, as in 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+
+    /// Have the kernel time the probe's programs (some 50 ns a run): bee_program_run_seconds_total. Needs root
+    #[arg(long)]
+    pub run_time: bool,
+
+    /// No live table: one JSON object per event on standard output
+    #[arg(long)]
+    pub no_tty: bool,
+
+    /// The port that /metrics is served on
+    #[arg(long, value_name = "PORT", default_value_t = 9091)]
+    pub prom_port: u16,
+
+    #[command(flatten)]
+    pub registry: Registry,
+}
