@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bee::filter::Filter;
 use bee::histogram::Buckets;
+use bee::output::Format;
 use bee::parameters::Parameter;
 use clap::Args;
 use jiff::SignedDuration;
@@ -13,10 +14,12 @@ use super::Registry;
 /// Load probes into the kernel, show what their maps hold and serve it to Prometheus, until Ctrl-C
 ///
 /// Several probes run together: each is attached by itself, or none stays; they share the metrics, the table and the output. What an
-/// option asks for (a parameter, a variant, a filter) is for those that have it. /// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
+/// option asks for (a parameter, a variant, a filter) is for those that have it.
+///
+/// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --no-tty --filter 'dport==443' --timeout 1m\n  bee run connections:v1 files:v1"
+    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --output columns --filter 'dport==443' --timeout 1m | less\n  bee run connections:v1 files:v1"
 )]
 pub struct Run {
     /// Compiled probes: each a file, or else a name in the store, or else in the registry that the name begins with
@@ -52,8 +55,12 @@ pub struct Run {
     #[arg(long)]
     pub run_time: bool,
 
-    /// No live table: one JSON object per event on standard output
-    #[arg(long)]
+    /// What is written to standard output; the default is a table on a terminal, and JSON elsewhere
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Format>,
+
+    /// BumbleBee's spelling of --output json
+    #[arg(long, conflicts_with = "output")]
     pub no_tty: bool,
 
     /// The port that /metrics is served on

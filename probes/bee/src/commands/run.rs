@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use bee::output::Format;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::store::{Error, Reference};
@@ -25,7 +25,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         histogram_value: arguments.hist_value_key.clone(),
         run_time: arguments.run_time,
         show: ShowOptions {
-            format: format(arguments),
+            format: format(arguments)?,
             port: arguments.prom_port,
             filters: arguments.filter.clone(),
             timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
@@ -39,8 +39,18 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     Ok(bee::run::run(prepared)?)
 }
 
-fn format(arguments: &Run) -> Format {
-    if !arguments.no_tty && io::stdout().is_terminal() { Format::Table } else { Format::Json }
+/// # Errors
+/// A table was asked for, and there is no terminal to draw it on.
+fn format(arguments: &Run) -> Result<Format> {
+    let is_terminal = io::stdout().is_terminal();
+    match arguments.output {
+        Some(Format::Table) if !is_terminal => {
+            bail!("standard output is no terminal to draw a table on: use --output json or columns")
+        }
+        Some(format) => Ok(format),
+        None if is_terminal && !arguments.no_tty => Ok(Format::Table),
+        None => Ok(Format::Json),
+    }
 }
 
 /// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name. What
@@ -78,6 +88,7 @@ fn named(probe: &Path) -> Result<Reference> {
 fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
+    again.extend(arguments.output.map(|format| format!("--output={format:?}").to_lowercase().into()));
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
     again.extend(arguments.run_time.then(|| "--run-time".into()));

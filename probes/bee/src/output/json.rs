@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
+use super::Output;
 use super::changes::Changes;
-use super::{Output, flush};
+use super::lines::Lines;
 use crate::decode::decode;
 use crate::elements::Elements;
 use crate::object::{Kind, Source};
@@ -22,14 +22,14 @@ pub struct JsonLines<'a, W> {
 
 impl<'a, W: Write> JsonLines<'a, W> {
     pub fn new(running: &'a Running, output: W) -> Self {
-        Self { running, lines: RefCell::new(Lines { output, error: None }), changes: RefCell::default() }
+        Self { running, lines: RefCell::new(Lines::new(output)), changes: RefCell::default() }
     }
 
     fn line(&self, probe: usize, mut line: Value) {
         if let Some(name) = self.running.name_among_several(probe) {
             line["probe"] = name.into();
         }
-        self.lines.borrow_mut().write(&line);
+        self.lines.borrow_mut().write(line);
     }
 }
 
@@ -41,9 +41,9 @@ impl<W: Write> Output for JsonLines<'_, W> {
         if exported.map.kind != Kind::Print || !self.running.shows(exported, record) {
             return;
         }
-        match decode(layout, record) {
-            Ok(event) => self.line(exported.probe, json!({ "map": exported.map.name, "event": event })),
-            Err(_) => drop(exported.bad.fetch_add(1, Ordering::Relaxed)),
+        // One that is too short is counted among the bad ones when it is added up.
+        if let Ok(event) = decode(layout, record) {
+            self.line(exported.probe, json!({ "map": exported.map.name, "event": event }));
         }
     }
 
@@ -69,27 +69,6 @@ impl<W: Write> Output for JsonLines<'_, W> {
     }
 
     fn round(&self) -> io::Result<bool> {
-        flush(self.lines.borrow_mut().flush())
-    }
-}
-
-/// Keeps the first error until it is asked for.
-struct Lines<W> {
-    output: W,
-    error: Option<io::Error>,
-}
-
-impl<W: Write> Lines<W> {
-    fn write(&mut self, line: &Value) {
-        if let Err(error) = writeln!(self.output, "{line}") {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None => self.output.flush(),
-        }
+        self.lines.borrow_mut().flush()
     }
 }

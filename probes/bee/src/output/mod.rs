@@ -1,7 +1,9 @@
-//! How a run is shown: a live table for a person, JSON lines for a program.
+//! How a run is shown: a live table for a person, JSON lines for a program, columns for a pager.
 
 mod changes;
+mod columns;
 mod json;
+mod lines;
 mod terminal;
 
 use std::collections::BTreeSet;
@@ -11,10 +13,14 @@ use crate::elements::Elements;
 use crate::run::Running;
 
 /// What it is shown as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
+    /// A live table
     Table,
+    /// One JSON object a line
     Json,
+    /// Aligned lines of text
+    Columns,
 }
 
 /// What becomes of a run's data as it comes. Maps are numbered as in [`Running`].
@@ -68,14 +74,7 @@ pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> i
     eprintln!("{}", title.sentence());
     let stdout = io::BufWriter::with_capacity(1 << 16, io::stdout());
     Ok(match format {
+        Format::Columns => Box::new(columns::Columns::new(running, stdout)),
         Format::Table | Format::Json => Box::new(json::JsonLines::new(running, stdout)),
     })
-}
-
-/// Hands on what was written; whether somebody still reads it. Nobody does when `bee run | head` has seen enough.
-fn flush(written: io::Result<()>) -> io::Result<bool> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        written => written.map(|()| true),
-    }
 }
