@@ -12,7 +12,7 @@ use bee::store::Reference;
 use clap::{Args, Parser, Subcommand};
 
 pub use registry::{Login, Package, Pull, Push, Registry};
-pub use run::Run;
+pub use run::{Replay, Run};
 pub use store::{Completion, Describe, Export, Import, Inspect, Remove, Tag};
 
 const EXIT_CODES: &str = "\
@@ -58,6 +58,7 @@ pub enum Command {
     Pull(Pull),
     Package(Package),
     Run(Run),
+    Replay(Replay),
     Doctor(Doctor),
     Completion(Completion),
     /// Print bee's version

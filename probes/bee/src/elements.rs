@@ -30,6 +30,14 @@ impl Elements {
         self.keys.len() / self.key_size.max(1)
     }
 
+    /// The first ones, as many as have so many bytes.
+    pub fn at_most(&self, bytes: usize) -> Self {
+        let Self { keys, values, key_size, value_size } = self;
+        let count = self.len().min(bytes / (key_size + value_size).max(1));
+        let (keys, values) = (keys[..count * key_size].to_vec(), values[..count * value_size].to_vec());
+        Self { keys, values, key_size: *key_size, value_size: *value_size }
+    }
+
     fn of(map: &MapHandle) -> Result<Self, libbpf_rs::Error> {
         let (key_size, plain) = (map.key_size() as usize, map.value_size() as usize);
         let value_size = if is_per_cpu(map) { stride(plain) * libbpf_rs::num_possible_cpus()? } else { plain };

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
 //! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
-//! [`output`] show it, [`run`] ties it together. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are what comes before; [`doctor`] says
+//! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are what comes before; [`doctor`] says
 //! what a machine can run.
 
 pub mod atomic;
@@ -33,6 +33,7 @@ pub mod privilege;
 pub mod probe;
 mod programs;
 mod raw;
+pub mod recording;
 pub mod registry;
 pub mod run;
 pub mod series;

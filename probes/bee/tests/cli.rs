@@ -41,6 +41,7 @@ fn the_help_of_every_command() {
         "pull",
         "package",
         "run",
+        "replay",
         "doctor",
         "version",
     ] {

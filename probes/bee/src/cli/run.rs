@@ -1,4 +1,4 @@
-//! What `bee run` is told.
+//! What `bee run` and `bee replay` are told.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use bee::filter::Filter;
 use bee::histogram::Buckets;
 use bee::output::Format;
 use bee::parameters::Parameter;
+use bee::recording::Speed;
 use clap::Args;
 use jiff::SignedDuration;
 
@@ -63,10 +64,48 @@ pub struct Run {
     #[arg(long, conflicts_with = "output")]
     pub no_tty: bool,
 
+    /// Record the run in this file, for `bee replay`: needs no root there
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
     /// The port that /metrics is served on
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
 
     #[command(flatten)]
     pub registry: Registry,
+}
+
+/// Show a recording that `bee run --record` made, as if it ran now: the table, the logs, the metrics
+///
+/// Needs neither root nor BPF. Its last state stays until Ctrl-C. Places in the kernel's code stay numbers: only its own kernel knows
+/// their names.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sudo bee run my_probe:v1 --record monday.bee\n  bee replay monday.bee --speed 10\n  bee replay monday.bee --speed max --output json --timeout 0s | jq"
+)]
+pub struct Replay {
+    /// The recording; one that is cut off is shown up to there
+    #[arg(value_name = "FILE")]
+    pub recording: PathBuf,
+
+    /// How fast time passes, as in 10 or 0.5; max is as fast as possible
+    #[arg(long, value_name = "NUMBER|max", default_value = "1")]
+    pub speed: Speed,
+
+    /// Show only events and elements like this, as for run; may be repeated
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<Filter>,
+
+    /// End so long after the recording has
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+
+    /// What is written to standard output; the default is a table on a terminal, and JSON elsewhere
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Format>,
+
+    /// The port that /metrics is served on
+    #[arg(long, value_name = "PORT", default_value_t = 9091)]
+    pub prom_port: u16,
 }

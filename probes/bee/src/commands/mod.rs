@@ -14,6 +14,7 @@ pub mod login;
 pub mod package;
 pub mod pull;
 pub mod push;
+pub mod replay;
 pub mod rm;
 pub mod run;
 pub mod tag;

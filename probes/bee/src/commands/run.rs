@@ -24,8 +24,9 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         buckets: arguments.hist_buckets.clone(),
         histogram_value: arguments.hist_value_key.clone(),
         run_time: arguments.run_time,
+        record: arguments.record.clone(),
         show: ShowOptions {
-            format: format(arguments)?,
+            format: format(arguments.output, arguments.no_tty)?,
             port: arguments.prom_port,
             filters: arguments.filter.clone(),
             timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
@@ -39,16 +40,18 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     Ok(bee::run::run(prepared)?)
 }
 
+/// A table on a terminal, JSON elsewhere, unless something else is wanted.
+///
 /// # Errors
 /// A table was asked for, and there is no terminal to draw it on.
-fn format(arguments: &Run) -> Result<Format> {
+pub fn format(wanted: Option<Format>, no_tty: bool) -> Result<Format> {
     let is_terminal = io::stdout().is_terminal();
-    match arguments.output {
+    match wanted {
         Some(Format::Table) if !is_terminal => {
             bail!("standard output is no terminal to draw a table on: use --output json or columns")
         }
         Some(format) => Ok(format),
-        None if is_terminal && !arguments.no_tty => Ok(Format::Table),
+        None if is_terminal && !no_tty => Ok(Format::Table),
         None => Ok(Format::Json),
     }
 }
@@ -97,6 +100,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
+    again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
     again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)

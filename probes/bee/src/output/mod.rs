@@ -39,6 +39,16 @@ pub(crate) trait Output {
 
     /// Comes some hundred times a second; whether the run goes on.
     fn round(&self) -> io::Result<bool>;
+
+    /// Something that the reader should know.
+    fn notice(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    /// Comes once, at the end.
+    fn finish(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// What is said of a run before its data comes.
@@ -51,6 +61,11 @@ pub(crate) struct Title {
 impl Title {
     pub fn new(probes: impl Iterator<Item = (String, String)>, port: u16) -> Self {
         Self { probes: probes.collect(), port }
+    }
+
+    /// How each probe is attached.
+    pub fn states(&self) -> impl Iterator<Item = &str> {
+        self.probes.iter().map(|(_, state)| state.as_str())
     }
 
     fn sentence(&self) -> String {

@@ -47,12 +47,10 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
             run_iterators(probes, output);
             look(running, output);
         }
-        let ends = last && !more;
-        if ends {
+        let goes_on = output.round().map_err(Error::Output)?;
+        if !goes_on || (last && !more) {
             look(running, output);
-        }
-        if !output.round().map_err(Error::Output)? || ends {
-            return Ok(());
+            return output.round().map(drop).map_err(Error::Output);
         }
         // One more look after the signal: what was sent before it belongs to the run.
         last = end.has_come();

@@ -4,9 +4,11 @@ mod kernel;
 mod prepare;
 mod running;
 
+use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,6 +23,7 @@ use crate::output::{self, Format, Output, Title};
 use crate::parameters::{self, Parameter};
 use crate::probe::{Probe, ProbeError};
 use crate::raw;
+use crate::recording::{self, Recorder, Recording, Replay, Speed};
 use crate::variants::NoSuchVariant;
 
 pub use prepare::{Prepared, prepare};
@@ -38,6 +41,8 @@ pub struct RunOptions {
     pub histogram_value: Option<String>,
     /// Let the kernel count and time the runs of programs.
     pub run_time: bool,
+    /// The file to record the run in.
+    pub record: Option<PathBuf>,
     pub show: ShowOptions,
 }
 
@@ -89,6 +94,8 @@ pub enum Error {
     Probe { name: String, source: ProbeError },
     #[error("can't read the probes' events")]
     Events(#[source] ProbeError),
+    #[error(transparent)]
+    Recording(#[from] recording::Error),
     #[error("can't wait for signals")]
     Signals(#[source] io::Error),
     #[error("can't start the metrics' thread")]
@@ -102,6 +109,7 @@ pub enum Error {
 pub fn run(prepared: Prepared) -> Result<(), Error> {
     let Prepared { options, candidates } = prepared;
     let session = Session::open(options.show)?;
+    let file = options.record.as_deref().map(recording::create).transpose()?;
     let attach = |candidate: &prepare::Candidate| {
         let probe = Probe::attach(&candidate.inspection, &candidate.variants);
         probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
@@ -111,7 +119,17 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.options.port);
-    session.show(Feed::Kernel(probes), running, &title)
+    let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
+    session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
+}
+
+/// Shows a recording as if it ran now. Its last state stays until a signal comes or, if there is a timeout, for so long.
+pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Result<(), Error> {
+    prepare::check_filters(&show.filters, recording.inspections())?;
+    let replay = Replay::new(recording, speed, show.timeout.take());
+    let session = Session::open(show)?;
+    let (running, title) = (replay.running()?, replay.title(session.options.port));
+    session.show(Feed::Recording(Box::new(replay)), running, &title, None)
 }
 
 /// When a run ends.
@@ -129,13 +147,15 @@ impl End {
 /// Where a run's data comes from.
 enum Feed {
     Kernel(Vec<Probe>),
+    Recording(Box<Replay>),
 }
 
 impl Feed {
     /// Hands everything to the output until the end.
-    fn consume(&self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+    fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
         match self {
-            Self::Kernel(probes) => kernel::consume(probes, running, end, output),
+            Self::Kernel(probes) => kernel::consume(&probes, running, end, output),
+            Self::Recording(replay) => recording::consume(*replay, running, end, output),
         }
     }
 }
@@ -157,16 +177,26 @@ impl Session {
         Ok(Self { listener, signal, options })
     }
 
-    /// Serves the metrics and shows the data, until the end.
-    fn show(self, feed: Feed, mut running: Running, title: &Title) -> Result<(), Error> {
+    /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well.
+    fn show(
+        self,
+        feed: Feed,
+        mut running: Running,
+        title: &Title,
+        record: Option<(File, Vec<&[u8]>)>,
+    ) -> Result<(), Error> {
         running.filters = self.options.filters;
         let running = Arc::new(running);
         let end = End { signal: self.signal, due: self.options.timeout.map(|timeout| Instant::now() + timeout) };
         let served = running.clone();
         let serve = move || http::serve(self.listener, move |format| metrics::text(&served, format));
         thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
-        let output = output::open(self.options.format, title, &running).map_err(Error::Output)?;
-        feed.consume(&running, &end, &*output)
+        let mut output = output::open(self.options.format, title, &running).map_err(Error::Output)?;
+        if let Some((file, objects)) = record {
+            output = Box::new(Recorder::new(file, &running, &objects, title, output)?);
+        }
+        feed.consume(&running, &end, &*output)?;
+        output.finish().map_err(Error::Output)
     }
 }
 

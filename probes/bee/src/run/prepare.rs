@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, NamedObject, RunOptions};
+use crate::filter::{Filter, Unanswered};
 use crate::object::{self, Inspection, Kind};
 use crate::{metrics, parameters, probe, variants};
 
@@ -19,6 +20,8 @@ pub struct Prepared {
 /// A probe to load.
 pub(super) struct Candidate {
     pub name: String,
+    /// As it was built, for who records it.
+    pub object: Vec<u8>,
     pub inspection: Inspection,
     /// The variants to try.
     pub variants: Vec<Option<String>>,
@@ -37,17 +40,25 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
         inspection.constants = parameters::constants(&inspection.btf, &options.parameters)?;
     }
     histograms(&mut candidates, &options)?;
-    let maps = || candidates.iter().flat_map(|candidate| &candidate.inspection.maps);
-    let labels = || maps().map(|map| (map.name.as_str(), map.labels()));
-    options.show.filters.iter().try_for_each(|filter| filter.check(labels()))?;
+    check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
     Ok(Prepared { options, candidates })
+}
+
+/// Some map can answer each filter.
+pub fn check_filters<'a>(
+    filters: &[Filter],
+    probes: impl Iterator<Item = &'a Inspection> + Clone,
+) -> Result<(), Unanswered> {
+    let maps = || probes.clone().flat_map(|inspection| &inspection.maps);
+    let labels = || maps().map(|map| (map.name.as_str(), map.labels()));
+    filters.iter().try_for_each(|filter| filter.check(labels()))
 }
 
 fn candidate(NamedObject { name, object }: NamedObject) -> Result<Candidate, Error> {
     let inspection = object::inspect(&object).map_err(|source| Error::Object { name: name.clone(), source })?;
     let known = probe::check_hooks(&inspection).and_then(|()| probe::variants_of(&inspection));
     let variants = known.map_err(|source| Error::Probe { name: name.clone(), source })?;
-    Ok(Candidate { name, inspection, variants })
+    Ok(Candidate { name, object, inspection, variants })
 }
 
 /// Neither two probes nor two metrics may have the same name.

@@ -23,6 +23,8 @@ pub(crate) struct Instance {
     pub name: String,
     pub losses: Losses,
     pub programs: Programs,
+    /// The names of its programs that are iterators.
+    pub iterators: Vec<String>,
 }
 
 impl Running {
@@ -37,7 +39,8 @@ impl Running {
             let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, ProbeError>>();
             let maps = maps.map_err(|source| Error::Probe { name: name.clone(), source })?;
             let losses = Losses::new(probe, &inspection.btf, &maps);
-            running.probes.push(Instance { name: name.clone(), losses, programs: Programs::new(probe) });
+            let (programs, iterators) = (Programs::new(probe), probe.iterators());
+            running.probes.push(Instance { name: name.clone(), losses, programs, iterators });
             running.maps.extend(maps);
         }
         Ok(running)

@@ -68,6 +68,12 @@ impl Output for Table<'_> {
         }
         Ok(wish == Wish::GoOn)
     }
+
+    /// Above, beside what the title says.
+    fn notice(&self, text: &str) {
+        let mut screen = self.screen.borrow_mut();
+        screen.title = format!("{}  {text}", screen.title);
+    }
 }
 
 impl Drop for Table<'_> {
