@@ -62,8 +62,19 @@ impl Run {
 
     /// The same, or what bee said before it ended by itself.
     pub fn try_start(mut bee: Command, object: &Path, options: &[&str]) -> Result<Self, String> {
+        bee.arg("run").arg(object).args(["--no-tty"]).args(options);
+        Self::serving(bee)
+    }
+
+    /// Shows a recording instead.
+    pub fn replay(mut bee: Command, recording: &Path, options: &[&str]) -> Self {
+        bee.arg("replay").arg(recording).args(options);
+        Self::serving(bee).unwrap_or_else(|said| panic!("bee ended: {said}"))
+    }
+
+    fn serving(mut bee: Command) -> Result<Self, String> {
         let port = free_port();
-        bee.arg("run").arg(object).args(["--no-tty", "--prom-port", &port.to_string()]).args(options);
+        bee.args(["--prom-port", &port.to_string()]);
         let mut child = bee.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = child.stdout.take().unwrap();
         let output = thread::spawn(move || {

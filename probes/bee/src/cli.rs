@@ -1,20 +1,18 @@
 //! The command line. Its doc comments are the help.
 
 mod registry;
+mod run;
 mod store;
 
 use std::path::PathBuf;
 
 use bee::build::{Architecture, Vmlinux};
-use bee::filter::Filter;
-use bee::histogram::Buckets;
 use bee::init::{Language, Map, Output, ProgramType};
-use bee::parameters::Parameter;
 use bee::store::Reference;
 use clap::{Args, Parser, Subcommand};
-use jiff::SignedDuration;
 
 pub use registry::{Login, Package, Pull, Push, Registry};
+pub use run::{Replay, Run};
 pub use store::{Completion, Describe, Export, Import, Inspect, Remove, Tag};
 
 const EXIT_CODES: &str = "\
@@ -60,6 +58,7 @@ pub enum Command {
     Pull(Pull),
     Package(Package),
     Run(Run),
+    Replay(Replay),
     Doctor(Doctor),
     Completion(Completion),
     /// Print bee's version
@@ -175,64 +174,6 @@ pub struct List {
     /// One JSON array instead of a table
     #[arg(long)]
     pub json: bool,
-}
-
-/// Load a probe into the kernel, show what its maps hold and serve it to Prometheus, until Ctrl-C
-///
-/// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --no-tty --filter 'dport==443' --timeout 1m"
-)]
-pub struct Run {
-    /// A compiled probe: a file, or else a name in the store, or else in the registry that the name begins with
-    #[arg(value_name = "FILE|REF")]
-    pub probe: PathBuf,
-
-    /// Only this variant of a probe that is written for several hooks; the default is the first that the kernel takes
-    #[arg(long, value_name = "NAME")]
-    pub variant: Option<String>,
-
-    /// Set one of the probe's parameters, which are its `const volatile` global variables; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub param: Vec<Parameter>,
-
-    /// Show only events and elements like this: FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only;
-    /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole
-    #[arg(short, long, value_name = "FILTER")]
-    pub filter: Vec<Filter>,
-
-    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default:
-    /// the probe's own, else log2:36]
-    #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
-    pub hist_buckets: Option<Buckets>,
-
-    /// The field of events that is the value of histograms [default: value]
-    #[arg(short = 'k', long, value_name = "FIELD")]
-    pub hist_value_key: Option<String>,
-
-    /// The most series that one map may become; what is more is added up in one, whose labels say overflow
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub max_series: u32,
-
-    /// End after this time, as in 30s or 5m
-    #[arg(long, value_name = "TIME")]
-    pub timeout: Option<SignedDuration>,
-
-    /// Have the kernel time the probe's programs (some 50 ns a run): bee_program_run_seconds_total. Needs root
-    #[arg(long)]
-    pub run_time: bool,
-
-    /// No live table: one JSON object per event on standard output
-    #[arg(long)]
-    pub no_tty: bool,
-
-    /// The port that /metrics is served on
-    #[arg(long, value_name = "PORT", default_value_t = 9091)]
-    pub prom_port: u16,
-
-    #[command(flatten)]
-    pub registry: Registry,
 }
 
 /// Say what this machine can run, and how to mend what it can't

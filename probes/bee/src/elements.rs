@@ -11,12 +11,12 @@ use libbpf_rs::{MapCore, MapHandle, MapType};
 const BATCH: usize = 1024;
 
 /// Elements, one after the other. Values of a per-processor map: each processor's, padded to eight bytes, one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Elements {
-    keys: Vec<u8>,
-    values: Vec<u8>,
-    key_size: usize,
-    value_size: usize,
+    pub keys: Vec<u8>,
+    pub values: Vec<u8>,
+    pub key_size: usize,
+    pub value_size: usize,
 }
 
 impl Elements {
@@ -28,6 +28,14 @@ impl Elements {
 
     pub fn len(&self) -> usize {
         self.keys.len() / self.key_size.max(1)
+    }
+
+    /// The first ones, as many as have so many bytes.
+    pub fn at_most(&self, bytes: usize) -> Self {
+        let Self { keys, values, key_size, value_size } = self;
+        let count = self.len().min(bytes / (key_size + value_size).max(1));
+        let (keys, values) = (keys[..count * key_size].to_vec(), values[..count * value_size].to_vec());
+        Self { keys, values, key_size: *key_size, value_size: *value_size }
     }
 
     fn of(map: &MapHandle) -> Result<Self, libbpf_rs::Error> {

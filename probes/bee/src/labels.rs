@@ -98,6 +98,13 @@ pub fn label_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
 }
 
+/// A label's value as it stands between quotes.
+pub fn escaped(value: &str) -> String {
+    let mut text = value.to_owned();
+    escape(&mut text, 0);
+    text
+}
+
 /// Escapes what was written from `begin` on; nearly always there is nothing to escape.
 fn escape(text: &mut String, begin: usize) {
     if !text[begin..].contains(['\\', '"', '\n']) {

@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
 //! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
-//! [`output`] show it, [`run`] ties it together. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are what comes before; [`doctor`] says
+//! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are what comes before; [`doctor`] says
 //! what a machine can run.
 
 pub mod atomic;
+mod backing;
 pub mod btf;
 mod bucketed;
 pub mod build;
@@ -27,13 +28,14 @@ pub mod meaning;
 pub mod memory;
 pub mod metrics;
 pub mod object;
-mod output;
+pub mod output;
 mod overflow;
 pub mod parameters;
 pub mod privilege;
 pub mod probe;
 mod programs;
 mod raw;
+pub mod recording;
 pub mod registry;
 pub mod run;
 pub mod series;

@@ -40,6 +40,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Pull(arguments) => commands::pull::run(&cli, arguments),
         Command::Package(arguments) => commands::package::run(&cli, arguments),
         Command::Run(arguments) => commands::run::run(&cli, arguments),
+        Command::Replay(arguments) => commands::replay::run(arguments),
         Command::Doctor(arguments) => commands::doctor::run(arguments),
         Command::Version => commands::version::run(),
     }

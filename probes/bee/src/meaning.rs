@@ -1,7 +1,7 @@
 //! Numbers that stand for something else: ports, Ethernet addresses, errors, signals, system calls, places in the kernel, times.
 //! A typedef of `solo_types.h` says which; here they get the names that people know them by.
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,7 +46,7 @@ impl Meaning {
             Self::Mac => Some(mac(raw)),
             Self::Port => return u16::from_be(raw as u16).into(),
             Self::Time => wall_clock(raw).map(|time| time.to_string()),
-            Self::KernelAddress => Some(KERNEL.name(raw).unwrap_or_else(|| format!("{raw:#x}"))),
+            Self::KernelAddress => Some(function(raw).unwrap_or_else(|| format!("{raw:#x}"))),
             Self::Error => return error(raw as u32 as i32),
             Self::Signal => Signal::try_from(raw as i32).ok().map(|signal| signal.as_str().to_owned()),
             Self::SystemCall => Sysno::new(raw as usize).map(|call| call.name().to_owned()),
@@ -69,14 +69,31 @@ fn error(number: i32) -> Value {
     }
 }
 
-/// The kernel's clock counts from the start of the machine, without the time that it slept. When that was is read once: labels of
-/// the same moment stay the same.
-fn wall_clock(nanoseconds: u64) -> Option<Timestamp> {
-    static START: LazyLock<Option<Timestamp>> = LazyLock::new(|| {
+/// When the kernel's clock began, which counts without the time that the machine slept. It is read once: labels of the same moment stay
+/// the same.
+pub fn boot() -> Option<Timestamp> {
+    static BOOT: LazyLock<Option<Timestamp>> = LazyLock::new(|| {
         let since = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?);
         Timestamp::now().checked_sub(since).ok()
     });
-    START.as_ref()?.checked_add(Duration::from_nanos(nanoseconds)).ok()
+    *ELSEWHERE.get().unwrap_or(&BOOT)
+}
+
+/// The numbers are those of a recording: its machine's clock began then, and this kernel's functions are not those of that one.
+pub fn recorded_elsewhere(boot: Option<Timestamp>) {
+    // A process shows one recording.
+    let _ = ELSEWHERE.set(boot);
+}
+
+/// When the clock of a recording's machine began.
+static ELSEWHERE: OnceLock<Option<Timestamp>> = OnceLock::new();
+
+fn function(address: u64) -> Option<String> {
+    if ELSEWHERE.get().is_some() { None } else { KERNEL.name(address) }
+}
+
+fn wall_clock(nanoseconds: u64) -> Option<Timestamp> {
+    boot()?.checked_add(Duration::from_nanos(nanoseconds)).ok()
 }
 
 #[cfg(test)]

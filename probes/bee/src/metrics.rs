@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::exposition::{Exposition, Format, Type};
-use crate::labels::label_name;
+use crate::labels::{escaped, label_name};
 use crate::object::{Kind, Map, Source};
 use crate::programs::Account;
-use crate::run::Running;
+use crate::run::{Instance, Running};
 use crate::series::Exported;
 
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
@@ -24,9 +24,22 @@ pub(crate) fn text(running: &Running, format: Format) -> String {
         probes(&mut exposition, exported);
     }
     losses(&mut exposition, running);
-    maps(&mut exposition, &running.maps);
-    programs(&mut exposition, &running.programs.accounts());
+    maps(&mut exposition, running);
+    programs(&mut exposition, running);
     exposition.finish()
+}
+
+/// The labels of bee's own account of a map or program. Where several probes run, two may have programs, or maps that are printed,
+/// of one name: there each says whose it is.
+fn labels(running: &Running, label: &str, name: &str, probe: usize) -> String {
+    match running.name_among_several(probe) {
+        Some(probe) => format!("{label}=\"{name}\",probe=\"{}\"", escaped(probe)),
+        None => format!("{label}=\"{name}\""),
+    }
+}
+
+fn map_labels(running: &Running, exported: &Exported) -> String {
+    labels(running, "map", &exported.map.name, exported.probe)
 }
 
 /// What the probe keeps in one map.
@@ -83,93 +96,98 @@ fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help
 }
 
 /// What the probe itself or the kernel counts as lost.
-fn losses(exposition: &mut Exposition, Running { maps, losses, .. }: &Running) {
+fn losses(exposition: &mut Exposition, running: &Running) {
+    let maps = &running.maps;
     let is_buffer = |exported: &&Exported| matches!(exported.map.source, Source::Events(_));
-    let lost = |exported: &Exported| Some((exported.map.name.clone(), losses.of(&exported.map)?));
-    let known = |exported: &Exported| (exported.map.name.clone(), u64::from(losses.of(&exported.map).is_some()));
+    let lost = |exported: &Exported| Some((map_labels(running, exported), running.lost(exported)?));
+    let known = |exported: &Exported| (map_labels(running, exported), u64::from(running.lost(exported).is_some()));
     table(
         exposition,
-        ("bee_events_lost_total", "map", Type::Counter),
+        ("bee_events_lost_total", Type::Counter),
         "Events that a full ring buffer or perf buffer refused; absent for probes that do not count them.",
         maps.iter().filter(is_buffer).filter_map(lost).collect(),
     );
     table(
         exposition,
-        ("bee_inserts_failed_total", "map", Type::Counter),
+        ("bee_inserts_failed_total", Type::Counter),
         "Keys that a full hash refused; absent for probes that do not count them.",
         maps.iter().filter(|exported| !is_buffer(exported)).filter_map(lost).collect(),
     );
     table(
         exposition,
-        ("bee_loss_known", "map", Type::Gauge),
+        ("bee_loss_known", Type::Gauge),
         "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
         maps.iter().map(known).collect(),
     );
 }
 
 /// What bee could not show, and how full the maps are.
-fn maps(exposition: &mut Exposition, maps: &[Exported]) {
+fn maps(exposition: &mut Exposition, running: &Running) {
+    let maps = &running.maps;
     let read = |counter: fn(&Exported) -> &AtomicU64| {
-        maps.iter().map(|exported| (exported.map.name.clone(), counter(exported).load(Ordering::Relaxed))).collect()
+        maps.iter().map(|exported| (map_labels(running, exported), counter(exported).load(Ordering::Relaxed))).collect()
     };
     table(
         exposition,
-        ("bee_records_bad_total", "map", Type::Counter),
+        ("bee_records_bad_total", Type::Counter),
         "Records that were shorter than their type.",
         read(|exported| &exported.bad),
     );
     table(
         exposition,
-        ("bee_series_left_out", "map", Type::Gauge),
+        ("bee_series_left_out", Type::Gauge),
         "Elements, or events, beyond the most series that a map may become (bee run --max-series); the series overflow adds them up.",
-        maps.iter().map(|exported| (exported.map.name.clone(), exported.left_out())).collect(),
+        maps.iter().map(|exported| (map_labels(running, exported), exported.left_out())).collect(),
     );
     let elements = || maps.iter().filter(|exported| !matches!(exported.map.source, Source::Events(_)));
-    let count = |exported: &Exported| (exported.map.name.clone(), exported.count.load(Ordering::Relaxed));
+    let count = |exported: &Exported| (map_labels(running, exported), exported.count.load(Ordering::Relaxed));
     table(
         exposition,
-        ("bee_map_elements", "map", Type::Gauge),
+        ("bee_map_elements", Type::Gauge),
         "Elements of a hash or array when it was last read.",
         elements().map(count).collect(),
     );
     table(
         exposition,
-        ("bee_map_elements_max", "map", Type::Gauge),
+        ("bee_map_elements_max", Type::Gauge),
         "Elements that a hash or array has room for.",
-        elements().map(|exported| (exported.map.name.clone(), exported.room())).collect(),
+        elements().map(|exported| (map_labels(running, exported), exported.room())).collect(),
     );
 }
 
 /// The kernel's account of the programs.
-fn programs(exposition: &mut Exposition, accounts: &[(&str, Account)]) {
-    let missed = |(name, account): &(&str, Account)| Some(((*name).to_owned(), account.missed?));
+fn programs(exposition: &mut Exposition, running: &Running) {
+    let of = |(probe, instance): (usize, &Instance)| {
+        let accounts = instance.programs.accounts();
+        accounts.into_iter().map(move |(name, account)| (labels(running, "program", &name, probe), account))
+    };
+    let accounts: Vec<(String, Account)> = running.probes.iter().enumerate().flat_map(of).collect();
+    let missed = |(labels, account): &(String, Account)| Some((labels.clone(), account.missed?));
     table(
         exposition,
-        ("bee_runs_missed_total", "program", Type::Counter),
+        ("bee_runs_missed_total", Type::Counter),
         "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
         accounts.iter().filter_map(missed).collect(),
     );
     let timed = || accounts.iter().filter(|(_, account)| account.runs > 0);
     table(
         exposition,
-        ("bee_program_runs_total", "program", Type::Counter),
+        ("bee_program_runs_total", Type::Counter),
         "Runs while the kernel took their time; absent where it did not (see bee run --run-time).",
-        timed().map(|(name, account)| ((*name).to_owned(), account.runs)).collect(),
+        timed().map(|(labels, account)| (labels.clone(), account.runs)).collect(),
     );
     let name = "bee_program_run_seconds_total";
     if timed().next().is_some() {
         exposition.family(name, Type::Counter, "How long the program ran, all runs together.");
     }
-    for (program, account) in timed() {
-        exposition.sample(name, &format!("program=\"{program}\""), account.run_time.as_secs_f64());
-    }
+    timed().for_each(|(labels, account)| exposition.sample(name, labels, account.run_time.as_secs_f64()));
 }
 
-/// One family; each row has its own value of the one label.
-fn table(exposition: &mut Exposition, (name, label, kind): (&str, &str, Type), help: &str, rows: Vec<(String, u64)>) {
+/// One family; each row has its own labels.
+fn table(exposition: &mut Exposition, (name, kind): (&str, Type), help: &str, rows: Vec<(String, u64)>) {
     if rows.is_empty() {
         return;
     }
     exposition.family(name, kind, help);
-    rows.iter().for_each(|(of, value)| exposition.sample(name, &format!("{label}=\"{of}\""), value));
+    rows.iter().for_each(|(labels, value)| exposition.sample(name, labels, value));
 }

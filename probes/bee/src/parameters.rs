@@ -1,10 +1,11 @@
 //! Values for a probe's parameters, its global `const volatile` variables: `--param port=443`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::btf::Btf;
+use crate::btf::{Btf, TypeId};
 use crate::layout::{Layout, Shape};
 
 /// The section of a probe's constants.
@@ -32,7 +33,7 @@ pub struct Malformed(String);
 /// Why a parameter can't be set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("the probe has no parameter {name}; it has {known}")]
+    #[error("no probe has a parameter {name}; there is {known}")]
     Unknown { name: String, known: String },
     #[error("{value:?} is no value for parameter {name}, which is {wanted}")]
     Value { name: String, value: String, wanted: String },
@@ -57,31 +58,53 @@ impl fmt::Display for Parameter {
     }
 }
 
-/// What is to be written into the section of constants.
+/// Sees that some probe has each parameter.
 ///
 /// # Errors
-/// The probe has no such parameter, or it takes no such value.
+/// None has one of them; the error names those that there are.
+pub fn check<'a>(probes: impl Iterator<Item = &'a Btf>, parameters: &[Parameter]) -> Result<(), Error> {
+    let known: BTreeSet<String> = probes.flat_map(names).collect();
+    let Some(unknown) = parameters.iter().find(|parameter| !known.contains(&parameter.name)) else { return Ok(()) };
+    let known = match known.is_empty() {
+        true => "none (`const volatile` global variables are)".to_owned(),
+        false => known.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    Err(Error::Unknown { name: unknown.name.clone(), known })
+}
+
+fn names(btf: &Btf) -> Vec<String> {
+    btf.variables(SECTION).unwrap_or_default().into_iter().map(|(name, _)| name).collect()
+}
+
+/// What is to be written into a probe's section of constants, of those parameters that it has.
+///
+/// # Errors
+/// A parameter takes no such value.
 pub fn constants(btf: &Btf, parameters: &[Parameter]) -> Result<Vec<Constant>, Error> {
     let variables = btf.variables(SECTION).unwrap_or_default();
     let offsets = btf.offsets(SECTION);
     let constant = |Parameter { name, value }: &Parameter| {
-        let known = || {
-            let names: Vec<_> = variables.iter().map(|(name, _)| name.as_str()).collect();
-            if names.is_empty() { "none (`const volatile` global variables are)".to_owned() } else { names.join(", ") }
-        };
-        let unknown = || Error::Unknown { name: name.clone(), known: known() };
-        let (_, type_id) = variables.iter().find(|(variable, _)| variable == name).ok_or_else(unknown)?;
-        let offset = *offsets.get(name).ok_or_else(unknown)?;
-        // Compilers leave places to whoever links the object.
-        if offsets.values().filter(|other| **other == offset).count() > 1 {
-            return Err(Error::Place(name.clone()));
-        }
-        let refused = |wanted: String| Error::Value { name: name.clone(), value: value.clone(), wanted };
-        let layout = Layout::of(btf, *type_id).map_err(|error| refused(error.to_string()))?;
-        let bytes = encode(&layout, value).ok_or_else(|| refused(describe(&layout)))?;
-        Ok(Constant { offset: offset as usize, bytes })
+        let (_, type_id) = variables.iter().find(|(variable, _)| variable == name)?;
+        let place = *offsets.get(name)?;
+        Some(constant(btf, (name, *type_id, place), value, &offsets))
     };
-    parameters.iter().map(constant).collect()
+    parameters.iter().filter_map(constant).collect()
+}
+
+fn constant(
+    btf: &Btf,
+    (name, type_id, offset): (&str, TypeId, u32),
+    value: &str,
+    offsets: &BTreeMap<String, u32>,
+) -> Result<Constant, Error> {
+    // Compilers leave places to whoever links the object.
+    if offsets.values().filter(|other| **other == offset).count() > 1 {
+        return Err(Error::Place(name.to_owned()));
+    }
+    let refused = |wanted: String| Error::Value { name: name.to_owned(), value: value.to_owned(), wanted };
+    let layout = Layout::of(btf, type_id).map_err(|error| refused(error.to_string()))?;
+    let bytes = encode(&layout, value).ok_or_else(|| refused(describe(&layout)))?;
+    Ok(Constant { offset: offset as usize, bytes })
 }
 
 fn encode(layout: &Layout, value: &str) -> Option<Vec<u8>> {

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
-use crate::events::{Consumer, Events};
 use crate::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
@@ -62,7 +61,7 @@ pub struct Probe {
 
 impl Probe {
     /// Loads and attaches the first of these variants that this kernel takes whole.
-    pub fn attach(inspection: &Inspection, variants: Vec<Option<String>>) -> Result<Self, ProbeError> {
+    pub fn attach(inspection: &Inspection, variants: &[Option<String>]) -> Result<Self, ProbeError> {
         if !Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(ProbeError::NoBtf);
         }
@@ -71,9 +70,9 @@ impl Probe {
             match try_variant(inspection, variant.as_deref()) {
                 Ok((object, attached)) => {
                     verifier::forget();
-                    return Ok(Self { attached, object, variant, refused });
+                    return Ok(Self { attached, object, variant: variant.clone(), refused });
                 }
-                Err(why) => refused.push(Refusal { variant, why }),
+                Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
             }
         }
         Err(ProbeError::NoVariant(refused))
@@ -105,12 +104,6 @@ impl Probe {
         running.filter_map(open).collect()
     }
 
-    /// The events of ring buffers and perf buffers; the consumer gets the index of the map among `names`.
-    pub fn events<'a>(&self, names: &[&str], consumer: Consumer<'a>) -> Result<Events<'a>, ProbeError> {
-        let maps = names.iter().map(|name| Ok((*name, self.map(name)?))).collect::<Result<Vec<_>, ProbeError>>()?;
-        Events::new(&maps, consumer)
-    }
-
     /// Runs the iterators once: what each program wrote. One that can't be run this time writes nothing.
     pub fn iterate(&self) -> Vec<(&str, String)> {
         let text = |attached: &Attached| {
@@ -120,6 +113,12 @@ impl Probe {
             Some(String::from_utf8_lossy(&text).into_owned())
         };
         self.attached.iter().filter_map(|(program, attached)| Some((program.as_str(), text(attached)?))).collect()
+    }
+
+    /// The names of the programs that are iterators.
+    pub fn iterators(&self) -> Vec<String> {
+        let is_iterator = |(_, attached): &&(String, Attached)| matches!(attached, Attached::Iterator(_));
+        self.attached.iter().filter(is_iterator).map(|(program, _)| program.clone()).collect()
     }
 }
 

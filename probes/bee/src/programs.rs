@@ -5,17 +5,22 @@
 
 use std::fs;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::probe::Probe;
 
-/// The programs of a probe that runs.
-pub struct Programs {
-    open: Vec<(String, OwnedFd)>,
+/// The programs of a probe that runs, or of a recording.
+pub enum Programs {
+    Open(Vec<(String, OwnedFd)>),
+    /// What the recording said last, by name.
+    Recorded(Mutex<Vec<(String, Account)>>),
 }
 
 /// One program's account.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// How often it ran, and how long that took together; the kernel counts only while somebody asks for the time of runs.
     pub runs: u64,
@@ -26,16 +31,32 @@ pub struct Account {
 
 impl Programs {
     pub fn new(probe: &Probe) -> Self {
-        Self { open: probe.programs() }
+        Self::Open(probe.programs())
+    }
+
+    pub fn recorded() -> Self {
+        Self::Recorded(Mutex::default())
+    }
+
+    /// Takes what a recording says.
+    pub fn set(&self, accounts: Vec<(String, Account)>) {
+        if let Self::Recorded(recorded) = self {
+            *recorded.lock().unwrap_or_else(PoisonError::into_inner) = accounts;
+        }
     }
 
     /// Each program's account, by its name.
-    pub fn accounts(&self) -> Vec<(&str, Account)> {
+    pub fn accounts(&self) -> Vec<(String, Account)> {
         let account = |program: &OwnedFd| {
             let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
             Some(Account::parse(&info))
         };
-        self.open.iter().filter_map(|(name, program)| Some((name.as_str(), account(program)?))).collect()
+        match self {
+            Self::Open(open) => {
+                open.iter().filter_map(|(name, program)| Some((name.clone(), account(program)?))).collect()
+            }
+            Self::Recorded(recorded) => recorded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
     }
 }
 

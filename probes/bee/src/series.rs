@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType};
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
+use crate::backing::Backing;
 use crate::bucketed::{self, Number};
 use crate::decode::integer;
 use crate::elements::{self, Elements};
@@ -17,13 +18,24 @@ use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
 use crate::overflow::{Admitted, Bounded};
-use crate::probe::{Probe, ProbeError};
+use crate::probe::Probe;
+
+/// What the maps of a run may become.
+#[derive(Debug, Clone)]
+pub struct SeriesBounds {
+    /// Of histograms, instead of those that a probe declares.
+    pub buckets: Option<Buckets>,
+    /// How many series one map has at most.
+    pub most: usize,
+}
 
 /// One exported map of a running probe.
 pub struct Exported {
+    /// Which of the run's probes it belongs to.
+    pub probe: usize,
     pub map: Map,
     pub labels: Labels,
-    handle: MapHandle,
+    pub(crate) backing: Backing,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
     events: Mutex<Bounded<i128>>,
     /// For histograms: what was observed, by what the event says without the value.
@@ -42,23 +54,24 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// A histogram is as many series as it has buckets, and three.
-    pub fn new(probe: &Probe, map: &Map, buckets: Option<Buckets>, most: usize) -> Result<Self, ProbeError> {
-        let buckets = buckets.or_else(|| map.buckets.clone()).unwrap_or_default();
-        let observed = Bounded::new((most / (buckets.len() + 3)).max(1));
-        Ok(Self {
+    pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds) -> Self {
+        let buckets = bounds.buckets.clone().or_else(|| map.buckets.clone()).unwrap_or_default();
+        // A histogram is as many series as it has buckets, and three.
+        let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1));
+        Self {
+            probe,
             map: map.clone(),
             labels: map.labels(),
-            handle: probe.map(&map.name)?,
-            events: Mutex::new(Bounded::new(most)),
+            backing,
+            events: Mutex::new(Bounded::new(bounds.most)),
             observed: Mutex::new(observed),
             buckets,
             admitted: Mutex::default(),
-            most,
+            most: bounds.most,
             left_out: AtomicU64::new(0),
             bad: AtomicU64::new(0),
             count: AtomicU64::new(0),
-        })
+        }
     }
 
     /// Takes an event of this map's ring buffer into account.
@@ -197,14 +210,14 @@ impl Exported {
 
     /// How many elements a hash or array has room for.
     pub fn room(&self) -> u64 {
-        self.handle.max_entries().into()
+        self.backing.room()
     }
 
     /// The raw elements of a hash or array; none of a ring buffer.
-    pub fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
+    pub(crate) fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
         match self.map.source {
             Source::Events(_) => Ok(Elements::default()),
-            Source::Elements { .. } => elements::read(&self.handle),
+            Source::Elements { .. } => self.backing.elements(),
         }
     }
 }
@@ -279,18 +292,24 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
 pub struct Losses {
     globals: Option<MapHandle>,
     offsets: BTreeMap<String, u32>,
-    /// By perf buffer.
+    /// By perf buffer; of a recording, by map.
     perf: BTreeMap<String, AtomicU64>,
 }
 
 impl Losses {
     pub fn new(probe: &Probe, btf: &crate::btf::Btf, maps: &[Exported]) -> Self {
-        let perf = maps.iter().filter(|exported| exported.handle.map_type() == MapType::PerfEventArray);
+        let perf = maps.iter().filter(|exported| exported.backing.is_perf_buffer());
         let perf = perf.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
         Self { globals: probe.globals(), offsets: btf.offsets(".bss"), perf }
     }
 
-    /// Notes what the kernel says was lost of a perf buffer.
+    /// For a recording, which says itself what was lost of these maps.
+    pub fn recorded(maps: impl IntoIterator<Item = String>) -> Self {
+        let perf = maps.into_iter().map(|map| (map, AtomicU64::new(0))).collect();
+        Self { globals: None, offsets: BTreeMap::new(), perf }
+    }
+
+    /// Notes what the kernel, or a recording, says was lost of a map.
     pub fn add(&self, map: &Map, count: u64) {
         if let Some(lost) = self.perf.get(&map.name) {
             lost.fetch_add(count, Ordering::Relaxed);

@@ -41,6 +41,7 @@ fn the_help_of_every_command() {
         "pull",
         "package",
         "run",
+        "replay",
         "doctor",
         "version",
     ] {
@@ -103,6 +104,45 @@ fn an_unknown_variant_is_refused_with_those_that_the_probe_has() {
     bee(folder.path()).args(["build", source, "tcpconnect:v1"]).assert().success();
     let said = says(folder.path(), &["run", "tcpconnect:v1", "--variant", "fentry"], 2);
     assert_eq!(said.trim_end(), "error: the probe has no variant fentry; it has kprobe, sockops, tp_btf");
+}
+
+/// A probe without programs, of this map.
+fn build_map(folder: &Path, name: &str, map: &str) {
+    let source = format!(
+        "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nconst volatile u32 of_{name} = 0;\nstruct {{ __uint(type, BPF_MAP_TYPE_HASH); \
+         __uint(max_entries, 8); __type(key, u32); __type(value, u64); }} {map} SEC(\".maps\");\nSEC(\"raw_tp/sys_enter\")\n\
+         int watch_{name}(void *ctx) {{ u32 key = of_{name}; return bpf_map_lookup_elem(&{map}, &key) != 0; }}\n"
+    );
+    std::fs::write(folder.join(format!("{name}.c")), source).unwrap();
+    bee(folder).args(["build", &format!("{name}.c"), "--output-file", &format!("{name}.o")]).assert().success();
+}
+
+#[test]
+fn two_probes_are_refused_whose_metrics_would_be_one_and_a_probe_that_is_named_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    build_map(folder.path(), "a", "counter_calls");
+    build_map(folder.path(), "b", "counter_calls");
+    let said = says(folder.path(), &["run", "a.o", "b.o"], 2);
+    assert!(said.contains("probes a.o and b.o both have a map counter_calls"), "{said}");
+    let said = says(folder.path(), &["run", "a.o", "a.o"], 2);
+    assert!(said.contains("a.o is named twice"), "{said}");
+}
+
+#[test]
+fn what_is_asked_of_several_probes_is_refused_if_none_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    build_map(folder.path(), "a", "counter_a");
+    build_map(folder.path(), "b", "counter_b");
+    let refused = |option: &str| says(folder.path(), &["run", "a.o", "b.o", option], 2);
+    let said = refused("--param=of_c=1");
+    assert!(said.contains("no probe has a parameter of_c; there is of_a, of_b"), "{said}");
+    let said = refused("--filter=counter_c:key==1");
+    assert!(said.contains("there is counter_a:key, counter_b:key"), "{said}");
+    assert!(refused("--variant=kprobe").contains("no variant kprobe"));
+    assert!(refused("--hist-buckets=log2:3").contains("no map is a histogram"));
+    // What one of them has is no reason to refuse the other.
+    let said = refused("--param=of_b=many");
+    assert!(said.contains("is no value for parameter of_b"), "{said}");
 }
 
 #[test]

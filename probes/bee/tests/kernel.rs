@@ -9,7 +9,7 @@ use end_to_end::probe::{Run, until};
 
 /// `bee run` of an object.
 fn run(object: &Path) -> Run {
-    Run::start(std::process::Command::new(env!("CARGO_BIN_EXE_bee")), object, &[])
+    Run::start(bee(), object, &[])
 }
 
 /// What every probe begins with.
@@ -83,9 +83,8 @@ fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
     let watched = format!("watched={}", std::process::id());
-    let bee = std::process::Command::new(env!("CARGO_BIN_EXE_bee"));
     let options = ["--param", &watched, "--param", "how=LONG", "--filter", "comm~^as", "--run-time"];
-    let run = Run::start(bee, &object, &options);
+    let run = Run::start(bee(), &object, &options);
     for name in ["asks", "others"] {
         std::thread::Builder::new().name(name.into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
     }
@@ -120,7 +119,6 @@ fn events_of_a_histogram_are_counted_by_bucket() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(folder.path(), &format!("#define GETPPID {}\n{HISTOGRAM}", libc::SYS_getppid));
     let watched = format!("--param=watched={}", std::process::id());
-    let bee = || std::process::Command::new(env!("CARGO_BIN_EXE_bee"));
     let refused = bee().arg("run").arg(&object).args(["--no-tty", &watched]).output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(said.starts_with("error: map hist_took is a histogram of a field \"value\""), "{said}");
@@ -318,4 +316,114 @@ fn what_an_iterator_writes_is_a_json_object_a_line() {
     let own = line(std::process::id()).unwrap_or_else(|| panic!("this test is no task:\n{output}"));
     let own: serde_json::Value = serde_json::from_str(&own).unwrap();
     assert_eq!(own["program"], "tasks");
+}
+
+/// Counts the getppid() calls of one process, by the name of the thread, in a map and a program of these names; prints them in one that
+/// all have.
+fn calls(folder: &Path, name: &str, program: &str) -> PathBuf {
+    let folder = folder.join(name);
+    std::fs::create_dir(&folder).unwrap();
+    let lines = format!("#define GETPPID {}\n{CALLS}", libc::SYS_getppid);
+    build(&folder, &lines.replace("COUNTER", &format!("counter_{name}")).replace("PROGRAM", program))
+}
+
+const CALLS: &str = r#"
+const volatile __u32 watched = 0;
+struct name_t { char comm[16]; };
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, struct name_t); __type(value, __u64); } COUNTER SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct name_t); } print_calls SEC(".maps");
+SEC("raw_tp/sys_enter")
+int PROGRAM(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct name_t name = {};
+	__u64 one = 1, *count;
+	if (ctx->args[1] != GETPPID || bpf_get_current_pid_tgid() >> 32 != watched)
+		return 0;
+	bpf_get_current_comm(name.comm, sizeof(name.comm));
+	bpf_ringbuf_output(&print_calls, &name, sizeof(name), 0);
+	count = bpf_map_lookup_elem(&COUNTER, &name);
+	if (count)
+		__sync_fetch_and_add(count, 1);
+	else
+		bpf_map_update_elem(&COUNTER, &name, &one, BPF_ANY);
+	return 0;
+}
+"#;
+
+/// Calls getppid() in a thread of this name.
+fn call(name: &str) {
+    std::thread::Builder::new().name(name.into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
+}
+
+fn bee() -> std::process::Command {
+    std::process::Command::new(env!("CARGO_BIN_EXE_bee"))
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn several_probes_share_the_metrics_and_the_output_and_each_says_what_is_its() {
+    let folder = tempfile::tempdir().unwrap();
+    let [a, b] = ["a", "b"].map(|name| calls(folder.path(), name, "watch"));
+    let watched = format!("--param=watched={}", std::process::id());
+    let run = Run::start(bee(), &a, &[b.to_str().unwrap(), &watched]);
+    call("asks");
+    assert!(until(|| run.value("counter_a", &["asks"]) == 1 && run.value("counter_b", &["asks"]) == 1));
+    let metrics = run.metrics();
+    for probe in [&a, &b] {
+        let labels = format!("{{map=\"print_calls\",probe=\"{}\"}} 0", probe.display());
+        assert!(metrics.contains(&format!("bee_loss_known{labels}")), "{metrics}");
+        assert!(metrics.contains(&format!("{{program=\"watch\",probe=\"{}\"}}", probe.display())), "{metrics}");
+    }
+    let names: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let once: std::collections::BTreeSet<_> = names.iter().collect();
+    assert_eq!(once.len(), names.len(), "a family is told of once: {metrics}");
+    let output = run.stop();
+    for probe in [&a, &b] {
+        let line = format!(r#"{{"map":"print_calls","event":{{"comm":"asks"}},"probe":"{}"}}"#, probe.display());
+        assert!(output.lines().any(|found| found == line), "{line} is not in\n{output}");
+    }
+}
+
+/// On a tracepoint that no kernel has.
+const NOWHERE: &str = r#"
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, __u32); __type(value, __u64); } counter_never SEC(".maps");
+SEC("tp/sched/no_such_event")
+int never(void *ctx)
+{
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn if_one_probe_cant_be_attached_none_is_and_the_error_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, bad) = (calls(folder.path(), "a", "watch"), build(folder.path(), NOWHERE));
+    let options = [bad.to_str().unwrap(), "--timeout=10s"];
+    let Err(said) = Run::try_start(bee(), &good, &options) else { panic!("it runs") };
+    assert!(said.contains(&format!("error: probe {}: this kernel can't run the probe", bad.display())), "{said}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn columns_are_lines_of_text_under_a_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = calls(folder.path(), "a", "watch");
+    let watched = format!("--param=watched={}", std::process::id());
+    let mut columns = bee();
+    columns.arg("run").arg(&object).args([&watched, "--output=columns", "--prom-port=0", "--timeout=2s"]);
+    let running = columns.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let called = std::thread::spawn(|| {
+        (0..20).for_each(|_| {
+            call("asks");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        });
+    });
+    let output = String::from_utf8(running.wait_with_output().unwrap().stdout).unwrap();
+    called.join().unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.first(), Some(&"MAP           COMM"), "{output}");
+    assert!(lines.len() > 1 && lines[1..].iter().all(|line| *line == "print_calls   asks"), "{output}");
+    let refused = bee().arg("run").arg(&object).args(["--output=table", "--prom-port=0"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no terminal to draw a table on"));
 }

@@ -14,6 +14,7 @@ pub mod login;
 pub mod package;
 pub mod pull;
 pub mod push;
+pub mod replay;
 pub mod rm;
 pub mod run;
 pub mod tag;
@@ -59,9 +60,10 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
             _ => None,
         };
         let run = || match cause.downcast_ref::<Run>()? {
-            Run::Variant(_) | Run::Parameter(_) | Run::Filter(_) | Run::NoValue { .. } => Some(2),
-            Run::Probe(ProbeError::Hook(_)) => Some(3),
-            Run::Probe(ProbeError::NoVariant(_) | ProbeError::NoBtf) | Run::RunTime(_) => Some(4),
+            Run::Twice(_) | Run::SameMetric { .. } | Run::Variant(_) | Run::Parameter(_) | Run::Filter(_) => Some(2),
+            Run::NoHistogram | Run::NoValue { .. } => Some(2),
+            Run::Probe { source: ProbeError::Hook(_), .. } => Some(3),
+            Run::Probe { source: ProbeError::NoVariant(_) | ProbeError::NoBtf, .. } | Run::RunTime(_) => Some(4),
             _ => None,
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);

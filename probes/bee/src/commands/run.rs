@@ -1,31 +1,37 @@
-//! `bee run`: finds the probe, as whoever asks, and hands it to the library, as root.
+//! `bee run`: finds the probes, as whoever asks, and hands them to the library, as root.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use bee::run::RunOptions;
+use anyhow::{Context, Result, bail};
+use bee::output::Format;
+use bee::run::{NamedObject, RunOptions, ShowOptions};
+use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
 use jiff::SignedDuration;
 
 use super::privilege;
-use crate::cli::{Cli, Run};
+use crate::cli::{Cli, Registry, Run};
 
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
+    let named = |probe: &PathBuf| {
+        Ok(NamedObject { name: probe.display().to_string(), object: find(cli, probe, &arguments.registry)? })
+    };
     let options = RunOptions {
-        name: arguments.probe.display().to_string(),
-        object: find(cli, arguments)?,
+        probes: arguments.probes.iter().map(named).collect::<Result<_>>()?,
         variant: arguments.variant.clone(),
-        terminal: !arguments.no_tty && io::stdout().is_terminal(),
-        port: arguments.prom_port,
         parameters: arguments.param.clone(),
-        filters: arguments.filter.clone(),
-        timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
-        run_time: arguments.run_time,
-        buckets: arguments.hist_buckets.clone(),
+        bounds: SeriesBounds { buckets: arguments.hist_buckets.clone(), most: arguments.max_series as usize },
         histogram_value: arguments.hist_value_key.clone(),
-        most_series: arguments.max_series as usize,
+        run_time: arguments.run_time,
+        record: arguments.record.clone(),
+        show: ShowOptions {
+            format: format(arguments.output, arguments.no_tty)?,
+            port: arguments.prom_port,
+            filters: arguments.filter.clone(),
+            timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
+        },
     };
     // Before root is asked for: a mistyped name must not cost a password.
     let prepared = bee::run::prepare(options)?;
@@ -35,9 +41,25 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     Ok(bee::run::run(prepared)?)
 }
 
+/// A table on a terminal, JSON elsewhere, unless something else is wanted.
+///
+/// # Errors
+/// A table was asked for, and there is no terminal to draw it on.
+pub fn format(wanted: Option<Format>, no_tty: bool) -> Result<Format> {
+    let is_terminal = io::stdout().is_terminal();
+    match wanted {
+        Some(Format::Table) if !is_terminal => {
+            bail!("standard output is no terminal to draw a table on: use --output json or columns")
+        }
+        Some(format) => Ok(format),
+        None if is_terminal && !no_tty => Ok(Format::Table),
+        None => Ok(Format::Json),
+    }
+}
+
 /// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name. What
 /// the store lacks comes from the registry that the name begins with.
-fn find(cli: &Cli, Run { probe, registry, .. }: &Run) -> Result<Vec<u8>> {
+fn find(cli: &Cli, probe: &Path, registry: &Registry) -> Result<Vec<u8>> {
     if probe.is_file() {
         return read(probe);
     }
@@ -70,6 +92,7 @@ fn named(probe: &Path) -> Result<Reference> {
 fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
+    again.extend(arguments.output.map(|format| format!("--output={format:?}").to_lowercase().into()));
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
     again.extend(arguments.run_time.then(|| "--run-time".into()));
@@ -79,6 +102,8 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
-    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into(), arguments.probe.clone().into()]);
+    again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
+    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
+    again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
 }

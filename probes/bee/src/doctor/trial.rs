@@ -17,7 +17,7 @@ const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
 pub fn hook(section: &str, answer: i32) -> Result<(), String> {
     let object = program(section, answer).map_err(|error| format!("can't write a program: {error}"))?;
     let inspection = Inspection { object, maps: vec![], btf: Btf::default(), constants: vec![] };
-    match Probe::attach(&inspection, vec![None]) {
+    match Probe::attach(&inspection, &[None]) {
         Ok(_detached_when_dropped) => Ok(()),
         Err(ProbeError::NoVariant(refused)) => {
             let why = refused.into_iter().map(|refusal| refusal.why).collect::<Vec<_>>().join("; ");

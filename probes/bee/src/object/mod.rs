@@ -88,9 +88,14 @@ impl Map {
 impl Map {
     /// The field of an event that is the value of a gauge or histogram.
     pub fn value(&self) -> Option<&Field> {
-        let Source::Events(layout) = &self.source else { return None };
         let has_value = matches!(self.kind, Kind::Gauge | Kind::Histogram);
-        layout.integer_field(&self.value).filter(|_| has_value)
+        self.integer_field(&self.value).filter(|_| has_value)
+    }
+
+    /// The field of this name of an event, if it is an integer.
+    pub fn integer_field(&self, name: &str) -> Option<&Field> {
+        let Source::Events(layout) = &self.source else { return None };
+        layout.integer_field(name)
     }
 }
 

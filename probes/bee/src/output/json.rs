@@ -1,69 +1,74 @@
 //! One JSON object per event on standard output, as log collectors take it.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 
+use super::Output;
+use super::changes::Changes;
+use super::lines::Lines;
 use crate::decode::decode;
-use crate::object::Source;
-use crate::series::Exported;
+use crate::elements::Elements;
+use crate::object::{Kind, Source};
+use crate::run::Running;
 
-/// Writes events and changed elements, and keeps the first error for [`JsonLines::flush`].
-pub struct JsonLines<W> {
-    output: W,
-    error: Option<io::Error>,
-    /// What was last printed of each element, by map and key.
-    printed: HashMap<(String, Vec<u8>), Vec<u8>>,
+/// Writes events and changed elements. Where several probes run, each line also says whose it is: `"probe":"my_probe:v1"`.
+pub struct JsonLines<'a, W> {
+    running: &'a Running,
+    lines: RefCell<Lines<W>>,
+    changes: RefCell<Changes>,
 }
 
-impl<W: Write> JsonLines<W> {
-    pub fn new(output: W) -> Self {
-        Self { output, error: None, printed: HashMap::new() }
+impl<'a, W: Write> JsonLines<'a, W> {
+    pub fn new(running: &'a Running, output: W) -> Self {
+        Self { running, lines: RefCell::new(Lines::new(output)), changes: RefCell::default() }
     }
 
+    fn line(&self, probe: usize, mut line: Value) {
+        if let Some(name) = self.running.name_among_several(probe) {
+            line["probe"] = name.into();
+        }
+        self.lines.borrow_mut().write(line);
+    }
+}
+
+impl<W: Write> Output for JsonLines<'_, W> {
     /// `{"map":"events","event":{…}}`
-    pub fn event(&mut self, exported: &Exported, record: &[u8]) {
+    fn event(&self, map: usize, record: &[u8]) {
+        let exported = &self.running.maps[map];
         let Source::Events(layout) = &exported.map.source else { return };
-        match decode(layout, record) {
-            Ok(event) => self.line(&json!({ "map": exported.map.name, "event": event })),
-            Err(_) => drop(exported.bad.fetch_add(1, Ordering::Relaxed)),
+        if exported.map.kind != Kind::Print || !self.running.shows(exported, record) {
+            return;
+        }
+        // One that is too short is counted among the bad ones when it is added up.
+        if let Ok(event) = decode(layout, record) {
+            self.line(exported.probe, json!({ "map": exported.map.name, "event": event }));
         }
     }
 
+    fn wants(&self, map: usize) -> bool {
+        self.running.maps[map].map.kind == Kind::Print
+    }
+
     /// `{"map":"sizes","key":{…},"value":…}` for each element that is new or changed.
-    pub fn elements(&mut self, exported: &Exported, shown: &dyn Fn(&[u8]) -> bool) {
+    fn elements(&self, map: usize, elements: &Elements) {
+        let exported = &self.running.maps[map];
         let Source::Elements { key, value, .. } = &exported.map.source else { return };
-        // A map that can't be read says so with its metrics.
-        for (key_bytes, value_bytes) in exported.elements().unwrap_or_default().iter() {
-            let place = (exported.map.name.clone(), key_bytes.to_vec());
-            if !shown(key_bytes) || self.printed.get(&place).is_some_and(|printed| printed == value_bytes) {
-                continue;
-            }
+        let shows = |key: &[u8]| self.running.shows(exported, key);
+        for (key_bytes, value_bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
             if let (Ok(key), Ok(value)) = (decode(key, key_bytes), decode(value, value_bytes)) {
-                self.line(&json!({ "map": exported.map.name, "key": key, "value": value }));
+                self.line(exported.probe, json!({ "map": exported.map.name, "key": key, "value": value }));
             }
-            self.printed.insert(place, value_bytes.to_vec());
         }
     }
 
     /// `{"program":"tasks","text":"1 init"}` for each line that an iterator wrote.
-    pub fn text(&mut self, program: &str, text: &str) {
-        text.lines().for_each(|line| self.line(&json!({ "program": program, "text": line })));
+    fn text(&self, probe: usize, program: &str, text: &str) {
+        text.lines().for_each(|line| self.line(probe, json!({ "program": program, "text": line })));
     }
 
-    fn line(&mut self, value: &Value) {
-        if let Err(error) = writeln!(self.output, "{value}") {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    /// Hands on what was written, or the first error since the last time.
-    pub fn flush(&mut self) -> io::Result<()> {
-        match self.error.take() {
-            Some(error) => Err(error),
-            None => self.output.flush(),
-        }
+    fn round(&self) -> io::Result<bool> {
+        self.lines.borrow_mut().flush()
     }
 }

@@ -1,19 +1,21 @@
-//! The live picture of a probe on a terminal: a tab for each map. `q` or Ctrl-C ends it.
+//! The live picture of a run on a terminal: a tab for each map and each iterator. `q` or Ctrl-C ends it.
 
 mod keys;
 mod picture;
 mod rows;
 
+use std::cell::RefCell;
 use std::io;
 use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
 
+use super::{Output, Title};
+use crate::elements::Elements;
 use crate::object::Kind;
-use crate::probe::Probe;
 use crate::programs::Account;
-use crate::run::{End, Error, RunOptions, Running, consume};
+use crate::run::Running;
 use crate::series::Exported;
 use keys::{Choices, Wish};
 use picture::Picture;
@@ -25,33 +27,64 @@ const READ: Duration = Duration::from_secs(1);
 /// Reading a large map takes at most this part of a processor's time.
 const SHARE: u32 = 20;
 
-/// Shows the probe until its end; the terminal is then as it was.
-pub fn show(options: &RunOptions, attached: &str, probe: &Probe, running: &Running, end: &End) -> Result<(), Error> {
-    let mut terminal = ratatui::try_init().map_err(Error::Output)?;
-    let latest = Latest::default();
-    let each = |exported: &Exported, record: &[u8]| {
-        if exported.map.kind == Kind::Print && running.shows(exported, record) {
-            latest.add(exported, record);
+/// A run on the terminal, which is as it was before when this is dropped.
+pub struct Table<'a> {
+    running: &'a Running,
+    latest: RefCell<Latest>,
+    screen: RefCell<Screen<'a>>,
+    terminal: RefCell<DefaultTerminal>,
+}
+
+impl<'a> Table<'a> {
+    pub fn open(title: &Title, running: &'a Running) -> io::Result<Self> {
+        let terminal = RefCell::new(ratatui::try_init()?);
+        let screen = RefCell::new(Screen::new(title, running));
+        Ok(Self { running, latest: RefCell::default(), screen, terminal })
+    }
+}
+
+impl Output for Table<'_> {
+    fn event(&self, map: usize, record: &[u8]) {
+        let exported = &self.running.maps[map];
+        if exported.map.kind == Kind::Print && self.running.shows(exported, record) {
+            self.latest.borrow_mut().add(map, exported.labels.values(record));
         }
-    };
-    let mut screen = Screen::new(options, attached, running, &latest);
-    let mut round = || {
+    }
+
+    /// It reads those of the map that is looked at itself.
+    fn wants(&self, _: usize) -> bool {
+        false
+    }
+
+    fn elements(&self, _: usize, _: &Elements) {}
+
+    fn text(&self, _: usize, _: &str, _: &str) {}
+
+    fn round(&self) -> io::Result<bool> {
+        let mut screen = self.screen.borrow_mut();
         let wish = screen.keys()?;
         if screen.is_due() {
-            screen.draw(&mut terminal)?;
+            screen.draw(&self.latest.borrow(), &mut self.terminal.borrow_mut())?;
         }
         Ok(wish == Wish::GoOn)
-    };
-    // Iterators run, so that the maps they fill are shown; their text has no columns.
-    let result = consume(probe, running, end, &each, &|_, _| (), &mut round);
-    ratatui::restore();
-    result
+    }
+
+    /// Above, beside what the title says.
+    fn notice(&self, text: &str) {
+        let mut screen = self.screen.borrow_mut();
+        screen.title = format!("{}  {text}", screen.title);
+    }
+}
+
+impl Drop for Table<'_> {
+    fn drop(&mut self) {
+        ratatui::restore();
+    }
 }
 
 /// What is shown, and what it was made of.
 struct Screen<'a> {
     running: &'a Running,
-    latest: &'a Latest,
     title: String,
     waiting: String,
     choices: Choices,
@@ -66,13 +99,12 @@ struct Screen<'a> {
 }
 
 impl<'a> Screen<'a> {
-    fn new(options: &RunOptions, attached: &str, running: &'a Running, latest: &'a Latest) -> Self {
+    fn new(title: &Title, running: &'a Running) -> Self {
         let now = Instant::now();
         Self {
             running,
-            latest,
-            title: format!("{}  metrics: localhost:{}/metrics  {attached}", options.name, options.port),
-            waiting: format!("waiting; in a second terminal: curl localhost:{}/metrics", options.port),
+            title: title.heading(),
+            waiting: format!("waiting; in a second terminal: curl localhost:{}/metrics", title.port),
             choices: Choices::default(),
             rows: Rows::default(),
             of: 0,
@@ -99,18 +131,18 @@ impl<'a> Screen<'a> {
         self.drawn.is_none_or(|drawn| drawn.elapsed() >= FRAME)
     }
 
-    fn draw(&mut self, terminal: &mut DefaultTerminal) -> io::Result<()> {
+    fn draw(&mut self, latest: &Latest, terminal: &mut DefaultTerminal) -> io::Result<()> {
         let Some(exported) = self.running.maps.get(self.choices.map) else { return Ok(()) };
         if self.of != self.choices.map {
             (self.rows, self.of, self.read_at) = (Rows::default(), self.choices.map, Instant::now());
         }
         if !self.choices.paused && Instant::now() >= self.read_at {
-            self.read(exported);
+            self.read(exported, latest);
         }
         let rows = self.rows.with(&self.choices.find);
         let picture = Picture {
             title: &self.title,
-            maps: self.running.maps.iter().map(|exported| exported.map.name.as_str()).collect(),
+            tabs: self.running.maps.iter().map(|exported| self.tab(exported)).collect(),
             choices: &self.choices,
             columns: self.rows.columns.clone(),
             rows,
@@ -123,24 +155,30 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    fn read(&mut self, exported: &Exported) {
+    /// `events`, or `my_probe:v1 events` where several probes run.
+    fn tab(&self, exported: &Exported) -> String {
+        let probe = self.running.name_among_several(exported.probe).map(|probe| format!("{probe} "));
+        format!("{}{}", probe.unwrap_or_default(), exported.map.name)
+    }
+
+    fn read(&mut self, exported: &Exported, latest: &Latest) {
         let began = Instant::now();
-        self.rows = Rows::read(self.running, exported, self.latest, &self.rows);
+        self.rows = Rows::read(self.running, self.choices.map, latest, &self.rows);
         let interval = if exported.map.kind == Kind::Print { FRAME } else { READ };
         self.read_at = began + interval.max(began.elapsed() * SHARE);
         self.costs();
     }
 
     fn losses(&self, exported: &Exported) -> String {
-        let lost = self.running.losses.of(&exported.map);
+        let lost = self.running.lost(exported);
         lost.map_or_else(|| "lost: not counted by this probe".to_owned(), |lost| format!("lost: {lost}"))
     }
 
     /// What the programs cost since they were last asked, if the kernel takes their time.
     fn costs(&mut self) {
-        let (now, accounts) = (Instant::now(), self.running.programs.accounts());
+        let (now, accounts) = (Instant::now(), self.accounts());
         let seconds = (now - self.accounts.0).as_secs_f64();
-        let cost = |((name, account), before): (&(&str, Account), &Account)| {
+        let cost = |((name, account), before): (&(String, Account), &Account)| {
             let runs = account.runs.checked_sub(before.runs)?;
             let time = account.run_time.checked_sub(before.run_time)?;
             let each = time.as_nanos().checked_div(runs.into()).map(|each| format!(", {each} ns a run"));
@@ -149,5 +187,9 @@ impl<'a> Screen<'a> {
         let costs: Vec<_> = accounts.iter().zip(&self.accounts.1).filter_map(cost).collect();
         self.costs = costs.join("  ");
         self.accounts = (now, accounts.into_iter().map(|(_, account)| account).collect());
+    }
+
+    fn accounts(&self) -> Vec<(String, Account)> {
+        self.running.probes.iter().flat_map(|probe| probe.programs.accounts()).collect()
     }
 }

@@ -12,7 +12,7 @@ use super::keys::{Choices, HELP};
 pub struct Picture<'a> {
     /// The probe, and where its metrics are.
     pub title: &'a str,
-    pub maps: Vec<&'a str>,
+    pub tabs: Vec<String>,
     pub choices: &'a Choices,
     pub columns: Vec<String>,
     /// The rows that fit the choices.
@@ -27,7 +27,7 @@ pub fn draw(frame: &mut Frame, picture: &Picture) {
     let heights = [Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(3)];
     let [title, tabs, table, footer] = Layout::vertical(heights).areas(frame.area());
     frame.render_widget(Line::from(picture.title).bold(), title);
-    let names = Tabs::new(picture.maps.iter().copied()).select(picture.choices.map);
+    let names = Tabs::new(picture.tabs.iter().map(String::as_str)).select(picture.choices.map);
     frame.render_widget(names, tabs);
 
     // Only what is on the screen becomes a row: a map may have a hundred thousand.
@@ -65,7 +65,7 @@ mod tests {
     fn drawn(width: u16, height: u16, rows: &[Vec<String>], choices: &Choices) -> String {
         let picture = Picture {
             title: "tcpconnect:v1  attached (kprobe); metrics: localhost:9091/metrics",
-            maps: vec!["events_ring", "events_hash"],
+            tabs: ["events_ring", "events_hash"].map(str::to_owned).to_vec(),
             choices,
             columns: ["daddr", "saddr", "value", "per second"].map(str::to_owned).to_vec(),
             rows: rows.iter().map(Vec::as_slice).collect(),

@@ -1,31 +1,27 @@
 //! The rows of a map: the newest printed events, or the largest values with how fast they grow.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::object::{Kind, Source};
 use crate::run::Running;
-use crate::series::Exported;
 
 /// Rows that are kept of one map; who wants more asks for the metrics.
 const KEPT: usize = 2000;
 
-/// The newest printed events of each map, by its name.
+/// The newest printed events of each map.
 #[derive(Default)]
-pub struct Latest(Mutex<HashMap<String, VecDeque<Vec<String>>>>);
+pub struct Latest(HashMap<usize, VecDeque<Vec<String>>>);
 
 impl Latest {
-    pub fn add(&self, exported: &Exported, record: &[u8]) {
-        let mut latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let rows = latest.entry(exported.map.name.clone()).or_default();
-        rows.push_front(exported.labels.values(record));
+    pub fn add(&mut self, map: usize, row: Vec<String>) {
+        let rows = self.0.entry(map).or_default();
+        rows.push_front(row);
         rows.truncate(KEPT);
     }
 
-    fn of(&self, map: &str) -> Vec<Vec<String>> {
-        let latest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.get(map).map(|rows| rows.iter().cloned().collect()).unwrap_or_default()
+    fn of(&self, map: usize) -> Vec<Vec<String>> {
+        self.0.get(&map).map(|rows| rows.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -41,10 +37,11 @@ pub struct Rows {
 
 impl Rows {
     /// Reads a map; `before` is what was read of it last.
-    pub fn read(running: &Running, exported: &Exported, latest: &Latest, before: &Self) -> Self {
+    pub fn read(running: &Running, map: usize, latest: &Latest, before: &Self) -> Self {
+        let exported = &running.maps[map];
         let mut columns: Vec<_> = exported.labels.names().map(str::to_owned).collect();
         if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
-            return Self { columns, rows: latest.of(&exported.map.name), ..Self::default() };
+            return Self { columns, rows: latest.of(map), ..Self::default() };
         }
         columns.extend(["value", "per second"].map(str::to_owned));
         // A map that can't be read says so with its metrics.

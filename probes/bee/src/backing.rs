@@ -1,0 +1,49 @@
+//! Where a map's elements are: in the kernel, or in a recording, which holds what they were.
+
+use std::sync::{Mutex, PoisonError};
+
+use libbpf_rs::{MapCore, MapHandle, MapType};
+
+use crate::elements::{self, Elements};
+
+/// What stands behind a map that is exported.
+pub enum Backing {
+    Kernel(MapHandle),
+    Recorded {
+        /// How many elements it had room for.
+        room: u64,
+        /// As they were when the recording last told.
+        elements: Mutex<Elements>,
+    },
+}
+
+impl Backing {
+    pub fn recorded(room: u64) -> Self {
+        Self::Recorded { room, elements: Mutex::default() }
+    }
+
+    pub fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
+        match self {
+            Self::Kernel(handle) => elements::read(handle),
+            Self::Recorded { elements, .. } => Ok(elements.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+        }
+    }
+
+    /// Takes what a recording tells.
+    pub fn set(&self, told: Elements) {
+        if let Self::Recorded { elements, .. } = self {
+            *elements.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        }
+    }
+
+    pub fn room(&self) -> u64 {
+        match self {
+            Self::Kernel(handle) => handle.max_entries().into(),
+            Self::Recorded { room, .. } => *room,
+        }
+    }
+
+    pub fn is_perf_buffer(&self) -> bool {
+        matches!(self, Self::Kernel(handle) if handle.map_type() == MapType::PerfEventArray)
+    }
+}

@@ -1,0 +1,116 @@
+//! What `bee run` and `bee replay` are told.
+
+use std::path::PathBuf;
+
+use bee::filter::Filter;
+use bee::histogram::Buckets;
+use bee::output::Format;
+use bee::parameters::Parameter;
+use bee::recording::Speed;
+use clap::Args;
+use jiff::SignedDuration;
+
+use super::Registry;
+
+/// Load probes into the kernel, show what their maps hold and serve it to Prometheus, until Ctrl-C
+///
+/// Several probes run together: each is attached by itself, or none stays; they share the metrics, the table and the output. What an
+/// option asks for (a parameter, a variant, a filter) is for those that have it.
+///
+/// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --output columns --filter 'dport==443' --timeout 1m | less\n  bee run connections:v1 files:v1"
+)]
+pub struct Run {
+    /// Compiled probes: each a file, or else a name in the store, or else in the registry that the name begins with
+    #[arg(value_name = "FILE|REF", required = true)]
+    pub probes: Vec<PathBuf>,
+
+    /// Only this variant of a probe that is written for several hooks; the default is the first that the kernel takes
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+
+    /// Set one of the probe's parameters, which are its `const volatile` global variables; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub param: Vec<Parameter>,
+
+    /// Show only events and elements like this: FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only;
+    /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<Filter>,
+
+    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default:
+    /// the probe's own, else log2:36]
+    #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
+    pub hist_buckets: Option<Buckets>,
+
+    /// The field of events that is the value of histograms [default: value]
+    #[arg(short = 'k', long, value_name = "FIELD")]
+    pub hist_value_key: Option<String>,
+
+    /// The most series that one map may become; what is more is added up in one, whose labels say overflow
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_series: u32,
+
+    /// End after this time, as in 30s or 5m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+
+    /// Have the kernel time the probe's programs (some 50 ns a run): bee_program_run_seconds_total. Needs root
+    #[arg(long)]
+    pub run_time: bool,
+
+    /// What is written to standard output; the default is a table on a terminal, and JSON elsewhere
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Format>,
+
+    /// BumbleBee's spelling of --output json
+    #[arg(long, conflicts_with = "output")]
+    pub no_tty: bool,
+
+    /// Record the run in this file, for `bee replay`: needs no root there
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// The port that /metrics is served on
+    #[arg(long, value_name = "PORT", default_value_t = 9091)]
+    pub prom_port: u16,
+
+    #[command(flatten)]
+    pub registry: Registry,
+}
+
+/// Show a recording that `bee run --record` made, as if it ran now: the table, the logs, the metrics
+///
+/// Needs neither root nor BPF. Its last state stays until Ctrl-C. Places in the kernel's code stay numbers: only its own kernel knows
+/// their names.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  sudo bee run my_probe:v1 --record monday.bee\n  bee replay monday.bee --speed 10\n  bee replay monday.bee --speed max --output json --timeout 0s | jq"
+)]
+pub struct Replay {
+    /// The recording; one that is cut off is shown up to there
+    #[arg(value_name = "FILE")]
+    pub recording: PathBuf,
+
+    /// How fast time passes, as in 10 or 0.5; max is as fast as possible
+    #[arg(long, value_name = "NUMBER|max", default_value = "1")]
+    pub speed: Speed,
+
+    /// Show only events and elements like this, as for run; may be repeated
+    #[arg(short, long, value_name = "FILTER")]
+    pub filter: Vec<Filter>,
+
+    /// End so long after the recording has
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+
+    /// What is written to standard output; the default is a table on a terminal, and JSON elsewhere
+    #[arg(short, long, value_name = "FORMAT")]
+    pub output: Option<Format>,
+
+    /// The port that /metrics is served on
+    #[arg(long, value_name = "PORT", default_value_t = 9091)]
+    pub prom_port: u16,
+}

@@ -1,0 +1,30 @@
+//! Lines on standard output. Callbacks of the kernel's can't fail, so the first error is kept for who asks.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+
+pub struct Lines<W> {
+    output: W,
+    error: Option<io::Error>,
+}
+
+impl<W: Write> Lines<W> {
+    pub fn new(output: W) -> Self {
+        Self { output, error: None }
+    }
+
+    pub fn write(&mut self, line: impl Display) {
+        if let Err(error) = writeln!(self.output, "{line}") {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// Hands on what was written; whether somebody still reads it. Nobody does when `bee run | head` has seen enough.
+    pub fn flush(&mut self) -> io::Result<bool> {
+        let written = self.error.take().map_or_else(|| self.output.flush(), Err);
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            written => written.map(|()| true),
+        }
+    }
+}

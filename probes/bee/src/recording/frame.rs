@@ -1,0 +1,159 @@
+//! What a recording consists of after its header: frames of a kind, a time, a length and that many bytes.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Error, FRAME_LIMIT};
+use crate::elements::Elements;
+use crate::programs::Account;
+
+/// Kind (u8), time (u64, microseconds since the start) and length (u32).
+pub const HEAD: usize = 1 + 8 + 4;
+
+/// One thing that came to pass. Maps and probes are numbered as in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Frame {
+    /// An event of a buffer.
+    Event { map: usize, record: Vec<u8> },
+    /// All elements of a hash or array.
+    Elements { map: usize, elements: Elements },
+    /// A map has lost so many more.
+    Lost { map: usize, more: u64 },
+    /// An iterator wrote this.
+    Text { probe: usize, program: String, text: String },
+    /// A probe's programs and what they cost until now.
+    Accounts { probe: usize, accounts: Vec<(String, Account)> },
+}
+
+/// The beginning of a frame: its kind, when it was, and how many bytes follow.
+pub struct Head {
+    pub kind: u8,
+    pub at: Duration,
+    pub length: usize,
+}
+
+impl Head {
+    pub fn read(bytes: [u8; HEAD]) -> Result<Self, Error> {
+        let mut rest = bytes.as_slice();
+        let kind = take::<1>(&mut rest)?[0];
+        let at = Duration::from_micros(u64::from_le_bytes(take(&mut rest)?));
+        let length = number(&mut rest)?;
+        if length > FRAME_LIMIT {
+            return Err(Error::damaged("a frame is too long"));
+        }
+        Ok(Self { kind, at, length })
+    }
+}
+
+/// An event as bytes, which is written far more often than anything else and without a copy of the record.
+pub fn write_event(to: &mut Vec<u8>, at: Duration, map: usize, record: &[u8]) {
+    write(to, 0, at, &[&(map as u32).to_le_bytes(), record]);
+}
+
+impl Frame {
+    pub fn write(&self, to: &mut Vec<u8>, at: Duration) {
+        match self {
+            Self::Event { map, record } => write_event(to, at, *map, record),
+            Self::Elements { map, elements } => {
+                let Elements { keys, values, key_size, value_size } = elements;
+                let sizes = [*map, *key_size, *value_size].map(|number| (number as u32).to_le_bytes()).concat();
+                write(to, 1, at, &[&sizes, keys, values]);
+            }
+            Self::Lost { map, more } => write(to, 2, at, &[&(*map as u32).to_le_bytes(), &more.to_le_bytes()]),
+            Self::Text { probe, program, text } => write(to, 3, at, &[&json(&(probe, program, text))]),
+            Self::Accounts { probe, accounts } => write(to, 4, at, &[&json(&(probe, accounts))]),
+        }
+    }
+
+    pub fn read(kind: u8, mut bytes: &[u8]) -> Result<Self, Error> {
+        let bytes = &mut bytes;
+        Ok(match kind {
+            0 => Self::Event { map: number(bytes)?, record: bytes.to_vec() },
+            1 => Self::Elements { map: number(bytes)?, elements: elements(bytes)? },
+            2 => Self::Lost { map: number(bytes)?, more: u64::from_le_bytes(take(bytes)?) },
+            3 => {
+                let (probe, program, text) = serde_json::from_slice(bytes).map_err(Error::damaged)?;
+                Self::Text { probe, program, text }
+            }
+            4 => {
+                let (probe, accounts) = serde_json::from_slice(bytes).map_err(Error::damaged)?;
+                Self::Accounts { probe, accounts }
+            }
+            kind => return Err(Error::damaged(format!("frames of kind {kind} are unknown"))),
+        })
+    }
+}
+
+/// Strings and numbers always have a JSON form.
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+fn elements(bytes: &mut &[u8]) -> Result<Elements, Error> {
+    let (key_size, value_size) = (number(bytes)?, number(bytes)?);
+    let size = key_size.checked_add(value_size).filter(|size| *size > 0);
+    let count = size.filter(|size| bytes.len().is_multiple_of(*size)).map(|size| bytes.len() / size);
+    let keys = count.ok_or_else(|| Error::damaged("a map's elements have no such size"))? * key_size;
+    let (keys, values) = bytes.split_at(keys);
+    Ok(Elements { keys: keys.to_vec(), values: values.to_vec(), key_size, value_size })
+}
+
+fn write(to: &mut Vec<u8>, kind: u8, at: Duration, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    to.push(kind);
+    to.extend((at.as_micros() as u64).to_le_bytes());
+    to.extend((length as u32).to_le_bytes());
+    parts.iter().for_each(|part| to.extend_from_slice(part));
+}
+
+fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {
+    let (taken, rest) = bytes.split_first_chunk().ok_or_else(|| Error::damaged("a frame is too short"))?;
+    *bytes = rest;
+    Ok(*taken)
+}
+
+fn number(bytes: &mut &[u8]) -> Result<usize, Error> {
+    Ok(u32::from_le_bytes(take(bytes)?) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn frames_are_read_as_they_were_written() {
+        let elements = Elements { keys: vec![1, 2, 3, 4], values: vec![5, 6], key_size: 2, value_size: 1 };
+        let account = Account { runs: 3, run_time: Duration::from_nanos(7), missed: Some(1) };
+        for frame in [
+            Frame::Event { map: 3, record: vec![1, 2, 3] },
+            Frame::Elements { map: 1, elements },
+            Frame::Lost { map: 0, more: 1 << 40 },
+            Frame::Text { probe: 1, program: "tasks".into(), text: "1 \"init\"\n".into() },
+            Frame::Accounts { probe: 0, accounts: vec![("watch".into(), account)] },
+        ] {
+            let mut bytes = vec![];
+            frame.write(&mut bytes, Duration::from_secs(5));
+            let head = Head::read(bytes[..HEAD].try_into().unwrap()).unwrap();
+            assert_eq!((head.at, head.length), (Duration::from_secs(5), bytes.len() - HEAD));
+            assert_eq!(Frame::read(head.kind, &bytes[HEAD..]).unwrap(), frame);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_frame_panic(kind in 0u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, &bytes) {
+                prop_assert!(elements.keys.len() + elements.values.len() <= bytes.len());
+            }
+        }
+
+        #[test]
+        fn a_frame_that_is_too_long_is_refused_by_its_head(bytes in any::<[u8; HEAD]>()) {
+            let claimed = u32::from_le_bytes(bytes[9..].try_into().unwrap()) as usize;
+            prop_assert_eq!(Head::read(bytes).is_ok(), claimed <= FRAME_LIMIT);
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A run that was saved, to be shown again where there is neither root nor BPF.
+//!
+//! A file is [`MAGIC`] and then gzip of: the length of the header (u32), the header as JSON, each probe's object, and frames until
+//! the end. Numbers are little-endian. The objects say what the bytes in the frames mean, as they do when a probe runs, so a recording
+//! is complete by itself. Files come from other people: everything that is read has a bound.
+
+mod frame;
+mod reader;
+mod replay;
+mod writer;
+
+use std::io;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use frame::Frame;
+pub use reader::Recording;
+pub use replay::Speed;
+pub(crate) use replay::{Replay, consume};
+pub(crate) use writer::{Recorder, create};
+
+/// What a recording begins with; the last byte but one is the format's version.
+const MAGIC: &[u8; 8] = b"beerec\x01\n";
+
+/// The most of everything: a header, its probes, one frame, and all that is read, uncompressed.
+const HEADER_LIMIT: usize = 1 << 20;
+const PROBES_LIMIT: usize = 64;
+const FRAME_LIMIT: usize = 32 << 20;
+const TOTAL_LIMIT: u64 = 4 << 30;
+/// The elements of all maps together.
+const HELD_LIMIT: usize = 512 << 20;
+
+/// What is known before the first event.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    probes: Vec<Probe>,
+    /// Of histograms, as the command line writes them, if it did.
+    buckets: Option<String>,
+    most_series: usize,
+    /// When the clock of the machine's kernel began, for the fields that are times.
+    boot: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Probe {
+    name: String,
+    /// How it was attached.
+    state: String,
+    object_size: usize,
+    maps: Vec<Map>,
+    iterators: Vec<String>,
+}
+
+/// What an exported map's definition in the object does not say.
+#[derive(Debug, Serialize, Deserialize)]
+struct Map {
+    name: String,
+    /// The field of events that is the value of a gauge or histogram.
+    value: String,
+    /// How many elements it has room for.
+    room: u64,
+    /// Whether somebody counts what it loses.
+    loss_known: bool,
+}
+
+/// Why a recording can't be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("can't open {file}")]
+    Open { file: PathBuf, source: io::Error },
+    #[error("{0} exists and is no recording: name another file")]
+    Exists(PathBuf),
+    #[error("can't write the recording")]
+    Write(#[source] io::Error),
+    #[error("{0} is no recording that bee made")]
+    Foreign(PathBuf),
+    #[error("it was made by another version of bee (its format is {0}, this one reads 1)")]
+    Version(u8),
+    #[error("it is cut off")]
+    Cut,
+    #[error("it is damaged: {0}")]
+    Damaged(String),
+    #[error("it is larger than bee reads ({} GB)", TOTAL_LIMIT >> 30)]
+    TooLarge,
+}
+
+impl Error {
+    fn damaged(why: impl ToString) -> Self {
+        Self::Damaged(why.to_string())
+    }
+}

@@ -1,0 +1,214 @@
+//! Shows a recording as if it ran now.
+
+use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Error, Frame, HELD_LIMIT, Recording};
+use crate::backing::Backing;
+use crate::elements::Elements;
+use crate::meaning;
+use crate::object::Source;
+use crate::output::{Output, Title};
+use crate::programs::Programs;
+use crate::run::{self, End, Instance, Running};
+use crate::series::{Exported, Losses, SeriesBounds};
+
+/// How often the output has its turn.
+const TURN: Duration = Duration::from_millis(20);
+
+/// How fast time passes: 2 is twice as fast as it was, and nothing as fast as it can be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed(Option<f64>);
+
+/// A text that is no speed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0:?} is no speed: write a number, as in 2 or 0.5, or max")]
+pub struct Malformed(String);
+
+impl FromStr for Speed {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.parse::<f64>() {
+            _ if text == "max" => Ok(Self(None)),
+            Ok(0.0) => Ok(Self(None)),
+            Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(Self(Some(speed))),
+            _ => Err(Malformed(text.to_owned())),
+        }
+    }
+}
+
+impl Default for Speed {
+    fn default() -> Self {
+        Self(Some(1.0))
+    }
+}
+
+impl Speed {
+    /// How long after the start something is shown that was so long after the start.
+    fn after(self, at: Duration) -> Duration {
+        let after = self.0.map(|speed| Duration::try_from_secs_f64(at.as_secs_f64() / speed).unwrap_or(Duration::MAX));
+        after.unwrap_or_default()
+    }
+}
+
+/// A recording that is shown.
+pub struct Replay {
+    recording: Recording,
+    speed: Speed,
+    /// How long its last state stays.
+    timeout: Option<Duration>,
+    /// How many bytes of elements each map has.
+    held: Vec<usize>,
+}
+
+impl Replay {
+    pub fn new(recording: Recording, speed: Speed, timeout: Option<Duration>) -> Self {
+        meaning::recorded_elsewhere(recording.header.boot);
+        Self { recording, speed, timeout, held: vec![] }
+    }
+
+    pub fn title(&self, port: u16) -> Title {
+        let probes = self.recording.header.probes.iter();
+        Title::new(probes.map(|probe| (probe.name.clone(), format!("recorded, {}", probe.state))), port)
+    }
+
+    /// What the probes and maps were before the first frame.
+    pub fn running(&self) -> Result<Running, Error> {
+        let Recording { header, inspections, .. } = &self.recording;
+        let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
+        let bounds = SeriesBounds { buckets, most: header.most_series };
+        let mut running = Running { probes: vec![], maps: vec![], filters: vec![], bounds };
+        for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
+            let known = probe.maps.iter().filter(|map| map.loss_known).map(|map| map.name.clone());
+            let losses = Losses::recorded(known);
+            let iterators = probe.iterators.clone();
+            running.probes.push(Instance {
+                name: probe.name.clone(),
+                losses,
+                programs: Programs::recorded(),
+                iterators,
+            });
+            for map in &inspection.maps {
+                let room = probe.maps.iter().find(|recorded| recorded.name == map.name).map_or(0, |map| map.room);
+                running.maps.push(Exported::new(index, map, Backing::recorded(room), &running.bounds));
+            }
+        }
+        Ok(running)
+    }
+
+    /// Takes a frame to the maps and to the output.
+    fn apply(&mut self, frame: Frame, running: &Running, output: &dyn Output) -> Result<(), Error> {
+        let exported = |map: usize| running.maps.get(map).ok_or_else(|| Error::damaged(format!("it has no map {map}")));
+        let instance = |probe: usize| running.probes.get(probe).ok_or_else(|| Error::damaged("it lacks a probe"));
+        match frame {
+            Frame::Event { map, record } => {
+                exported(map)?.add(&record);
+                output.event(map, &record);
+            }
+            Frame::Elements { map, elements } => {
+                let exported = exported(map)?;
+                self.hold(map, exported, &elements)?;
+                if output.wants(map) {
+                    output.elements(map, &elements);
+                }
+                exported.backing.set(elements);
+            }
+            Frame::Lost { map, more } => {
+                let exported = exported(map)?;
+                running.probes[exported.probe].losses.add(&exported.map, more);
+            }
+            Frame::Text { probe, program, text } => {
+                instance(probe)?;
+                output.text(probe, &program, &text);
+            }
+            Frame::Accounts { probe, accounts } => instance(probe)?.programs.set(accounts),
+        }
+        Ok(())
+    }
+
+    /// Elements are kept until the next ones come, all maps' together only so many, and only of the size that the map says.
+    fn hold(&mut self, map: usize, exported: &Exported, elements: &Elements) -> Result<(), Error> {
+        let Source::Elements { key, value, .. } = &exported.map.source else {
+            return Err(Error::damaged("a buffer has elements"));
+        };
+        if elements.key_size != key.size || elements.value_size < value.size {
+            return Err(Error::damaged(format!("map {} has elements of another size", exported.map.name)));
+        }
+        self.held.resize(self.held.len().max(map + 1), 0);
+        self.held[map] = elements.keys.len() + elements.values.len();
+        match self.held.iter().sum::<usize>() <= HELD_LIMIT {
+            true => Ok(()),
+            false => Err(Error::damaged("its maps have too many elements")),
+        }
+    }
+}
+
+/// Shows all frames at their time, and then the last state, until the end.
+pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Output) -> Result<(), run::Error> {
+    let start = Instant::now();
+    let mut turns = Turns { end, output, last: start };
+    let over = loop {
+        match replay.recording.frames.next() {
+            Ok(None) => break "the recording is over".to_owned(),
+            Ok(Some((at, frame))) => {
+                // A time that never comes is one that a clock can't show.
+                if !turns.until(start.checked_add(replay.speed.after(at)))? {
+                    return Ok(());
+                }
+                if let Err(error) = replay.apply(frame, running, output) {
+                    break format!("the recording ends early: {error}");
+                }
+            }
+            Err(error) => break format!("the recording ends early: {error}"),
+        }
+    };
+    let until = replay.timeout.map(|timeout| Instant::now() + timeout);
+    let goes_on = until.map_or("; Ctrl-C ends", |_| "");
+    output.notice(&format!("{over}{goes_on}"));
+    turns.until(until)?;
+    output.round().map(drop).map_err(run::Error::Output)
+}
+
+/// The output's turns, in which it writes and draws.
+struct Turns<'a> {
+    end: &'a End,
+    output: &'a dyn Output,
+    last: Instant,
+}
+
+impl Turns<'_> {
+    /// Waits until a time, which has come already where it is past; whether the run goes on.
+    fn until(&mut self, due: Option<Instant>) -> Result<bool, run::Error> {
+        loop {
+            let now = Instant::now();
+            if now - self.last >= TURN {
+                self.last = now;
+                if !self.output.round().map_err(run::Error::Output)? || self.end.has_come() {
+                    return Ok(false);
+                }
+            }
+            match due.map(|due| due.saturating_duration_since(now)) {
+                Some(Duration::ZERO) => return Ok(true),
+                rest => thread::sleep(rest.unwrap_or(TURN).min(TURN)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_passes_as_fast_as_it_is_told_to() {
+        let after = |speed: &str| speed.parse::<Speed>().unwrap().after(Duration::from_secs(6));
+        assert_eq!(after("2"), Duration::from_secs(3));
+        assert_eq!(after("0.5"), Duration::from_secs(12));
+        assert_eq!((after("0"), after("max")), (Duration::ZERO, Duration::ZERO));
+        for wrong in ["-1", "fast", "inf", "NaN", ""] {
+            assert!(wrong.parse::<Speed>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Records a run while it is shown: everything that the output is told goes into the file as well.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::frame::write_event;
+use super::reader::version;
+use super::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
+use crate::elements::Elements;
+use crate::meaning;
+use crate::object::Source;
+use crate::output::{Output, Title};
+use crate::programs::Account;
+use crate::run::{Instance, Running};
+use crate::series::Exported;
+
+/// How often losses and costs are noted, and what was recorded is sure to be in the file.
+const NOTE: Duration = Duration::from_secs(1);
+/// The rest of what is read is for the header and the objects.
+const FRAMES_LIMIT: u64 = TOTAL_LIMIT - (1 << 30);
+/// Room for what a frame is besides its elements.
+const MARGIN: usize = 1 << 10;
+
+/// Makes a recording's file, or overwrites one; nothing that is no recording.
+pub fn create(file: &Path) -> Result<File, Error> {
+    let failed = |source| Error::Open { file: file.to_owned(), source };
+    if file.exists() {
+        let is_recording = File::open(file).and_then(|mut file| version(&mut file)).map_err(failed)?.is_some();
+        let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
+        if !is_recording && !is_empty {
+            return Err(Error::Exists(file.to_owned()));
+        }
+    }
+    File::create(file).map_err(failed)
+}
+
+/// Hands a run's data on to an output, and writes it down.
+pub struct Recorder<'a> {
+    running: &'a Running,
+    output: Box<dyn Output + 'a>,
+    file: RefCell<Writer>,
+    start: Instant,
+    /// When it is, from the start on: asking at each event would cost more than writing it.
+    now: Cell<Duration>,
+    noted: Cell<Option<Duration>>,
+    known: RefCell<Known>,
+}
+
+/// What is in the file already.
+#[derive(Default)]
+struct Known {
+    /// The elements of each map, as a hash.
+    elements: HashMap<usize, u64>,
+    lost: HashMap<usize, u64>,
+    accounts: HashMap<usize, Vec<(String, Account)>>,
+}
+
+impl<'a> Recorder<'a> {
+    /// Begins a recording of probes with these objects.
+    pub fn new(
+        file: File,
+        running: &'a Running,
+        objects: &[&[u8]],
+        title: &Title,
+        output: Box<dyn Output + 'a>,
+    ) -> Result<Self, Error> {
+        let file = Writer::begin(file, &header(running, objects, title), objects).map_err(Error::Write)?;
+        let (file, known) = (RefCell::new(file), RefCell::default());
+        let (now, noted) = (Cell::default(), Cell::default());
+        Ok(Self { running, output, file, start: Instant::now(), now, noted, known })
+    }
+
+    fn frame(&self, frame: &Frame) {
+        self.file.borrow_mut().write(|bytes| frame.write(bytes, self.now.get()));
+    }
+
+    /// Notes what was lost and what the programs cost.
+    fn note(&self) {
+        let mut known = self.known.borrow_mut();
+        for (map, exported) in self.running.maps.iter().enumerate() {
+            let (lost, before) = (self.running.lost(exported).unwrap_or(0), known.lost.entry(map).or_default());
+            if lost > *before {
+                self.frame(&Frame::Lost { map, more: lost - *before });
+                *before = lost;
+            }
+        }
+        for (probe, instance) in self.running.probes.iter().enumerate() {
+            let accounts = instance.programs.accounts();
+            if known.accounts.get(&probe) != Some(&accounts) {
+                self.frame(&Frame::Accounts { probe, accounts: accounts.clone() });
+                known.accounts.insert(probe, accounts);
+            }
+        }
+        self.noted.set(Some(self.now.get()));
+    }
+}
+
+impl Output for Recorder<'_> {
+    fn event(&self, map: usize, record: &[u8]) {
+        self.file.borrow_mut().write(|bytes| write_event(bytes, self.now.get(), map, record));
+        self.output.event(map, record);
+    }
+
+    fn wants(&self, map: usize) -> bool {
+        matches!(self.running.maps[map].map.source, Source::Elements { .. })
+    }
+
+    fn elements(&self, map: usize, elements: &Elements) {
+        let mut hasher = DefaultHasher::new();
+        (&elements.keys, &elements.values).hash(&mut hasher);
+        if self.known.borrow_mut().elements.insert(map, hasher.finish()) != Some(hasher.finish()) {
+            self.frame(&Frame::Elements { map, elements: elements.at_most(FRAME_LIMIT - MARGIN) });
+        }
+        if self.output.wants(map) {
+            self.output.elements(map, elements);
+        }
+    }
+
+    fn text(&self, probe: usize, program: &str, text: &str) {
+        self.frame(&Frame::Text { probe, program: program.to_owned(), text: text.to_owned() });
+        self.output.text(probe, program, text);
+    }
+
+    fn round(&self) -> io::Result<bool> {
+        self.now.set(self.start.elapsed());
+        if self.noted.get().is_none_or(|noted| self.now.get() - noted >= NOTE) {
+            self.note();
+            if let Some(notice) = self.file.borrow_mut().flush()? {
+                self.output.notice(notice);
+            }
+        }
+        self.output.round()
+    }
+
+    fn notice(&self, text: &str) {
+        self.output.notice(text);
+    }
+
+    fn finish(&self) -> io::Result<()> {
+        self.note();
+        self.file.borrow_mut().finish()?;
+        self.output.finish()
+    }
+}
+
+/// The file; its first error is kept until it is flushed.
+struct Writer {
+    stream: GzEncoder<BufWriter<File>>,
+    error: Option<io::Error>,
+    /// The frame that is being written, and how many bytes there were.
+    frame: Vec<u8>,
+    written: u64,
+    /// It takes no more, which is said once.
+    is_full: bool,
+    said: bool,
+}
+
+impl Writer {
+    fn begin(mut file: File, header: &Header, objects: &[&[u8]]) -> io::Result<Self> {
+        file.write_all(MAGIC)?;
+        let mut stream = GzEncoder::new(BufWriter::new(file), Compression::fast());
+        let header = serde_json::to_vec(header)?;
+        stream.write_all(&(header.len() as u32).to_le_bytes())?;
+        stream.write_all(&header)?;
+        objects.iter().try_for_each(|object| stream.write_all(object))?;
+        Ok(Self { stream, error: None, frame: vec![], written: 0, is_full: false, said: false })
+    }
+
+    fn write(&mut self, frame: impl FnOnce(&mut Vec<u8>)) {
+        self.frame.clear();
+        frame(&mut self.frame);
+        self.written += self.frame.len() as u64;
+        self.is_full |= self.written > FRAMES_LIMIT;
+        if !self.is_full && self.error.is_none() {
+            self.error = self.stream.write_all(&self.frame).err();
+        }
+    }
+
+    /// Puts everything into the file, so that a run that is killed has its recording; says once that it takes no more.
+    fn flush(&mut self) -> io::Result<Option<&'static str>> {
+        let flushed = self.error.take().map_or_else(|| self.stream.flush(), Err);
+        flushed.map_err(|error| io::Error::new(error.kind(), format!("the recording: {error}")))?;
+        let says = self.is_full && !std::mem::replace(&mut self.said, self.is_full);
+        Ok(says.then_some("the recording is full: what comes now is not in it"))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.stream.try_finish()?;
+        self.stream.get_mut().flush()
+    }
+}
+
+fn header(running: &Running, objects: &[&[u8]], title: &Title) -> Header {
+    let map = |exported: &Exported| Map {
+        name: exported.map.name.clone(),
+        value: exported.map.value.clone(),
+        room: exported.room(),
+        loss_known: running.lost(exported).is_some(),
+    };
+    let probe = |(index, ((instance, object), state)): (usize, ((&Instance, &&[u8]), &str))| Probe {
+        name: instance.name.clone(),
+        state: state.to_owned(),
+        object_size: object.len(),
+        maps: running.maps.iter().filter(|exported| exported.probe == index).map(map).collect(),
+        iterators: instance.iterators.clone(),
+    };
+    let probes = running.probes.iter().zip(objects).zip(title.states()).enumerate().map(probe).collect();
+    let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
+    Header { probes, buckets, most_series: running.bounds.most, boot: meaning::boot() }
+}

@@ -1,0 +1,223 @@
+//! Runs probes: attaches them, shows their events, serves their metrics, until a signal ends it. A recording is shown the same way.
+
+mod kernel;
+mod prepare;
+mod running;
+
+use std::fs::File;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::filter::{self, Filter};
+use crate::http::{self, PortTaken};
+use crate::metrics;
+use crate::object;
+use crate::output::{self, Format, Output, Title};
+use crate::parameters::{self, Parameter};
+use crate::probe::{Probe, ProbeError};
+use crate::raw;
+use crate::recording::{self, Recorder, Recording, Replay, Speed};
+use crate::series::SeriesBounds;
+use crate::variants::NoSuchVariant;
+
+pub use prepare::{Prepared, prepare};
+pub(crate) use running::{Instance, Running};
+
+/// What to run, and how.
+pub struct RunOptions {
+    pub probes: Vec<NamedObject>,
+    /// Only this variant of the programs, of those probes that have it.
+    pub variant: Option<String>,
+    /// Values for the probes' parameters.
+    pub parameters: Vec<Parameter>,
+    pub bounds: SeriesBounds,
+    /// The field of events that is the value of histograms.
+    pub histogram_value: Option<String>,
+    /// Let the kernel count and time the runs of programs.
+    pub run_time: bool,
+    /// The file to record the run in.
+    pub record: Option<PathBuf>,
+    pub show: ShowOptions,
+}
+
+/// A probe's object, and its name for the reader.
+pub struct NamedObject {
+    pub name: String,
+    pub object: Vec<u8>,
+}
+
+/// How a run is shown, live or recorded.
+pub struct ShowOptions {
+    pub format: Format,
+    /// The metrics' port.
+    pub port: u16,
+    /// What is shown has to satisfy all of them.
+    pub filters: Vec<Filter>,
+    /// How long to run; until a signal comes if it does not say.
+    pub timeout: Option<Duration>,
+}
+
+/// Why a probe does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{name} is no probe that bee can run")]
+    Object { name: String, source: object::Error },
+    #[error("probe {0} is named twice: each runs once")]
+    Twice(String),
+    #[error(
+        "probes {first} and {second} both have a map {map}, and {metric} would be two metrics: rename the map in one of them"
+    )]
+    SameMetric { first: String, second: String, map: String, metric: String },
+    #[error(transparent)]
+    Variant(#[from] NoSuchVariant),
+    #[error(transparent)]
+    Parameter(#[from] parameters::Error),
+    #[error(transparent)]
+    Filter(#[from] filter::Unanswered),
+    #[error("no map is a histogram, which --hist-buckets and --hist-value-key are for")]
+    NoHistogram,
+    #[error(
+        "map {map} is a histogram of a field {field:?}, and its events have no such integer: name another with --hist-value-key"
+    )]
+    NoValue { map: String, field: String },
+    #[error("the kernel does not time the runs of programs; it takes root and Linux 5.8")]
+    RunTime(#[source] io::Error),
+    #[error(transparent)]
+    Port(#[from] PortTaken),
+    #[error("probe {name}")]
+    Probe { name: String, source: ProbeError },
+    #[error("can't read the probes' events")]
+    Events(#[source] ProbeError),
+    #[error(transparent)]
+    Recording(#[from] recording::Error),
+    #[error("can't wait for signals")]
+    Signals(#[source] io::Error),
+    #[error("can't start the metrics' thread")]
+    Thread(#[source] io::Error),
+    #[error("can't write the output")]
+    Output(#[source] io::Error),
+}
+
+/// Runs probes until SIGINT or SIGTERM, or until nobody reads the output any more. Events that the kernel has by then are still shown.
+/// If one can't be attached, none stays attached.
+pub fn run(prepared: Prepared) -> Result<(), Error> {
+    let Prepared { options, candidates } = prepared;
+    let session = Session::open(options.show)?;
+    let file = options.record.as_deref().map(recording::create).transpose()?;
+    let attach = |candidate: &prepare::Candidate| {
+        let probe = Probe::attach(&candidate.inspection, &candidate.variants);
+        probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
+    };
+    let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
+    let running = Running::live(&candidates, &probes, options.bounds)?;
+    let _timing = timing(options.run_time, session.options.format)?;
+    let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
+    let title = Title::new(states, session.options.port);
+    let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
+    session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
+}
+
+/// Shows a recording as if it ran now. Its last state stays until a signal comes or, if there is a timeout, for so long.
+pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Result<(), Error> {
+    prepare::check_filters(&show.filters, recording.inspections())?;
+    let replay = Replay::new(recording, speed, show.timeout.take());
+    let session = Session::open(show)?;
+    let (running, title) = (replay.running()?, replay.title(session.options.port));
+    session.show(Feed::Recording(Box::new(replay)), running, &title, None)
+}
+
+/// When a run ends.
+pub(crate) struct End {
+    signal: Arc<AtomicBool>,
+    due: Option<Instant>,
+}
+
+impl End {
+    pub fn has_come(&self) -> bool {
+        self.signal.load(Ordering::Relaxed) || self.due.is_some_and(|due| Instant::now() >= due)
+    }
+}
+
+/// Where a run's data comes from.
+enum Feed {
+    Kernel(Vec<Probe>),
+    Recording(Box<Replay>),
+}
+
+impl Feed {
+    /// Hands everything to the output until the end.
+    fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+        match self {
+            Self::Kernel(probes) => kernel::consume(&probes, running, end, output),
+            Self::Recording(replay) => recording::consume(*replay, running, end, output),
+        }
+    }
+}
+
+/// What is taken before anything is attached: the port and the signals.
+struct Session {
+    listener: TcpListener,
+    signal: Arc<AtomicBool>,
+    options: ShowOptions,
+}
+
+impl Session {
+    fn open(options: ShowOptions) -> Result<Self, Error> {
+        let listener = http::listen(options.port)?;
+        let signal = Arc::new(AtomicBool::new(false));
+        for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+            signal_hook::flag::register(number, signal.clone()).map_err(Error::Signals)?;
+        }
+        Ok(Self { listener, signal, options })
+    }
+
+    /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well.
+    fn show(
+        self,
+        feed: Feed,
+        mut running: Running,
+        title: &Title,
+        record: Option<(File, Vec<&[u8]>)>,
+    ) -> Result<(), Error> {
+        running.filters = self.options.filters;
+        let running = Arc::new(running);
+        let end = End { signal: self.signal, due: self.options.timeout.map(|timeout| Instant::now() + timeout) };
+        let served = running.clone();
+        let serve = move || http::serve(self.listener, move |format| metrics::text(&served, format));
+        thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
+        let mut output = output::open(self.options.format, title, &running).map_err(Error::Output)?;
+        if let Some((file, objects)) = record {
+            output = Box::new(Recorder::new(file, &running, &objects, title, output)?);
+        }
+        feed.consume(&running, &end, &*output)?;
+        output.finish().map_err(Error::Output)
+    }
+}
+
+/// Who looks at the terminal sees what the probe costs, where the kernel says so.
+fn timing(wanted: bool, format: Format) -> Result<Option<OwnedFd>, Error> {
+    if !wanted && format != Format::Table {
+        return Ok(None);
+    }
+    match raw::time_runs() {
+        Err(error) if wanted => Err(Error::RunTime(error)),
+        timing => Ok(timing.ok()),
+    }
+}
+
+/// `attached (tp_btf)`, and why not by what stands before it.
+fn state(probe: &Probe) -> String {
+    let variant = probe.variant.as_ref().map(|variant| format!(" ({variant})")).unwrap_or_default();
+    let refused: Vec<_> = probe.refused.iter().map(ToString::to_string).collect();
+    if refused.is_empty() {
+        format!("attached{variant}")
+    } else {
+        format!("attached{variant}, not as {}", refused.join("; "))
+    }
+}

@@ -1,0 +1,114 @@
+//! What is wrong with probes, or with what was asked of them, is found before anything is loaded, and without the right to load it.
+//!
+//! What is asked of several probes at once (a variant, a parameter, a filter, a histogram's value) is for those that have it, and
+//! refused if none has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Error, NamedObject, RunOptions};
+use crate::filter::{Filter, Unanswered};
+use crate::object::{self, Inspection, Kind, Source};
+use crate::{metrics, parameters, probe, variants};
+
+/// Probes that were looked at and not loaded yet.
+pub struct Prepared {
+    /// Without the objects, which the candidates have.
+    pub(super) options: RunOptions,
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// A probe to load.
+pub(super) struct Candidate {
+    pub name: String,
+    /// As it was built, for who records it.
+    pub object: Vec<u8>,
+    pub inspection: Inspection,
+    /// The variants to try.
+    pub variants: Vec<Option<String>>,
+}
+
+/// Looks at probes.
+///
+/// # Errors
+/// One is no probe, two would be the same metric, or none has what was asked for.
+pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
+    let mut candidates = options.probes.drain(..).map(candidate).collect::<Result<Vec<_>, _>>()?;
+    each_has_its_name(&candidates)?;
+    choose_variants(&mut candidates, options.variant.as_deref())?;
+    parameters::check(candidates.iter().map(|candidate| &candidate.inspection.btf), &options.parameters)?;
+    for Candidate { inspection, .. } in &mut candidates {
+        inspection.constants = parameters::constants(&inspection.btf, &options.parameters)?;
+    }
+    histograms(&mut candidates, &options)?;
+    check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
+    Ok(Prepared { options, candidates })
+}
+
+/// Some map can answer each filter.
+pub fn check_filters<'a>(
+    filters: &[Filter],
+    probes: impl Iterator<Item = &'a Inspection> + Clone,
+) -> Result<(), Unanswered> {
+    let maps = || probes.clone().flat_map(|inspection| &inspection.maps);
+    let labels = || maps().map(|map| (map.name.as_str(), map.labels()));
+    filters.iter().try_for_each(|filter| filter.check(labels()))
+}
+
+fn candidate(NamedObject { name, object }: NamedObject) -> Result<Candidate, Error> {
+    let inspection = object::inspect(&object).map_err(|source| Error::Object { name: name.clone(), source })?;
+    let known = probe::check_hooks(&inspection).and_then(|()| probe::variants_of(&inspection));
+    let variants = known.map_err(|source| Error::Probe { name: name.clone(), source })?;
+    Ok(Candidate { name, object, inspection, variants })
+}
+
+/// Neither two probes nor two metrics may have the same name.
+fn each_has_its_name(candidates: &[Candidate]) -> Result<(), Error> {
+    let (mut names, mut metrics) = (BTreeSet::new(), BTreeMap::new());
+    for Candidate { name, inspection, .. } in candidates {
+        if !names.insert(name) {
+            return Err(Error::Twice(name.clone()));
+        }
+        for map in inspection.maps.iter().filter(|map| map.kind != Kind::Print) {
+            let metric = metrics::name(&map.name);
+            if let Some(first) = metrics.insert(metric.clone(), name) {
+                let (first, second) = (first.clone(), name.clone());
+                return Err(Error::SameMetric { first, second, map: map.name.clone(), metric });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn choose_variants(candidates: &mut [Candidate], wanted: Option<&str>) -> Result<(), Error> {
+    let has = |candidate: &Candidate| candidate.variants.iter().any(|variant| variant.as_deref() == wanted);
+    if wanted.is_some() && !candidates.iter().any(has) {
+        let all = candidates.iter().flat_map(|candidate| candidate.variants.clone()).collect();
+        variants::choose(all, wanted)?;
+    }
+    for candidate in candidates.iter_mut().filter(|candidate| has(candidate)) {
+        candidate.variants = variants::choose(std::mem::take(&mut candidate.variants), wanted)?;
+    }
+    Ok(())
+}
+
+/// Each histogram takes the field that was asked for, or if its events lack it and another's have it, its own.
+fn histograms(candidates: &mut [Candidate], options: &RunOptions) -> Result<(), Error> {
+    let maps = candidates.iter_mut().flat_map(|candidate| &mut candidate.inspection.maps);
+    let mut maps: Vec<_> = maps.filter(|map| map.kind == Kind::Histogram).collect();
+    if maps.is_empty() && (options.bounds.buckets.is_some() || options.histogram_value.is_some()) {
+        return Err(Error::NoHistogram);
+    }
+    // One that the probe keeps in a hash has its buckets there, and no value.
+    maps.retain(|map| matches!(map.source, Source::Events(_)));
+    let wanted = options.histogram_value.as_deref();
+    let some_has_it = wanted.is_some_and(|field| maps.iter().any(|map| map.integer_field(field).is_some()));
+    for map in &mut maps {
+        if let Some(field) = wanted.filter(|field| !some_has_it || map.integer_field(field).is_some()) {
+            map.value = field.to_owned();
+        }
+        if map.value().is_none() {
+            return Err(Error::NoValue { map: map.name.clone(), field: map.value.clone() });
+        }
+    }
+    Ok(())
+}
