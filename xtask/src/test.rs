@@ -118,7 +118,7 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 9] {
         part(
             Suite::Probes,
             "probes in this kernel",
-            &["--test", "probes", "--test", "init", "--test", "kernel"],
+            &["--test", "probes", "--test", "init", "--test", "kernel", "--test", "recording"],
             &[],
             unable.clone(),
         ),
