@@ -1,5 +1,6 @@
 //! The command line. Its doc comments are the help.
 
+mod global;
 mod registry;
 mod store;
 
@@ -11,10 +12,11 @@ use bee::histogram::Buckets;
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::parameters::Parameter;
 use bee::store::Reference;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::SignedDuration;
 
-pub use registry::{Login, Package, Pull, Push, Registry};
+pub use global::{Global, Registry};
+pub use registry::{Login, Package, Pull, PullPolicy, Push};
 pub use store::{Completion, Describe, Export, Import, Inspect, Remove, Tag};
 
 const EXIT_CODES: &str = "\
@@ -34,12 +36,19 @@ First steps:
 #[derive(Debug, Parser)]
 #[command(name = "bee", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The store of built probes, an OCI image layout [default: ~/.bumblebee/store]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    pub storage: Option<PathBuf>,
+    #[command(flatten)]
+    pub global: Global,
 
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What the program was called with; ends it after help, or with what was not understood.
+    pub fn read() -> Self {
+        let matches = global::hide_where_idle(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|not_understood| not_understood.exit())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -226,8 +235,9 @@ pub struct Run {
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
 
-    #[command(flatten)]
-    pub registry: Registry,
+    /// When to ask the registry that the name begins with
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub pull: PullPolicy,
 }
 
 /// Say what this machine can run, and how to mend what it can't

@@ -53,6 +53,26 @@ fn the_help_of_every_command() {
 }
 
 #[test]
+fn global_options_stand_before_or_after_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = |arguments: &[&str]| {
+        let mut bee = Command::cargo_bin("bee").unwrap();
+        let list = bee.current_dir(folder.path()).env("HOME", folder.path()).args(arguments).assert().success();
+        String::from_utf8_lossy(&list.get_output().stderr).into_owned()
+    };
+    assert_eq!(lists(&["--storage", "mine", "list"]), "nothing is stored in mine yet\n");
+    assert_eq!(lists(&["list", "--storage", "mine"]), "nothing is stored in mine yet\n");
+    let anywhere = ["-c", "a", "list", "--config-dir", "b", "-u", "c", "-p", "d", "--insecure", "--plain-http", "-v"];
+    assert!(lists(&anywhere).starts_with("--verbose has no use here"), "{}", lists(&anywhere));
+    let refused = |arguments: &[&str]| says(folder.path(), arguments, 1);
+    assert!(refused(&["-u", "me", "pull", "localhost:1/a:v1"]).contains("--username and --password need each other"));
+    let both = ["-p", "x", "pull", "localhost:1/a:v1", "-u", "me"];
+    assert!(refused(&both).starts_with("warning: --password can be seen"), "{}", refused(&both));
+    let twice = ["-p", "x", "login", "localhost:1", "-u", "me", "--password-stdin", "-d"];
+    assert!(refused(&twice).contains("the password is given twice"), "{}", refused(&twice));
+}
+
+#[test]
 fn a_source_that_does_not_compile_is_shown_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.c"), "#include \"vmlinux.h\"\nint x = y;\n").unwrap();

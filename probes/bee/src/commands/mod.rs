@@ -31,8 +31,13 @@ use crate::cli::Cli;
 
 /// The store that the command line names, or the user's own.
 fn store(cli: &Cli) -> Result<Store> {
-    let folder = cli.storage.clone().or_else(Store::default_folder);
+    let folder = cli.global.storage.clone().or_else(Store::default_folder);
     Ok(Store::at(folder.context("find the home folder: set HOME, or name the store with --storage")?))
+}
+
+/// Says of BumbleBee's options that are given but have no use here why that is.
+pub fn without_use(options: &[(&str, bool)], why: &str) {
+    options.iter().filter(|(_, given)| *given).for_each(|(name, _)| eprintln!("{name} has no use here: {why}"));
 }
 
 /// The next step after an error, where there is one.

@@ -8,7 +8,7 @@ use crate::cli::{Cli, Pull, Registry};
 
 pub fn run(cli: &Cli, arguments: &Pull) -> Result<()> {
     let store = super::store(cli)?;
-    let digest = pull(&store, &arguments.reference, &arguments.registry)?;
+    let digest = pull(&store, &arguments.reference, &cli.global.registry)?;
     eprintln!("stored {} in {}", arguments.reference, store.folder().display());
     println!("{digest}");
     Ok(())
