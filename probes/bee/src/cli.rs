@@ -110,7 +110,7 @@ pub struct Init {
 /// The compiler is `clang` on PATH, or what the variable BPF_CLANG names.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bee build probe.c my_probe:v1\n  bee build probe.c --output-file probe.o --cflags=-DPORT=443"
+    after_help = "Examples:\n  bee build probe.c my_probe:v1\n  bee build probe.c my_probe:v1 --arch amd64,arm64\n  bee build probe.c my_probe:v1 --link more.c\n  bee build probe.c --output-file probe.o --cflags=-DPORT=443"
 )]
 pub struct Build {
     /// The probe's C source
@@ -124,9 +124,13 @@ pub struct Build {
     #[arg(short, long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
-    /// The processor to build for; the default is this machine's
-    #[arg(long)]
-    pub arch: Option<Architecture>,
+    /// Another source of the same probe, linked with the first into one object; may be repeated
+    #[arg(long, value_name = "SOURCE")]
+    pub link: Vec<PathBuf>,
+
+    /// The processor to build for; several, as in amd64,arm64, become one image. The default is this machine's
+    #[arg(long, value_delimiter = ',')]
+    pub arch: Vec<Architecture>,
 
     /// Whose types "vmlinux.h" holds
     #[arg(long, value_enum, default_value_t)]

@@ -47,6 +47,10 @@ pub struct Pull {
     /// The probe, as in ghcr.io/teacher/my_probe:v1
     #[arg(value_name = "REF")]
     pub reference: Reference,
+
+    /// All processors that it is there for, as push and export need it; by default only this machine's is fetched
+    #[arg(long)]
+    pub all_platforms: bool,
 }
 
 /// Make a container image that runs a probe: bee, its libraries and the probe, nothing else

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use bee::registry::Which;
 use bee::run::RunOptions;
 use bee::store::{Error, Reference};
 use jiff::SignedDuration;
@@ -50,7 +51,7 @@ fn find(cli: &Cli, Run { probe, pull, .. }: &Run) -> Result<Vec<u8>> {
         }
         _ => return Ok(stored?),
     }
-    super::pull::pull(&store, &reference, &cli.global.registry)?;
+    super::pull::pull(&store, &reference, Which::ThisMachine, &cli.global.registry)?;
     Ok(store.program(&reference)?)
 }
 

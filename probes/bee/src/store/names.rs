@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageManifest};
+use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor};
 
-use super::{Error, Reference, Store, annotation, layout};
+use super::{Error, Reference, Store, annotation};
 
 impl Store {
     /// Gives what `from` names a second name; returns the manifest's digest.
@@ -36,11 +36,16 @@ impl Store {
         needed.map_or(Ok(0), |needed| writer.keep_only(&needed.into_iter().flatten().collect::<HashSet<_>>()))
     }
 
-    /// The digests of an image's parts.
-    fn needed_by(&self, descriptor: &Descriptor) -> Option<Vec<String>> {
-        let manifest = self.layout.blob(descriptor, layout::MAX_JSON).ok()?;
-        let manifest: ImageManifest = serde_json::from_slice(&manifest).ok()?;
-        let parts = manifest.layers().iter().chain([manifest.config(), descriptor]);
-        parts.map(|part| Some(part.as_digest_sha256()?.to_owned())).collect()
+    /// The digests of an image's parts, as far as they are stored.
+    fn needed_by(&self, named: &Descriptor) -> Option<Vec<String>> {
+        let manifests = self.manifests_of(named).ok()?;
+        let mut digests = vec![named.as_digest_sha256()?.to_owned()];
+        for descriptor in manifests.iter().filter(|it| self.layout.has(it) || *it == named) {
+            let manifest = self.manifest(descriptor).ok()?;
+            let parts = manifest.layers().iter().chain([manifest.config(), descriptor]);
+            let parts = parts.map(|part| Some(part.as_digest_sha256()?.to_owned()));
+            digests.extend(parts.collect::<Option<Vec<_>>>()?);
+        }
+        Some(digests)
     }
 }
