@@ -30,6 +30,9 @@ fn what_bumblebee_stored_is_listed_described_and_moved() {
     }
     world.succeeds(&["inspect", "probe:v1"]);
     world.succeeds(&["tag", "probe:v1", "second:v1"]);
+    let index: Value = serde_json::from_slice(&fs::read(world.path("store/index.json")).unwrap()).unwrap();
+    let versions = [0, 1].map(|n| &index["manifests"][n]["platform"]["os.version"]);
+    assert_eq!(versions, ["6.1.0-18-amd64"; 2], "it lists the kernel that it built on");
     let archive = world.path("probes.tar");
     world.succeeds(&["export", "probe:v1", "--output", archive.to_str().unwrap()]);
     world.succeeds(&["rm", "probe:v1", "second:v1"]);

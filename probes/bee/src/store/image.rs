@@ -107,7 +107,7 @@ impl Store {
             (ANNOTATION_CREATED.to_owned(), created.to_string()),
         ])));
         let digest = named.digest().to_string();
-        self.name(&writer, reference, named)?;
+        self.name(&writer, reference, &named)?;
         Ok(digest)
     }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Damage, Error};
@@ -127,8 +128,17 @@ impl Writer<'_> {
         Ok(bytes)
     }
 
-    pub fn put_index(&self, index: &ImageIndex) -> Result<(), Error> {
-        self.write(INDEX, &document(index)?)
+    /// Changes the list of what is stored. It is JSON here: what others wrote stays as it is, with what only they know.
+    pub fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Error> {
+        let damaged = |why| Error::Index { path: self.layout.folder.join(INDEX), why };
+        self.index()?;
+        let mut index = match self.layout.read(INDEX, MAX_JSON) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no JSON", why)))?,
+            Err(_) => json!(empty_index()?),
+        };
+        let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);
+        edit(manifests.ok_or_else(|| damaged(Damage::new("it has no list", "manifests")))?);
+        self.write(INDEX, &document(&index)?)
     }
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {

@@ -115,16 +115,6 @@ impl Store {
         found.cloned().ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })
     }
 
-    /// Lists an image under `reference`, which may have named another one before.
-    fn name(&self, writer: &layout::Writer, reference: &Reference, descriptor: Descriptor) -> Result<(), Error> {
-        let mut index = writer.index()?;
-        let is_another = |it: &Descriptor| annotation(it, ANNOTATION_REF_NAME) != Some(reference.as_str());
-        let mut manifests: Vec<_> = index.manifests().iter().filter(|it| is_another(it)).cloned().collect();
-        manifests.push(descriptor);
-        index.set_manifests(manifests);
-        writer.put_index(&index)
-    }
-
     fn entry(&self, named: &Descriptor) -> Entry {
         let manifests = self.manifests_of(named);
         let platforms = manifests.as_ref().map_or(vec![], |all| all.iter().filter_map(platform::words).collect());
