@@ -96,7 +96,7 @@ impl TestRegistry {
     /// What a client gets, that is not ours, for a path below `/v2/`. It wants neither TLS nor a login.
     pub fn get(&self, path: &str) -> Vec<u8> {
         let url = format!("http://{}/v2/{path}", self.address);
-        let accept = "Accept: application/vnd.oci.image.manifest.v1+json";
+        let accept = "Accept: application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json";
         let output = Command::new("curl").args(["-sSf", "--header", accept, &url]).output().expect("start curl");
         assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
         output.stdout

@@ -1,5 +1,6 @@
 //! The command line. Its doc comments are the help.
 
+mod global;
 mod registry;
 mod run;
 mod store;
@@ -9,9 +10,10 @@ use std::path::PathBuf;
 use bee::build::{Architecture, Vmlinux};
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::store::Reference;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use registry::{Login, Package, Pull, Push, Registry};
+pub use global::{Global, Registry};
+pub use registry::{Login, Package, Pull, PullPolicy, Push};
 pub use run::{Replay, Run};
 pub use store::{Completion, Describe, Export, Import, Inspect, Remove, Tag};
 
@@ -32,12 +34,19 @@ First steps:
 #[derive(Debug, Parser)]
 #[command(name = "bee", version, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// The store of built probes, an OCI image layout [default: ~/.bumblebee/store]
-    #[arg(long, global = true, value_name = "FOLDER")]
-    pub storage: Option<PathBuf>,
+    #[command(flatten)]
+    pub global: Global,
 
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// What the program was called with; ends it after help, or with what was not understood.
+    pub fn read() -> Self {
+        let matches = global::hide_where_idle(Self::command()).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|not_understood| not_understood.exit())
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,7 +109,7 @@ pub struct Init {
 /// The compiler is `clang` on PATH, or what the variable BPF_CLANG names.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bee build probe.c my_probe:v1\n  bee build probe.c --output-file probe.o --cflags=-DPORT=443"
+    after_help = "Examples:\n  bee build probe.c my_probe:v1\n  bee build probe.c my_probe:v1 --arch amd64,arm64\n  bee build probe.c my_probe:v1 --link more.c\n  bee build probe.c --output-file probe.o --cflags=-DPORT=443"
 )]
 pub struct Build {
     /// The probe's C source
@@ -114,9 +123,13 @@ pub struct Build {
     #[arg(short, long, value_name = "FILE")]
     pub output_file: Option<PathBuf>,
 
-    /// The processor to build for; the default is this machine's
-    #[arg(long)]
-    pub arch: Option<Architecture>,
+    /// Another source of the same probe, linked with the first into one object; may be repeated
+    #[arg(long, value_name = "SOURCE")]
+    pub link: Vec<PathBuf>,
+
+    /// The processor to build for; several, as in amd64,arm64, become one image. The default is this machine's
+    #[arg(long, value_delimiter = ',')]
+    pub arch: Vec<Architecture>,
 
     /// Whose types "vmlinux.h" holds
     #[arg(long, value_enum, default_value_t)]

@@ -5,12 +5,10 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    match run(Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -23,6 +21,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    commands::without_use(&[("--verbose", cli.global.verbose)], "bee says what it does anyway");
     match &cli.command {
         Command::Init(arguments) => commands::init::run(arguments),
         Command::Build(arguments) => commands::build::run(&cli, arguments),
@@ -35,7 +34,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(arguments) => commands::export::run(&cli, arguments),
         Command::Import(arguments) => commands::import::run(&cli, arguments),
         Command::Completion(arguments) => commands::completion::run(arguments),
-        Command::Login(arguments) => commands::login::run(arguments),
+        Command::Login(arguments) => commands::login::run(&cli, arguments),
         Command::Push(arguments) => commands::push::run(&cli, arguments),
         Command::Pull(arguments) => commands::pull::run(&cli, arguments),
         Command::Package(arguments) => commands::package::run(&cli, arguments),

@@ -3,19 +3,26 @@
 
 use futures::{Stream, TryStreamExt};
 use indicatif::ProgressBar;
+use jiff::Timestamp;
 use oci::client::{Client, Operation, Options, ReadError};
-use oci::{Image, layout};
-use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, Platform};
+use oci::layout;
+use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType, Platform};
 use tokio_util::bytes::Bytes;
 
-use crate::build::Architecture;
-use crate::store::{self, Reference, Store};
+use crate::store::{self, Image, Manifest, Reference, Store};
 
 /// Of every image that is pushed.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-/// Of images for several processors.
-const INDEXES: [&str; 2] =
-    ["application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json"];
+/// Of one image, on the way here.
+const MOST_BYTES: u64 = 256 << 20;
+const MOST_PLATFORMS: usize = 16;
+
+/// What is fetched of an image for several processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    ThisMachine,
+    All,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -49,57 +56,106 @@ impl Error {
     }
 }
 
-/// Sends an image of the store; answers its digest.
+/// Sends an image of the store, for all its processors; answers its digest.
 pub async fn push(store: &Store, name: &Reference, options: &Options, progress: &ProgressBar) -> Result<String, Error> {
-    let image = store.image(name)?;
+    let Image { index, manifests } = store.image(name)?;
     let client = connect(name, Operation::Push, options).await?;
-    progress.set_length(image.blobs.iter().map(|(descriptor, _)| descriptor.size()).sum());
-    for (descriptor, bytes) in image.blobs {
-        let bytes = futures::stream::iter([Ok(Bytes::from(bytes))]);
-        send(&client, (descriptor.digest().as_ref(), descriptor.size()), bytes, progress).await?;
+    let blobs = manifests.iter().flat_map(|manifest| &manifest.blobs);
+    progress.set_length(blobs.map(|(descriptor, _)| descriptor.size()).sum());
+    let mut last = None;
+    for Manifest { document, blobs, .. } in manifests {
+        for (descriptor, bytes) in blobs {
+            let bytes = futures::stream::iter([Ok(Bytes::from(bytes))]);
+            send(&client, (descriptor.digest().as_ref(), descriptor.size()), bytes, progress).await?;
+        }
+        let digest = oci::digest::sha256(&document);
+        if index.is_some() {
+            client.tag(&digest, MANIFEST, document).await?;
+        } else {
+            last = Some((MANIFEST.to_owned(), document));
+        }
     }
-    let digest = oci::digest::sha256(&image.manifest);
-    client.tag(name.tag(), MANIFEST, image.manifest).await?;
+    // What the tag names comes last: whoever asks for it finds all of it.
+    let named = index.map(|(media_type, document)| (media_type.to_string(), document)).or(last);
+    let (media_type, document) = named.ok_or(store::Error::Empty)?;
+    let digest = oci::digest::sha256(&document);
+    client.tag(name.tag(), &media_type, document).await?;
     Ok(digest)
 }
 
-/// Fetches a probe into the store; answers its digest.
-pub async fn pull(store: &Store, name: &Reference, options: &Options, progress: &ProgressBar) -> Result<String, Error> {
+/// Fetches a probe into the store, for this machine or for all that it is there for; answers its digest.
+pub async fn pull(
+    store: &Store,
+    name: &Reference,
+    which: Which,
+    options: &Options,
+    progress: &ProgressBar,
+) -> Result<String, Error> {
     let client = connect(name, Operation::Pull, options).await?;
-    let (manifest, platform) = fetch_manifest(&client, name).await?;
-    let no_probe = |why| Error::NoProbe { name: name.clone(), why };
-    let parsed = probe_in(&manifest).map_err(no_probe)?;
-    let named: Vec<_> = parsed.layers().iter().chain([parsed.config()]).collect();
-    progress.set_length(named.iter().map(|descriptor| descriptor.size()).sum());
-    let mut blobs = vec![];
-    for descriptor in named {
-        let bytes = client.blob(descriptor, store::MAX_PROGRAM, |done| progress.inc(done)).await?;
-        blobs.push((descriptor.clone(), bytes));
+    let found = find(&client, name, which).await?;
+    let all = found.manifests.iter().flat_map(|(parsed, ..)| parts(parsed));
+    let size = all.fold(0u64, |sum, part| sum.saturating_add(part.size()));
+    if size > MOST_BYTES {
+        return Err(Error::NoProbe { name: name.clone(), why: format!("it has {size} bytes, more than any probe") });
     }
-    Ok(store.put_image(name, &store::Image { manifest, platform, blobs })?)
+    progress.set_length(size);
+    let mut manifests = vec![];
+    for (parsed, document, platform) in found.manifests {
+        let mut blobs = vec![];
+        for descriptor in parts(&parsed) {
+            let bytes = client.blob(descriptor, store::MAX_PROGRAM, |done| progress.inc(done)).await?;
+            blobs.push((descriptor.clone(), bytes));
+        }
+        let config = blobs.last().and_then(|(_, config)| store::platform_of_config(config));
+        manifests.push(Manifest { document, platform: platform.or(config), blobs });
+    }
+    Ok(store.put_image(name, Image { index: found.index, manifests }, Timestamp::now())?)
 }
 
-/// What the registry has under a name; of an image for several processors that of this one.
-async fn fetch_manifest(client: &Client, name: &Reference) -> Result<(Vec<u8>, Option<Platform>), Error> {
+/// What the registry has under a name, without the blobs.
+struct Found {
+    index: Option<(MediaType, Vec<u8>)>,
+    manifests: Vec<(ImageManifest, Vec<u8>, Option<Platform>)>,
+}
+
+async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, Error> {
     let unknown = || Error::Unknown(name.clone());
+    let no_probe = |why| Error::NoProbe { name: name.clone(), why };
     let (document, media_type) = client.manifest(name.tag(), store::MAX_JSON).await?.ok_or_else(unknown)?;
-    if !INDEXES.contains(&media_type.as_str()) {
-        return Ok((document, None));
+    let media_type = MediaType::from(media_type.as_str());
+    if !store::is_index(&media_type) {
+        let parsed = probe_in(&document).map_err(no_probe)?;
+        return Ok(Found { index: None, manifests: vec![(parsed, document, None)] });
     }
-    let no_probe = |why: String| Error::NoProbe { name: name.clone(), why };
     let index: ImageIndex = serde_json::from_slice(&document).map_err(|why| no_probe(why.to_string()))?;
-    let descriptor = index.manifests().iter().find(|it| is_for_this_machine(it));
-    let descriptor =
-        descriptor.ok_or_else(|| no_probe("it is there for other processors than this machine's".to_owned()))?;
-    let manifest = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?.ok_or_else(unknown)?;
-    Ok((manifest.0, descriptor.platform().clone()))
+    let mut manifests = vec![];
+    for descriptor in which.of(&index).map_err(no_probe)? {
+        let manifest = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?;
+        let (manifest, _) = manifest.ok_or_else(unknown)?;
+        manifests.push((probe_in(&manifest).map_err(no_probe)?, manifest, descriptor.platform().clone()));
+    }
+    Ok(Found { index: Some((media_type, document)), manifests })
 }
 
-/// BumbleBee writes the kernel's word for the processor, not OCI's.
-fn is_for_this_machine(descriptor: &Descriptor) -> bool {
-    let Some(platform) = descriptor.platform() else { return false };
-    let words = [Architecture::host().map_or("", Architecture::oci), std::env::consts::ARCH];
-    words.contains(&platform.architecture().to_string().as_str())
+impl Which {
+    fn of(self, index: &ImageIndex) -> Result<Vec<&Descriptor>, String> {
+        let manifests = index.manifests();
+        match self {
+            Self::All if manifests.len() > MOST_PLATFORMS => Err(format!("it is for {} processors", manifests.len())),
+            Self::All if manifests.is_empty() => Err("it has no content".to_owned()),
+            Self::All => Ok(manifests.iter().collect()),
+            Self::ThisMachine => {
+                let mine = manifests.iter().find(|it| store::is_for_this_machine(it));
+                mine.map(|mine| vec![mine])
+                    .ok_or_else(|| "it is there for other processors than this machine's".to_owned())
+            }
+        }
+    }
+}
+
+/// The program, then the config.
+fn parts(manifest: &ImageManifest) -> impl Iterator<Item = &Descriptor> {
+    manifest.layers().iter().chain([manifest.config()])
 }
 
 /// The manifest, if it is that of a probe and of no more than a probe has.
@@ -120,7 +176,12 @@ pub async fn connect(name: &Reference, operation: Operation, options: &Options) 
 }
 
 /// Sends an archive's image; answers its digest.
-pub async fn push_archive(client: &Client, image: &Image, tag: &str, progress: &ProgressBar) -> Result<String, Error> {
+pub async fn push_archive(
+    client: &Client,
+    image: &oci::Image,
+    tag: &str,
+    progress: &ProgressBar,
+) -> Result<String, Error> {
     let layout = layout::read(image)?;
     progress.set_length(layout.blobs.iter().map(|blob| blob.size).sum());
     for blob in &layout.blobs {

@@ -20,7 +20,13 @@ fn inspected(declarations: &str) -> Result<Inspection, String> {
     let source = folder.path().join("probe.c");
     let begin = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n#include \"solo_types.h\"\n";
     std::fs::write(&source, format!("{begin}{declarations}")).unwrap();
-    let request = Request { source: &source, architecture: Architecture::Amd64, vmlinux: Vmlinux::Pinned, cflags: &[] };
+    let request = Request {
+        source: &source,
+        link: &[],
+        architecture: Architecture::Amd64,
+        vmlinux: Vmlinux::Pinned,
+        cflags: &[],
+    };
     match build(&request) {
         Ok(object) => Ok(inspect(&object).unwrap()),
         Err(error) => Err(error.source().map_or_else(|| error.to_string(), ToString::to_string)),

@@ -54,6 +54,26 @@ fn the_help_of_every_command() {
 }
 
 #[test]
+fn global_options_stand_before_or_after_the_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let lists = |arguments: &[&str]| {
+        let mut bee = Command::cargo_bin("bee").unwrap();
+        let list = bee.current_dir(folder.path()).env("HOME", folder.path()).args(arguments).assert().success();
+        String::from_utf8_lossy(&list.get_output().stderr).into_owned()
+    };
+    assert_eq!(lists(&["--storage", "mine", "list"]), "nothing is stored in mine yet\n");
+    assert_eq!(lists(&["list", "--storage", "mine"]), "nothing is stored in mine yet\n");
+    let anywhere = ["-c", "a", "list", "--config-dir", "b", "-u", "c", "-p", "d", "--insecure", "--plain-http", "-v"];
+    assert!(lists(&anywhere).starts_with("--verbose has no use here"), "{}", lists(&anywhere));
+    let refused = |arguments: &[&str]| says(folder.path(), arguments, 1);
+    assert!(refused(&["-u", "me", "pull", "localhost:1/a:v1"]).contains("--username and --password need each other"));
+    let both = ["-p", "x", "pull", "localhost:1/a:v1", "-u", "me"];
+    assert!(refused(&both).starts_with("warning: --password can be seen"), "{}", refused(&both));
+    let twice = ["-p", "x", "login", "localhost:1", "-u", "me", "--password-stdin", "-d"];
+    assert!(refused(&twice).contains("the password is given twice"), "{}", refused(&twice));
+}
+
+#[test]
 fn a_source_that_does_not_compile_is_shown_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("broken.c"), "#include \"vmlinux.h\"\nint x = y;\n").unwrap();
@@ -145,9 +165,78 @@ fn what_is_asked_of_several_probes_is_refused_if_none_has_it() {
     assert!(said.contains("is no value for parameter of_b"), "{said}");
 }
 
+const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } \
+                   counter_calls SEC(\".maps\");\n";
+
+/// A source with a program of this name, on a hook of this name, which counts nothing.
+fn source(name: &str, more: &str) -> String {
+    format!(
+        "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n{more}char LICENSE[] SEC(\"license\") = \"GPL\";\n\
+         SEC(\"raw_tp/{name}\")\nint {name}(void *ctx) {{ return 0; }}\n"
+    )
+}
+
 #[test]
-fn a_name_that_is_not_stored_is_said_to_be_so() {
+fn several_sources_are_linked_into_one_probe() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    write("first.c", source("sys_enter", MAP));
+    write("second.c", source("sys_exit", ""));
+    write("same.c", source("sys_exit", MAP));
+    bee(folder.path()).args(["build", "first.c", "both:v1", "--link", "second.c"]).assert().success();
+    let described = bee(folder.path()).args(["describe", "both:v1"]).assert().success();
+    let described = String::from_utf8_lossy(&described.get_output().stdout).into_owned();
+    let ends = ["sys_enter, raw_tp/sys_enter", "sys_exit, raw_tp/sys_exit", "counter ebpf_solo_io_counter_calls{key}"];
+    assert!(ends.iter().all(|end| described.lines().any(|line| line.ends_with(end))), "{described}");
+    let said = says(folder.path(), &["build", "first.c", "twice:v1", "--link", "same.c"], 3);
+    assert!(said.contains("do two of them define the same map or function?"), "{said}");
+    let several = ["build", "first.c", "--arch", "amd64,arm64", "-o", "first.o"];
+    let said = says(folder.path(), &several, 1);
+    assert!(said.contains("--output-file takes one object"), "{said}");
+}
+
+#[test]
+fn a5_20_a_folder_does_not_hide_an_image_of_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("first")).unwrap();
+    std::fs::write(folder.path().join("first.c"), source("sys_enter", MAP)).unwrap();
+    bee(folder.path()).args(["build", "first.c", "first"]).assert().success();
+    bee(folder.path()).args(["inspect", "first"]).assert().success();
+    let said = says(folder.path(), &["run", "first", "--variant", "none"], 2);
+    assert!(said.contains("no variant none"), "the image was not found: {said}");
+}
+
+#[test]
+fn a5_21_a_build_that_fails_leaves_what_was_built_before_and_no_debris() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("broken.c"), "int x = y;\n").unwrap();
+    std::fs::write(folder.path().join("probe.o"), "before").unwrap();
+    says(folder.path(), &["build", "broken.c", "-o", "probe.o"], 3);
+    assert_eq!(std::fs::read(folder.path().join("probe.o")).unwrap(), b"before");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    // A source need not lie below the current folder.
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::write(elsewhere.path().join("first.c"), source("sys_enter", MAP)).unwrap();
+    let first = elsewhere.path().join("first.c");
+    bee(folder.path()).args(["build", first.to_str().unwrap(), "-o", "probe.o"]).assert().success();
+    assert!(std::fs::read(folder.path().join("probe.o")).unwrap().starts_with(b"\x7fELF"));
+}
+
+#[test]
+fn a5_24_authors_are_described_without_a_description() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("first.c"), source("sys_enter", MAP)).unwrap();
+    let author = "the \u{1b}[31mclass";
+    bee(folder.path()).args(["build", "first.c", "first:v1", "--authors", author]).assert().success();
+    let described = bee(folder.path()).args(["describe", "first:v1"]).assert().success();
+    let described = String::from_utf8_lossy(&described.get_output().stdout).into_owned();
+    assert!(described.contains("authors      the  [31mclass\n"), "{described}");
+}
+
+#[test]
+fn a5_27_a_name_that_is_not_stored_is_said_to_be_so() {
     let folder = tempfile::tempdir().unwrap();
     let said = says(folder.path(), &["run", "nothing:v1"], 1);
     assert!(said.contains("nothing:v1"), "{said}");
+    assert!(said.starts_with("error: ") && said.lines().count() == 2, "an error and a hint, no trace: {said}");
 }

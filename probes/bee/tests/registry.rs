@@ -51,6 +51,28 @@ fn a_probe_that_only_the_registry_has_is_pulled_and_run() {
 }
 
 #[test]
+#[ignore = "needs root (loads probes), docker-registry and htpasswd"]
+fn a5_26_what_a_name_stands_for_now_is_asked_for_when_that_is_wanted() {
+    let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let (name, old) = here.build(&registry);
+    here.succeeds(&["push", &name]);
+    there.succeeds(&["pull", &name]);
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../tcpconnect.bpf.c");
+    let new = here.succeeds(&["build", source, &name]);
+    here.succeeds(&["push", &name]);
+    let stored = |policy: &str| {
+        there.succeeds(&["run", &name, "--pull", policy, "--no-tty", "--timeout", "1s", "--prom-port", "0"]);
+        let listed: Value = serde_json::from_str(&there.succeeds(&["list", "--json"])).unwrap();
+        listed[0]["digest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!((stored("never"), stored("missing")), (old.clone(), old));
+    assert_eq!(stored("always"), new);
+    let name = format!("{}/room/none:v1", registry.host());
+    there.refuses(&["run", &name, "--pull", "never"], &["is neither a file here nor a probe in the store"]);
+    there.refuses(&["run", &name], &["not in the store: pulling it", "has no room/none:v1"]);
+}
+
+#[test]
 #[ignore = "needs docker-registry and htpasswd"]
 fn what_the_registry_lacks_and_what_names_no_registry_is_said() {
     let (world, registry) = (World::new(), start(Wants::default()));
@@ -145,32 +167,81 @@ fn bytes_that_changed_in_the_registry_are_refused() {
     there.succeeds(&["pull", &name]);
 }
 
+/// This machine's and the other of the processors that bee builds for.
+const MINE_AND_OTHER: [&str; 2] = if cfg!(target_arch = "x86_64") { ["amd64", "arm64"] } else { ["arm64", "amd64"] };
+
 #[test]
 #[ignore = "needs docker-registry and htpasswd"]
-fn of_an_image_for_several_processors_this_machines_is_pulled() {
+fn an_image_for_several_processors_is_pushed_whole_and_pulled_for_this_one_or_for_all() {
     let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let [mine, other] = MINE_AND_OTHER;
+    let name = format!("{}/room/probe:v1", registry.host());
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe.bpf.c");
-    let manifests = ["amd64", "arm64"].map(|processor| {
-        let name = format!("{}/room/probe:{processor}", registry.host());
-        here.succeeds(&["build", source, &name, "--arch", processor]);
-        let digest = here.succeeds(&["push", &name]);
-        let manifest = registry.get(&format!("room/probe/manifests/{processor}"));
-        json!({
-            "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": manifest.len(),
-            "platform": { "os": "linux", "architecture": processor },
-        })
-    });
+    let built = here.succeeds(&["build", source, &name, "--arch", &format!("{other},{mine}")]);
+    assert_eq!(here.succeeds(&["build", source, &name, "--arch", mine, "--arch", other]), built, "not reproducible");
+    assert_eq!(here.succeeds(&["push", &name]), built);
+    let index: Value = serde_json::from_slice(&registry.get("room/probe/manifests/v1")).unwrap();
+    assert_eq!(index["mediaType"], "application/vnd.oci.image.index.v1+json");
+    let platforms: Vec<_> = (0..2).map(|n| &index["manifests"][n]["platform"]["architecture"]).collect();
+    assert_eq!(platforms, ["amd64", "arm64"]);
+
+    assert_eq!(there.succeeds(&["pull", &name]), built);
+    assert_eq!(files(&there.path("store/blobs")).len(), 4, "an index, a manifest, a program and its config");
+    there.succeeds(&["inspect", &name]);
+    let described: Value = serde_json::from_str(&there.succeeds(&["describe", &name, "--json"])).unwrap();
+    assert_eq!(described["platform"], "linux/amd64,linux/arm64");
+    there.refuses(&["push", &name], &[&format!("not stored for linux/{other}"), "bee pull --all-platforms"]);
+    there.succeeds(&["pull", "--all-platforms", &name]);
+    assert_eq!(there.succeeds(&["push", &name]), built);
+}
+
+#[test]
+#[ignore = "needs docker-registry and htpasswd"]
+fn an_image_for_other_processors_alone_is_not_pulled_unasked() {
+    let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let (name, _) = here.build(&registry);
+    let digest = here.succeeds(&["push", &name]);
+    let size = registry.get("room/probe/manifests/v1").len();
     let kind = "application/vnd.oci.image.index.v1+json";
+    let manifest = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": size,
+        "platform": { "os": "linux", "architecture": MINE_AND_OTHER[1] },
+    });
     let put = |manifests: &[Value]| {
         let index = json!({ "schemaVersion": 2, "mediaType": kind, "manifests": manifests });
-        registry.put("room/probe/manifests/v1", kind, &index.to_string());
+        registry.put("room/probe/manifests/v2", kind, &index.to_string());
     };
-    let name = format!("{}/room/probe:v1", registry.host());
-    let (mine, other) = if cfg!(target_arch = "x86_64") { (0, 1) } else { (1, 0) };
-    put(&manifests[other..=other]);
+    put(std::slice::from_ref(&manifest));
+    let name = format!("{}/room/probe:v2", registry.host());
     there.refuses(&["pull", &name], &["for other processors than this machine's"]);
-    put(&manifests);
-    assert_eq!(there.succeeds(&["pull", &name]), manifests[mine]["digest"]);
+    put(&vec![manifest; 17]);
+    there.refuses(&["pull", "--all-platforms", &name], &["it is for 17 processors"]);
+}
+
+#[test]
+#[ignore = "needs docker-registry and htpasswd"]
+fn what_an_image_says_of_itself_outlives_the_registry() {
+    let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let name = format!("{}/room/probe:v1", registry.host());
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../probe.bpf.c");
+    let says = ["--authors", "the class", "--license", "GPL-2.0", "--source", "https://example.org"];
+    let mut build = here.bee(&["build", source, &name]);
+    build.args(says).env("SOURCE_DATE_EPOCH", "86400").assert().success();
+    here.succeeds(&["push", &name]);
+    there.succeeds(&["pull", &name]);
+    let described = |world: &World| -> Value {
+        let mut described: Value = serde_json::from_str(&world.succeeds(&["describe", &name, "--json"])).unwrap();
+        described["created"].take();
+        described
+    };
+    let pulled = described(&there);
+    assert_eq!(pulled, described(&here));
+    assert_eq!(pulled["platform"], format!("linux/{}", MINE_AND_OTHER[0]));
+    assert_eq!(pulled["annotations"]["org.opencontainers.image.created"], "1970-01-02T00:00:00Z");
+    assert_eq!(pulled["programs"][0]["section"], "kprobe/tcp_connect");
+    let maps = pulled["maps"].as_array().unwrap();
+    let metric = |map: &Value| map["kind"] == "counter" && map["metric"] == "ebpf_solo_io_connections";
+    assert!(maps.iter().any(|map| metric(map) && map["labels"] == json!(["daddr"])), "{pulled:#}");
 }
 
 #[test]
@@ -260,7 +331,8 @@ impl World {
         let said = text(&output.stderr);
         assert!([1, 3].contains(&output.status.code().unwrap()), "{:?}: {said}", output.status);
         words.iter().for_each(|word| assert!(said.contains(word), "it does not say {word:?}:\n{said}"));
-        assert!(said.lines().count() <= 2, "an error and a hint:\n{said}");
+        let lines = said.lines().filter(|line| !line.starts_with("warning: --password")).count();
+        assert!(lines <= 2, "an error and a hint:\n{said}");
         assert!(output.stdout.is_empty() && !said.contains("panicked"), "{said}");
         keeps_quiet(&output);
         output

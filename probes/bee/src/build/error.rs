@@ -33,6 +33,9 @@ pub enum Error {
     #[error("take the debug information out of the compiled probe")]
     Link(#[source] libbpf_rs::Error),
 
+    #[error("link the sources: do two of them define the same map or function?")]
+    LinkSeveral(#[source] libbpf_rs::Error),
+
     #[error("{path} compiles, but bee cannot run it", path = path.display())]
     Refused {
         path: PathBuf,

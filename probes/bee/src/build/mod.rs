@@ -20,6 +20,8 @@ use clang::Clang;
 #[derive(Debug)]
 pub struct Request<'a> {
     pub source: &'a Path,
+    /// More sources of the same probe.
+    pub link: &'a [PathBuf],
     pub architecture: Architecture,
     pub vmlinux: Vmlinux,
     /// Arguments for clang, after ours, so that they win.
@@ -27,7 +29,7 @@ pub struct Request<'a> {
 }
 
 /// The processor that the probe will run on: BPF's own code is the same everywhere, the registers that a kprobe reads are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Architecture {
     Amd64,
     Arm64,
@@ -45,7 +47,8 @@ pub enum Vmlinux {
 
 /// Compiles a probe; the result has BTF but no DWARF, and every map in it can be exported. clang's messages go to stderr.
 pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
-    let source = Source::find(request.source)?;
+    let sources = [request.source].into_iter().chain(request.link.iter().map(PathBuf::as_path));
+    let sources = sources.map(Source::find).collect::<Result<Vec<_>, _>>()?;
     let clang = Clang::find()?;
     let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
     let include = scratch.path().join("include");
@@ -54,9 +57,13 @@ pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
         let header = vmlinux::header(Path::new(vmlinux::KERNEL_BTF)).map_err(Error::KernelTypes)?;
         fs::write(include.join("vmlinux.h"), header).map_err(Error::Scratch)?;
     }
-    let compiled = scratch.path().join("compiled.o");
-    clang.compile(&source, request, &include, &compiled)?;
-    let object = without_debug_sections(&compiled, &scratch.path().join("program.o"))?;
+    let mut compiled = vec![];
+    for (number, source) in sources.iter().enumerate() {
+        let object = scratch.path().join(format!("compiled{number}.o"));
+        clang.compile(source, request, &include, &object)?;
+        compiled.push(object);
+    }
+    let object = link(&compiled, &scratch.path().join("program.o"))?;
     crate::object::inspect(&object).map_err(|why| Error::Refused { path: request.source.into(), why })?;
     Ok(object)
 }
@@ -107,10 +114,11 @@ impl Source {
     }
 }
 
-/// libbpf's static linker keeps code, maps and BTF and drops DWARF (600 kB of 620): the work of `llvm-strip -g`, without
-/// needing llvm-strip.
-fn without_debug_sections(compiled: &Path, linked: &Path) -> Result<Vec<u8>, Error> {
-    let mut linker = libbpf_rs::Linker::new(linked).map_err(Error::Link)?;
-    linker.add_file(compiled).and_then(|()| linker.link()).map_err(Error::Link)?;
+/// libbpf's static linker makes one object, as `bpftool gen object` does. It keeps code, maps and BTF and drops DWARF (600 kB of 620): the
+/// work of `llvm-strip -g`, without needing llvm-strip.
+fn link(compiled: &[PathBuf], linked: &Path) -> Result<Vec<u8>, Error> {
+    let failed = |why| if compiled.len() > 1 { Error::LinkSeveral(why) } else { Error::Link(why) };
+    let mut linker = libbpf_rs::Linker::new(linked).map_err(failed)?;
+    compiled.iter().try_for_each(|object| linker.add_file(object)).and_then(|()| linker.link()).map_err(failed)?;
     fs::read(linked).map_err(Error::Scratch)
 }

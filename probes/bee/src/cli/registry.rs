@@ -1,9 +1,9 @@
-//! The commands that speak to registries, and the options that they share.
+//! The commands that speak to registries.
 
 use std::path::PathBuf;
 
 use bee::store::Reference;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Remember the name and password for a registry, once it has taken them
 ///
@@ -17,11 +17,12 @@ pub struct Login {
     pub host: String,
 
     /// Read the password from standard input
-    #[arg(long, conflicts_with = "password")]
+    #[arg(long)]
     pub password_stdin: bool,
 
-    #[command(flatten)]
-    pub registry: Registry,
+    /// BumbleBee's, without use here
+    #[arg(short, long, hide = true)]
+    pub debug: bool,
 }
 
 /// Send a probe to the registry that its name begins with
@@ -35,9 +36,6 @@ pub struct Push {
     /// The probe, as in ghcr.io/teacher/my_probe:v1
     #[arg(value_name = "REF")]
     pub reference: Reference,
-
-    #[command(flatten)]
-    pub registry: Registry,
 }
 
 /// Fetch a probe from the registry that its name begins with into the store
@@ -50,8 +48,9 @@ pub struct Pull {
     #[arg(value_name = "REF")]
     pub reference: Reference,
 
-    #[command(flatten)]
-    pub registry: Registry,
+    /// All processors that it is there for, as push and export need it; by default only this machine's is fetched
+    #[arg(long)]
+    pub all_platforms: bool,
 }
 
 /// Make a container image that runs a probe: bee, its libraries and the probe, nothing else
@@ -83,40 +82,16 @@ pub struct Package {
     pub builder: Option<String>,
     #[arg(long, hide = true)]
     pub bee_image: Option<String>,
-
-    #[command(flatten)]
-    pub registry: Registry,
 }
 
-/// How to speak to a registry, and as whom.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Registry")]
-pub struct Registry {
-    /// Log in by this name; otherwise as `bee login` or docker did
-    #[arg(short, long, value_name = "NAME")]
-    pub username: Option<String>,
-
-    /// The password that goes with it; other users of this machine can see it here
-    #[arg(short, long, value_name = "PASSWORD", requires = "username")]
-    pub password: Option<String>,
-
-    /// A file with logins, in docker's form; may be repeated [default: config.json in bee's folder, then docker's]
-    #[arg(short, long, value_name = "FILE")]
-    pub config: Vec<PathBuf>,
-
-    /// bee's own folder [default: ~/.bumblebee]
-    #[arg(long, value_name = "FOLDER")]
-    pub config_dir: Option<PathBuf>,
-
-    /// Trust this certificate authority (PEM), beside those of this machine
-    #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
-    pub registry_ca: Option<PathBuf>,
-
-    /// Take any certificate: whoever is on the way can read and change what is sent
-    #[arg(long)]
-    pub insecure: bool,
-
-    /// Speak HTTP without TLS; on this machine's own addresses it is used if the registry speaks nothing else
-    #[arg(long)]
-    pub plain_http: bool,
+/// When `run` asks the registry that a name begins with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum PullPolicy {
+    /// For what the store lacks
+    #[default]
+    Missing,
+    /// Each time, for what the name stands for now
+    Always,
+    /// Not at all
+    Never,
 }

@@ -10,7 +10,7 @@ use bee::recording::Speed;
 use clap::Args;
 use jiff::SignedDuration;
 
-use super::Registry;
+use super::PullPolicy;
 
 /// Load probes into the kernel, show what their maps hold and serve it to Prometheus, until Ctrl-C
 ///
@@ -77,8 +77,9 @@ pub struct Run {
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
 
-    #[command(flatten)]
-    pub registry: Registry,
+    /// When to ask the registry that the name begins with
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub pull: PullPolicy,
 }
 
 /// Show a recording that `bee run --record` made, as if it ran now: the table, the logs, the metrics

@@ -1,44 +1,61 @@
 //! `bee build`: nothing is written before everything has succeeded.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use bee::atomic;
 use bee::build::{Architecture, Request};
 use bee::lint::{self, Sources};
-use bee::store::Built;
+use bee::store::{Built, Config};
 use jiff::Timestamp;
 
 use crate::cli::{Build, Cli};
 
-pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
-    let architecture = arguments.arch.or_else(Architecture::host);
-    let architecture =
-        architecture.context("bee has no headers for this machine's processor: name another with --arch")?;
-    let cflags: Vec<_> =
-        arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
-    let request = Request { source: &arguments.source, architecture, vmlinux: arguments.vmlinux, cflags: &cflags };
-    let object = bee::build::build(&request)?;
-    warn(arguments, &object)?;
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
+pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
+    let architectures = architectures(&arguments.arch)?;
+    anyhow::ensure!(
+        architectures.len() == 1 || arguments.output_file.is_none(),
+        "--output-file takes one object: name one processor with --arch, or store an image under a REF"
+    );
+    let programs = architectures.iter().map(|it| compile(arguments, *it)).collect::<Result<Vec<_>>>()?;
+    // BPF code is the same for all of them, but for registers: what is found in one is in all.
+    let [(_, object), ..] = programs.as_slice() else { return Ok(()) };
+    warn(arguments, object)?;
     if let Some(path) = &arguments.output_file {
-        atomic::replace(path, &object).with_context(|| format!("write {}", path.display()))?;
+        atomic::replace(path, object).with_context(|| format!("write {}", path.display()))?;
         eprintln!("wrote {}, {} bytes", path.display(), object.len());
     }
     if let Some(reference) = &arguments.reference {
         let store = super::store(cli)?;
-        let digest = {
-            let annotations = annotations(arguments);
-            let built = Built {
-                program: &object,
-                architecture: architecture.oci(),
-                created: created()?,
-                annotations: &annotations,
-            };
-            store.put(reference, &built)?
-        };
-        eprintln!("stored {reference} in {}, {} bytes", store.folder().display(), object.len());
+        let annotations = annotations(arguments)?;
+        let digest =
+            store.put(reference, &Built { programs: &programs, created: created()?, annotations: &annotations })?;
+        let size: usize = programs.iter().map(|(_, object)| object.len()).sum();
+        eprintln!("stored {reference} in {}, {size} bytes", store.folder().display());
         println!("{digest}");
     }
     Ok(())
+}
+
+/// Each once, in an order that does not depend on how they were named.
+fn architectures(named: &[Architecture]) -> Result<BTreeSet<Architecture>> {
+    if !named.is_empty() {
+        return Ok(named.iter().copied().collect());
+    }
+    let host = Architecture::host();
+    Ok(BTreeSet::from([host.context("bee has no headers for this machine's processor: name another with --arch")?]))
+}
+
+fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec<u8>)> {
+    let Build { source, link, vmlinux, .. } = arguments;
+    let cflags: Vec<_> =
+        arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
+    let request = Request { source, link, architecture, vmlinux: *vmlinux, cflags: &cflags };
+    let object = bee::build::build(&request)?;
+    Ok((Config::of(&object, architecture.oci())?, object))
 }
 
 /// What `bee lint` would say.
@@ -50,8 +67,11 @@ fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
 }
 
 /// What the author says, under OCI's names (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
-fn annotations(arguments: &Build) -> Vec<(String, String)> {
+fn annotations(arguments: &Build) -> Result<Vec<(String, String)>> {
+    // A time makes another digest each time: only one that was given is part of the image.
+    let created = std::env::var_os(EPOCH).map(|_| created()).transpose()?.map(|time| time.to_string());
     let said = [
+        ("created", &created),
         ("description", &arguments.description),
         ("authors", &arguments.authors),
         ("licenses", &arguments.license),
@@ -59,12 +79,12 @@ fn annotations(arguments: &Build) -> Vec<(String, String)> {
     ];
     let annotation =
         |(name, value): (&str, &Option<String>)| Some((format!("org.opencontainers.image.{name}"), value.clone()?));
-    said.into_iter().filter_map(annotation).collect()
+    Ok(said.into_iter().filter_map(annotation).collect())
 }
 
-/// Now, or what the variable says that makes builds reproducible (<https://reproducible-builds.org/specs/source-date-epoch/>).
+/// Now, or what the variable says that makes builds reproducible.
 fn created() -> Result<Timestamp> {
-    let Ok(epoch) = std::env::var("SOURCE_DATE_EPOCH") else { return Ok(Timestamp::now()) };
+    let Ok(epoch) = std::env::var(EPOCH) else { return Ok(Timestamp::now()) };
     let seconds = epoch.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    seconds.with_context(|| format!("SOURCE_DATE_EPOCH is {epoch:?}, not a number of seconds since 1970"))
+    seconds.with_context(|| format!("{EPOCH} is {epoch:?}, not a number of seconds since 1970"))
 }

@@ -48,5 +48,5 @@ fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
 fn compile(source: &Path, cflags: &[String]) -> Result<Vec<u8>, build::Error> {
     let cflags: Vec<_> = cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
     let architecture = Architecture::host().unwrap_or(Architecture::Amd64);
-    build::build(&Request { source, architecture, vmlinux: Vmlinux::Pinned, cflags: &cflags })
+    build::build(&Request { source, link: &[], architecture, vmlinux: Vmlinux::Pinned, cflags: &cflags })
 }

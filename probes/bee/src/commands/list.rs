@@ -33,7 +33,7 @@ fn table(entries: &[Entry]) -> Table {
         table.add_row([
             entry.reference.clone(),
             short(&entry.digest).to_owned(),
-            entry.platform.clone().unwrap_or_default(),
+            entry.platforms.join(","),
             entry.size.as_ref().map_or("damaged".to_owned(), |bytes| format!("{:.1} kB", *bytes as f64 / 1000.0)),
             entry.created.map_or(String::new(), |time| time.strftime("%F %T UTC").to_string()),
         ]);
@@ -45,7 +45,7 @@ fn object(entry: &Entry) -> serde_json::Value {
     json!({
         "name": entry.reference,
         "digest": entry.digest,
-        "platform": entry.platform,
+        "platform": super::platform(entry),
         "size": entry.size.as_ref().ok(),
         "created": entry.created,
         "damage": entry.size.as_ref().err().map(ToString::to_string),

@@ -9,7 +9,7 @@ use oci::client::{Client, Operation};
 use oci::credentials;
 
 use super::registry;
-use crate::cli::Login;
+use crate::cli::{Cli, Login, Registry};
 
 /// Access tokens have some kilobytes.
 const LONGEST: u64 = 64 << 10;
@@ -17,26 +17,31 @@ const LONGEST: u64 = 64 << 10;
 /// Registries give tokens for a repository; any does to see whether they take a login.
 const REPOSITORY: &str = "bee";
 
-pub fn run(arguments: &Login) -> Result<()> {
-    let host = &arguments.host;
+pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
+    super::without_use(&[("--debug", arguments.debug)], "what the registry answers is said anyway");
+    let (registry, host) = (&cli.global.registry, &arguments.host);
     let is_host = format!("{host}/{REPOSITORY}").parse::<Reference>().is_ok_and(|name| name.host() == Some(host));
     anyhow::ensure!(is_host, "{host:?} is no registry: write its HOST or HOST:PORT alone, as in ghcr.io");
-    let (name, password) = ask(arguments)?;
-    let options = registry::options_as(Some((name.clone(), password.clone())), &arguments.registry)?;
+    let (name, password) = ask(arguments, registry)?;
+    let options = registry::options_as(Some((name.clone(), password.clone())), registry)?;
     registry::block_on(async {
         Client::connect(host, REPOSITORY, Operation::Pull, &options).await?.check_login().await?;
         Ok(())
     })?;
-    let file = registry::config_file(&arguments.registry)?;
+    let file = registry::config_file(registry)?;
     credentials::remember(&file, host, &name, &password)?;
     eprintln!("{host} takes the login; it is in {}, which only you can read", file.display());
     Ok(())
 }
 
 /// The name and the password, from wherever they are.
-fn ask(arguments: &Login) -> Result<(String, String)> {
+fn ask(arguments: &Login, registry: &Registry) -> Result<(String, String)> {
     let on_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
-    let registry = &arguments.registry;
+    anyhow::ensure!(
+        !(arguments.password_stdin && registry.password.is_some()),
+        "the password is given twice: leave out --password or --password-stdin"
+    );
+    registry::warn_of_password(registry);
     let name = match &registry.username {
         Some(name) => name.clone(),
         None if on_terminal => Text::new("Username:").prompt()?,

@@ -26,14 +26,24 @@ mod registry;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use bee::store::Store;
+use bee::store::{Entry, Store};
 
 use crate::cli::Cli;
 
 /// The store that the command line names, or the user's own.
 fn store(cli: &Cli) -> Result<Store> {
-    let folder = cli.storage.clone().or_else(Store::default_folder);
+    let folder = cli.global.storage.clone().or_else(Store::default_folder);
     Ok(Store::at(folder.context("find the home folder: set HOME, or name the store with --storage")?))
+}
+
+/// Says of BumbleBee's options that are given but have no use here why that is.
+pub fn without_use(options: &[(&str, bool)], why: &str) {
+    options.iter().filter(|(_, given)| *given).for_each(|(name, _)| eprintln!("{name} has no use here: {why}"));
+}
+
+/// Nothing if the image does not say it.
+fn platform(entry: &Entry) -> Option<String> {
+    (!entry.platforms.is_empty()).then(|| entry.platforms.join(","))
 }
 
 /// The next step after an error, where there is one.
@@ -55,7 +65,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     use bee::run::Error as Run;
     let code = error.chain().find_map(|cause| {
         let build = || match cause.downcast_ref::<Build>()? {
-            Build::Compile { .. } | Build::Link(_) | Build::Refused { .. } => Some(3),
+            Build::Compile { .. } | Build::Link(_) | Build::LinkSeveral(_) | Build::Refused { .. } => Some(3),
             Build::NoClang { .. } | Build::OldClang { .. } | Build::KernelTypes(_) => Some(4),
             _ => None,
         };

@@ -9,17 +9,16 @@ use oci::rootfs::Content;
 use oci::{Image, Recipe, archive};
 
 use super::registry;
-use crate::cli::{Cli, Package};
+use crate::cli::{Cli, Package, Registry};
 
 pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
-    if arguments.builder.is_some() || arguments.bee_image.is_some() {
-        eprintln!("--builder and --bee-image have no use here: bee makes the image itself, from itself");
-    }
+    let without_use = [("--builder", arguments.builder.is_some()), ("--bee-image", arguments.bee_image.is_some())];
+    super::without_use(&without_use, "bee makes the image itself, from itself");
     let object = super::store(cli)?.program(&arguments.reference)?;
     let recipe = recipe(&arguments.reference, object)?;
     match &arguments.output {
         Some(file) => println!("{}", write(&recipe, &arguments.image, file)?),
-        None => println!("{}", push(&recipe, arguments)?),
+        None => println!("{}", push(&recipe, &arguments.image, &cli.global.registry)?),
     }
     Ok(())
 }
@@ -47,8 +46,8 @@ fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
     Ok(digest)
 }
 
-fn push(recipe: &Recipe, arguments: &Package) -> Result<String> {
-    let (name, options) = (&arguments.image, registry::options(&arguments.registry)?);
+fn push(recipe: &Recipe, name: &Reference, registry: &Registry) -> Result<String> {
+    let options = registry::options(registry)?;
     if name.host().is_none() {
         bail!("{name} names no registry to push it to: begin it with one, or write an archive with --output FILE");
     }

@@ -11,14 +11,27 @@ use crate::cli::Registry;
 
 /// How the command line wants a registry to be spoken to, and as whom.
 pub fn options(registry: &Registry) -> Result<Options> {
-    if registry.username.is_some() && registry.password.is_none() {
-        anyhow::bail!("--username needs a --password; `bee login` keeps both out of the command line");
+    if registry.username.is_some() != registry.password.is_some() {
+        anyhow::bail!("--username and --password need each other; `bee login` keeps both out of the command line");
     }
+    warn_of_password(registry);
     options_as(registry.username.clone().zip(registry.password.clone()), registry)
+}
+
+/// Other users of this machine may be looking at its processes.
+pub fn warn_of_password(registry: &Registry) {
+    if registry.password.is_some() {
+        eprintln!(
+            "warning: --password can be seen in the list of processes; `bee login --password-stdin` keeps it out of there"
+        );
+    }
 }
 
 /// The same with a name and a password, which may come from elsewhere.
 pub fn options_as(login: Option<(String, String)>, registry: &Registry) -> Result<Options> {
+    if registry.registry_ca.is_some() && registry.plain_http {
+        anyhow::bail!("--registry-ca is for TLS, and --plain-http gives it up: leave one of them out");
+    }
     let mut configs = registry.config.clone();
     if configs.is_empty() {
         configs.push(config_file(registry)?);

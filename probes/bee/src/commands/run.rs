@@ -6,17 +6,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bee::output::Format;
+use bee::registry::Which;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
 use jiff::SignedDuration;
 
 use super::privilege;
-use crate::cli::{Cli, Registry, Run};
+use crate::cli::{Cli, PullPolicy, Run};
 
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
     let named = |probe: &PathBuf| {
-        Ok(NamedObject { name: probe.display().to_string(), object: find(cli, probe, &arguments.registry)? })
+        Ok(NamedObject { name: probe.display().to_string(), object: find(cli, probe, arguments.pull)? })
     };
     let options = RunOptions {
         probes: arguments.probes.iter().map(named).collect::<Result<_>>()?,
@@ -58,20 +59,23 @@ pub fn format(wanted: Option<Format>, no_tty: bool) -> Result<Format> {
 }
 
 /// A regular file wins over a name in the store; a folder never does, many people build `tcpconnect` beside one of that name. What
-/// the store lacks comes from the registry that the name begins with.
-fn find(cli: &Cli, probe: &Path, registry: &Registry) -> Result<Vec<u8>> {
+/// the store lacks, or what is asked for each time, comes from the registry that the name begins with.
+fn find(cli: &Cli, probe: &Path, pull: PullPolicy) -> Result<Vec<u8>> {
     if probe.is_file() {
         return read(probe);
     }
     let (store, reference) = (super::store(cli)?, named(probe)?);
-    match store.program(&reference) {
-        Err(Error::Unknown { .. }) if reference.host().is_some() => {
+    let has_registry = reference.host().is_some();
+    let stored = store.program(&reference);
+    match (pull, &stored) {
+        (PullPolicy::Always, _) => {}
+        (PullPolicy::Missing, Err(Error::Unknown { .. })) if has_registry => {
             eprintln!("{reference} is not in the store: pulling it");
-            super::pull::pull(&store, &reference, registry)?;
-            Ok(store.program(&reference)?)
         }
-        found => Ok(found?),
+        _ => return Ok(stored?),
     }
+    super::pull::pull(&store, &reference, Which::ThisMachine, &cli.global.registry)?;
+    Ok(store.program(&reference)?)
 }
 
 /// The same without registries.

@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read, Write};
 
+use jiff::Timestamp;
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest};
 use tar::{Archive, Builder, EntryType, Header};
 
-use super::{Damage, Error, Image, Reference, Store, annotation, layout};
+use super::{Damage, Error, Image, Manifest, Reference, Store, annotation, layout, platform};
 
 /// All files of an archive together.
 const MOST_BYTES: u64 = 256 << 20;
@@ -46,10 +47,10 @@ impl Store {
         let mut blobs = BTreeMap::new();
         let mut manifests = vec![];
         for reference in references {
-            let (descriptor, image) = (self.find(reference)?, self.image(reference)?);
-            blobs.insert(descriptor.digest().digest().to_owned(), image.manifest);
-            blobs.extend(image.blobs.into_iter().map(|(part, bytes)| (part.digest().digest().to_owned(), bytes)));
-            manifests.push(descriptor);
+            manifests.push(self.find(reference)?);
+            for content in self.image(reference)?.into_contents() {
+                blobs.insert(layout::sha256(&content), content);
+            }
         }
         let mut index = layout::empty_index()?;
         index.set_manifests(manifests);
@@ -82,13 +83,20 @@ impl Store {
         if images.is_empty() {
             return Err(ImportError::Empty);
         }
-        images.iter().map(|(reference, image)| Ok((reference.clone(), self.put_image(reference, image)?))).collect()
+        let now = Timestamp::now();
+        let put = |(reference, image): (Reference, Image)| {
+            let digest = self.put_image(&reference, image, now)?;
+            Ok((reference, digest))
+        };
+        images.into_iter().map(put).collect()
     }
 }
 
 /// The archive's files by their paths.
-fn files(input: impl Read) -> Result<HashMap<String, Vec<u8>>, ImportError> {
-    let mut files = HashMap::new();
+type Files = HashMap<String, Vec<u8>>;
+
+fn files(input: impl Read) -> Result<Files, ImportError> {
+    let mut files = Files::new();
     let mut left = MOST_BYTES;
     for entry in Archive::new(input.take(MOST_BYTES * 2)).entries()? {
         let entry = entry?;
@@ -116,24 +124,42 @@ fn is_of_layout(path: &str) -> bool {
 }
 
 /// One image of the archive, every digest verified.
-fn image(files: &HashMap<String, Vec<u8>>, descriptor: &Descriptor) -> Result<(Reference, Image), ImportError> {
-    let name = annotation(descriptor, ANNOTATION_REF_NAME).unwrap_or_default();
+fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
+    let name = annotation(named, ANNOTATION_REF_NAME).unwrap_or_default();
     let reference = name.parse().map_err(|_| ImportError::Name(name.to_owned()))?;
-    let blob = |part: &Descriptor| {
-        let digest =
-            part.as_digest_sha256().ok_or_else(|| Damage::new("bee reads only sha256 digests, not", part.digest()))?;
-        let bytes = files.get(&layout::blob_path(digest)).ok_or_else(|| Damage::new("it lacks", part.digest()))?;
-        layout::verify(part, bytes)?;
-        Ok::<_, Damage>(bytes.clone())
-    };
-    let manifest = blob(descriptor)?;
+    if !platform::is_index(named.media_type()) {
+        return Ok((reference, Image { index: None, manifests: vec![manifest(files, named)?] }));
+    }
+    let document = blob(files, named)?;
+    let index: ImageIndex =
+        serde_json::from_slice(&document).map_err(|why| Damage::new("an index is not readable", why))?;
+    let is_there =
+        |it: &&Descriptor| it.as_digest_sha256().is_some_and(|it| files.contains_key(&layout::blob_path(it)));
+    let manifests = index.manifests().iter().filter(is_there).map(|it| manifest(files, it));
+    let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
+    if manifests.is_empty() {
+        return Err(Damage::new("it lacks all that this index lists", named.digest()).into());
+    }
+    Ok((reference, Image { index: Some((named.media_type().clone(), document)), manifests }))
+}
+
+fn manifest(files: &Files, descriptor: &Descriptor) -> Result<Manifest, Damage> {
+    let document = blob(files, descriptor)?;
     let parsed: ImageManifest =
-        serde_json::from_slice(&manifest).map_err(|why| Damage::new("a manifest is not readable", why))?;
+        serde_json::from_slice(&document).map_err(|why| Damage::new("a manifest is not readable", why))?;
     let is_program = |part: &Descriptor| part.media_type().to_string() == super::PROGRAM;
     if !parsed.layers().iter().any(is_program) {
-        return Err(Damage::new("it is an image, but no eBPF program", name).into());
+        return Err(Damage::new("it is an image, but no eBPF program", descriptor.digest()));
     }
     let parts = parsed.layers().iter().chain([parsed.config()]);
-    let blobs = parts.map(|part| Ok((part.clone(), blob(part)?))).collect::<Result<_, Damage>>()?;
-    Ok((reference, Image { manifest, platform: descriptor.platform().clone(), blobs }))
+    let blobs = parts.map(|part| Ok((part.clone(), blob(files, part)?))).collect::<Result<_, Damage>>()?;
+    Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
+}
+
+fn blob(files: &Files, part: &Descriptor) -> Result<Vec<u8>, Damage> {
+    let digest =
+        part.as_digest_sha256().ok_or_else(|| Damage::new("bee reads only sha256 digests, not", part.digest()))?;
+    let bytes = files.get(&layout::blob_path(digest)).ok_or_else(|| Damage::new("it lacks", part.digest()))?;
+    layout::verify(part, bytes)?;
+    Ok(bytes.clone())
 }

@@ -18,6 +18,15 @@ pub enum Error {
         why: Damage,
     },
 
+    #[error("{reference} is not stored for {lacking}, and goes only whole")]
+    Incomplete { reference: Reference, lacking: String },
+
+    #[error("{reference} is for {platforms}, not for this machine's processor")]
+    OtherProcessor { reference: Reference, platforms: String },
+
+    #[error("the image is for no processor")]
+    Empty,
+
     #[error("the store's list of probes, {path}, is damaged", path = path.display())]
     Index {
         path: PathBuf,
@@ -68,7 +77,13 @@ impl Error {
                 path = path.display()
             )),
             Self::Write { .. } => Some("another folder is taken with `--storage FOLDER`".to_owned()),
-            Self::Description(_) | Self::Document(_) => None,
+            Self::Incomplete { reference, .. } => {
+                Some(format!("fetch the rest: `bee pull --all-platforms {reference}`"))
+            }
+            Self::OtherProcessor { reference, .. } => Some(format!(
+                "fetch it, if it is there for this one too: `bee pull {reference}`; or build it: `bee build SOURCE {reference}`"
+            )),
+            Self::Empty | Self::Description(_) | Self::Document(_) => None,
         }
     }
 }

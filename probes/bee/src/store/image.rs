@@ -3,50 +3,111 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use oci_spec::image::{ANNOTATION_CREATED, ANNOTATION_REF_NAME, Descriptor, ImageManifest, MediaType, Platform};
+use oci::digest::descriptor;
+use oci_spec::image::{
+    ANNOTATION_CREATED, ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, MediaType, Platform,
+};
 
-use super::{Damage, Error, Reference, Store, layout};
+use super::{Damage, Error, Reference, Store, layout, platform};
 
-/// A manifest, byte for byte, and all that it names.
+/// All documents byte for byte, and all that they name.
 #[derive(Debug)]
 pub struct Image {
-    pub manifest: Vec<u8>,
+    /// What the name is for, with its type, if the image is for several processors.
+    pub index: Option<(MediaType, Vec<u8>)>,
+    /// Without an index it is one.
+    pub manifests: Vec<Manifest>,
+}
+
+/// A probe for one processor.
+#[derive(Debug)]
+pub struct Manifest {
+    pub document: Vec<u8>,
     pub platform: Option<Platform>,
     pub blobs: Vec<(Descriptor, Vec<u8>)>,
 }
 
-impl Store {
-    /// The image that `reference` names, every digest verified.
-    pub fn image(&self, reference: &Reference) -> Result<Image, Error> {
-        let descriptor = self.find(reference)?;
-        self.image_of(&descriptor).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
+impl Image {
+    /// What the name is for.
+    pub fn descriptor(&self) -> Option<Descriptor> {
+        match &self.index {
+            Some((media_type, document)) => Some(descriptor(media_type.clone(), document)),
+            None => self.manifests.first().map(Manifest::descriptor),
+        }
     }
 
-    fn image_of(&self, descriptor: &Descriptor) -> Result<Image, Damage> {
+    /// Everything that it consists of, in the order in which each finds what it names.
+    pub(super) fn into_contents(self) -> impl Iterator<Item = Vec<u8>> {
+        let whole = |it: Manifest| it.blobs.into_iter().map(|(_, bytes)| bytes).chain([it.document]);
+        self.manifests.into_iter().flat_map(whole).chain(self.index.map(|(_, document)| document))
+    }
+}
+
+impl Manifest {
+    /// With its platform, as an index lists it.
+    pub fn descriptor(&self) -> Descriptor {
+        let mut descriptor = descriptor(MediaType::ImageManifest, &self.document);
+        descriptor.set_platform(self.platform.clone());
+        descriptor
+    }
+}
+
+impl Store {
+    /// The image that `reference` names, for all its processors, every digest verified.
+    pub fn image(&self, reference: &Reference) -> Result<Image, Error> {
+        let named = self.find(reference)?;
+        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
+        let manifests = self.manifests_of(&named).map_err(damaged)?;
+        let lacking: Vec<_> = manifests.iter().filter(|it| !self.layout.has(it)).filter_map(platform::words).collect();
+        if !lacking.is_empty() {
+            return Err(Error::Incomplete { reference: reference.clone(), lacking: lacking.join(", ") });
+        }
+        let manifests =
+            manifests.iter().map(|it| self.manifest_whole(it)).collect::<Result<_, _>>().map_err(damaged)?;
+        let index = platform::is_index(named.media_type())
+            .then(|| Ok((named.media_type().clone(), self.layout.blob(&named, layout::MAX_JSON)?)));
+        Ok(Image { index: index.transpose().map_err(damaged)?, manifests })
+    }
+
+    /// The manifests of an image, stored or not: itself, or what its index lists.
+    pub(super) fn manifests_of(&self, named: &Descriptor) -> Result<Vec<Descriptor>, Damage> {
+        if !platform::is_index(named.media_type()) {
+            return Ok(vec![named.clone()]);
+        }
+        Ok(self.index_of(named)?.manifests().clone())
+    }
+
+    pub(super) fn index_of(&self, named: &Descriptor) -> Result<ImageIndex, Damage> {
+        let index = self.layout.blob(named, layout::MAX_JSON)?;
+        serde_json::from_slice(&index).map_err(|why| Damage::new("its index is not readable", why))
+    }
+
+    pub(super) fn manifest(&self, descriptor: &Descriptor) -> Result<ImageManifest, Damage> {
         let manifest = self.layout.blob(descriptor, layout::MAX_JSON)?;
-        let parsed: ImageManifest =
-            serde_json::from_slice(&manifest).map_err(|why| Damage::new("its manifest is not readable", why))?;
+        serde_json::from_slice(&manifest).map_err(|why| Damage::new("its manifest is not readable", why))
+    }
+
+    fn manifest_whole(&self, descriptor: &Descriptor) -> Result<Manifest, Damage> {
+        let parsed = self.manifest(descriptor)?;
         let named = parsed.layers().iter().chain([parsed.config()]);
         let blob = |it: &Descriptor| Ok((it.clone(), self.layout.blob(it, layout::MAX_PROGRAM)?));
         let blobs = named.map(blob).collect::<Result<_, Damage>>()?;
-        Ok(Image { manifest, platform: descriptor.platform().clone(), blobs })
+        let document = self.layout.blob(descriptor, layout::MAX_JSON)?;
+        Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
     }
 
-    /// Stores an image under `reference`; returns the manifest's digest. The name comes last, when all that it needs is there.
-    pub fn put_image(&self, reference: &Reference, image: &Image) -> Result<String, Error> {
+    /// Stores an image under `reference`; returns its digest. The name comes last, when all that it needs is there.
+    pub fn put_image(&self, reference: &Reference, image: Image, created: Timestamp) -> Result<String, Error> {
         let writer = self.layout.lock()?;
-        for (_, bytes) in &image.blobs {
-            writer.put_blob(bytes)?;
-        }
-        let mut descriptor = writer.put_blob(&image.manifest)?;
-        descriptor.set_media_type(MediaType::ImageManifest);
-        descriptor.set_annotations(Some(HashMap::from([
+        writer.index()?;
+        let mut named = image.descriptor().ok_or(Error::Empty)?;
+        image.into_contents().try_for_each(|content| writer.put_blob(&content))?;
+        named.set_annotations(Some(HashMap::from([
             (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
-            (ANNOTATION_CREATED.to_owned(), Timestamp::now().to_string()),
+            (ANNOTATION_CREATED.to_owned(), created.to_string()),
         ])));
-        descriptor.set_platform(image.platform.clone());
-        let digest = descriptor.digest().to_string();
-        self.name(&writer, reference, descriptor)?;
+        let digest = named.digest().to_string();
+        self.name(&writer, reference, &named)?;
         Ok(digest)
     }
 }

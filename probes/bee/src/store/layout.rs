@@ -9,8 +9,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION, Sha256Digest};
+use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION};
 use serde::Serialize;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Damage, Error};
@@ -66,6 +67,12 @@ impl Layout {
         Ok(content)
     }
 
+    /// Whether there is something under this digest.
+    pub fn has(&self, descriptor: &Descriptor) -> bool {
+        let path = descriptor.as_digest_sha256().map(|digest| self.folder.join(blob_path(digest)));
+        path.is_some_and(|path| path.symlink_metadata().is_ok())
+    }
+
     /// Waits for its turn, and makes the folder a layout if it is none yet.
     pub fn lock(&self) -> Result<Writer<'_>, Error> {
         let failed = |why| Error::Write { path: self.folder.clone(), why };
@@ -103,10 +110,8 @@ impl Writer<'_> {
     }
 
     /// Stores `content` under its digest, also where something is stored there already: that may be damaged.
-    pub fn put_blob(&self, content: &[u8]) -> Result<Descriptor, Error> {
-        let digest: Sha256Digest = sha256(content).parse()?;
-        self.write(&blob_path(digest.digest()), content)?;
-        Ok(Descriptor::new(MediaType::from("application/octet-stream"), content.len() as u64, digest))
+    pub fn put_blob(&self, content: &[u8]) -> Result<(), Error> {
+        self.write(&blob_path(&sha256(content)), content)
     }
 
     /// Removes all content but what has these digests; answers how many bytes that was. What can't be removed stays.
@@ -123,8 +128,17 @@ impl Writer<'_> {
         Ok(bytes)
     }
 
-    pub fn put_index(&self, index: &ImageIndex) -> Result<(), Error> {
-        self.write(INDEX, &document(index)?)
+    /// Changes the list of what is stored. It is JSON here: what others wrote stays as it is, with what only they know.
+    pub fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Error> {
+        let damaged = |why| Error::Index { path: self.layout.folder.join(INDEX), why };
+        self.index()?;
+        let mut index = match self.layout.read(INDEX, MAX_JSON) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no JSON", why)))?,
+            Err(_) => json!(empty_index()?),
+        };
+        let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);
+        edit(manifests.ok_or_else(|| damaged(Damage::new("it has no list", "manifests")))?);
+        self.write(INDEX, &document(&index)?)
     }
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {
@@ -159,6 +173,6 @@ pub fn blob_path(digest: &str) -> String {
     format!("blobs/sha256/{digest}")
 }
 
-fn sha256(content: &[u8]) -> String {
+pub fn sha256(content: &[u8]) -> String {
     hex::encode(Sha256::digest(content))
 }

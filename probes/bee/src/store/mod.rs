@@ -5,36 +5,36 @@
 //! readers never wait; a digest depends on nothing but the probe.
 
 mod archive;
+mod built;
+mod config;
 mod error;
 mod image;
 mod layout;
 mod names;
+mod platform;
 mod reference;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use oci_spec::image::{
-    ANNOTATION_CREATED, ANNOTATION_REF_NAME, ANNOTATION_TITLE, Descriptor, ImageManifest, ImageManifestBuilder,
-    MediaType, Os, PlatformBuilder, SCHEMA_VERSION,
-};
+use oci_spec::image::{ANNOTATION_CREATED, ANNOTATION_REF_NAME, Descriptor, MediaType};
 
 pub use archive::ImportError;
+pub use built::Built;
+pub use config::{Config, Map, Program};
 pub use error::{Damage, Error};
-pub use image::Image;
+pub use image::{Image, Manifest};
 pub use layout::{MAX_JSON, MAX_PROGRAM};
+pub use platform::{is_for_this_machine, is_index, of_config as platform_of_config};
 pub use reference::Reference;
 
 use layout::Layout;
 
-/// BumbleBee's types of a probe's two blobs, and the names that it gives them.
-const CONFIG: &str = "application/ebpf.oci.image.config.v1+json";
-const CONFIG_TITLE: &str = "config.json";
+/// BumbleBee's type of a compiled probe.
 pub const PROGRAM: &str = "application/ebpf.oci.image.program.v1+binary";
-const PROGRAM_TITLE: &str = "program.o";
 
 /// A folder of probes, which need not exist yet.
 #[derive(Debug)]
@@ -42,26 +42,27 @@ pub struct Store {
     layout: Layout,
 }
 
-/// A probe that was built.
-pub struct Built<'a> {
-    pub program: &'a [u8],
-    /// In OCI's words.
-    pub architecture: &'a str,
-    pub created: Timestamp,
-    /// What its author says of it, `org.opencontainers.image.…`.
-    pub annotations: &'a [(String, String)],
-}
-
 /// What the store knows about one probe.
 #[derive(Debug)]
 pub struct Entry {
     pub reference: String,
-    /// Of the manifest: what `name@sha256:…` names.
+    /// Of the manifest or index: what `name@sha256:…` names.
     pub digest: String,
-    pub platform: Option<String>,
+    /// As `linux/amd64`; several if it is for several.
+    pub platforms: Vec<String>,
     pub created: Option<Timestamp>,
-    /// The program's size in bytes, or why it can't be read.
+    /// The size in bytes of the programs that are stored, or why one can't be read.
     pub size: Result<u64, Damage>,
+}
+
+/// What an image says of itself.
+#[derive(Debug)]
+pub struct Description {
+    pub entry: Entry,
+    /// Its author's words, `org.opencontainers.image.…`.
+    pub annotations: BTreeMap<String, String>,
+    /// This machine's, or else the first that is stored; of BumbleBee's images it is empty.
+    pub config: Config,
 }
 
 impl Store {
@@ -78,55 +79,26 @@ impl Store {
         self.layout.folder()
     }
 
-    /// Stores `program` under `reference`, which may have named another one before; returns the manifest's digest.
-    pub fn put(&self, reference: &Reference, built: &Built) -> Result<String, Error> {
-        let Built { program, architecture, created, annotations } = built;
-        let writer = self.layout.lock()?;
-        writer.index()?;
-        let mut manifest = manifest(writer.put_blob(b"{}")?, writer.put_blob(program)?)?;
-        manifest.set_annotations((!annotations.is_empty()).then(|| annotations.iter().cloned().collect()));
-        let mut descriptor = writer.put_blob(&layout::document(&manifest)?)?;
-        descriptor.set_media_type(MediaType::ImageManifest);
-        descriptor.set_annotations(Some(HashMap::from([
-            (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
-            (ANNOTATION_CREATED.to_owned(), created.to_string()),
-        ])));
-        descriptor.set_platform(Some(PlatformBuilder::default().architecture(*architecture).os(Os::Linux).build()?));
-        let digest = descriptor.digest().to_string();
-        self.name(&writer, reference, descriptor)?;
-        Ok(digest)
-    }
-
-    /// Lists an image under `reference`, which may have named another one before.
-    fn name(&self, writer: &layout::Writer, reference: &Reference, descriptor: Descriptor) -> Result<(), Error> {
-        let mut index = writer.index()?;
-        let is_another = |it: &Descriptor| annotation(it, ANNOTATION_REF_NAME) != Some(reference.as_str());
-        let mut manifests: Vec<_> = index.manifests().iter().filter(|it| is_another(it)).cloned().collect();
-        manifests.push(descriptor);
-        index.set_manifests(manifests);
-        writer.put_index(&index)
-    }
-
-    fn find(&self, reference: &Reference) -> Result<Descriptor, Error> {
-        let index = self.layout.index()?;
-        let found = index.manifests().iter().find(|it| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()));
-        found.cloned().ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })
-    }
-
-    /// The program that `reference` names.
+    /// The program that `reference` names, for this machine if it is for several.
     pub fn program(&self, reference: &Reference) -> Result<Vec<u8>, Error> {
-        self.program_of(&self.find(reference)?).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
+        let named = self.find(reference)?;
+        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
+        let manifests = self.manifests_of(&named).map_err(damaged)?;
+        let mine = match platform::is_index(named.media_type()) {
+            true => manifests.iter().find(|it| is_for_this_machine(it) && self.layout.has(it)),
+            // BPF code is the same everywhere, and who says no processor may mean any.
+            false => manifests.first(),
+        };
+        let platforms = || manifests.iter().filter_map(platform::words).collect::<Vec<_>>().join(", ");
+        let mine =
+            mine.ok_or_else(|| Error::OtherProcessor { reference: reference.clone(), platforms: platforms() })?;
+        self.program_of(mine).map_err(damaged)
     }
 
-    /// What the store knows about one probe, and what its author says of it, `org.opencontainers.image.…`.
-    pub fn describe(&self, reference: &Reference) -> Result<(Entry, BTreeMap<String, String>), Error> {
-        let descriptor = self.find(reference)?;
-        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
-        let manifest = self.layout.blob(&descriptor, layout::MAX_JSON).map_err(damaged)?;
-        let manifest: ImageManifest = serde_json::from_slice(&manifest)
-            .map_err(|why| damaged(Damage::new("its manifest is not readable", why)))?;
-        let annotations = manifest.annotations().clone().unwrap_or_default().into_iter().collect();
-        Ok((self.entry(&descriptor), annotations))
+    /// What the store knows about one probe, and what that says of itself. Its program is not looked into.
+    pub fn describe(&self, reference: &Reference) -> Result<Description, Error> {
+        let named = self.find(reference)?;
+        self.description_of(&named).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
     }
 
     /// Everything in the store, by name; each program is read and verified.
@@ -137,40 +109,50 @@ impl Store {
         Ok(entries)
     }
 
-    fn entry(&self, descriptor: &Descriptor) -> Entry {
-        let platform = descriptor.platform().as_ref();
+    fn find(&self, reference: &Reference) -> Result<Descriptor, Error> {
+        let index = self.layout.index()?;
+        let found = index.manifests().iter().find(|it| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()));
+        found.cloned().ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })
+    }
+
+    fn entry(&self, named: &Descriptor) -> Entry {
+        let manifests = self.manifests_of(named);
+        let platforms = manifests.as_ref().map_or(vec![], |all| all.iter().filter_map(platform::words).collect());
+        let is_stored = |it: &&Descriptor| self.layout.has(it) || *it == named;
+        let size = |it: &Descriptor| self.program_of(it).map(|program| program.len() as u64);
         Entry {
-            reference: annotation(descriptor, ANNOTATION_REF_NAME).unwrap_or("<none>").to_owned(),
-            digest: descriptor.digest().to_string(),
-            platform: platform.map(|it| format!("{}/{}", it.os(), it.architecture())),
-            created: annotation(descriptor, ANNOTATION_CREATED).and_then(|text| text.parse().ok()),
-            size: self.program_of(descriptor).map(|program| program.len() as u64),
+            reference: annotation(named, ANNOTATION_REF_NAME).unwrap_or("<none>").to_owned(),
+            digest: named.digest().to_string(),
+            platforms,
+            created: annotation(named, ANNOTATION_CREATED).and_then(|text| text.parse().ok()),
+            size: manifests.and_then(|all| all.iter().filter(is_stored).map(size).sum()),
         }
     }
 
+    fn description_of(&self, named: &Descriptor) -> Result<Description, Damage> {
+        let mut stored = self.manifests_of(named)?;
+        stored.retain(|it| self.layout.has(it) || it == named);
+        let first = stored.iter().find(|it| is_for_this_machine(it)).or(stored.first());
+        let first = first.ok_or_else(|| Damage::new("nothing of it is stored", named.digest()))?;
+        let manifest = self.manifest(first)?;
+        // BumbleBee's config is of no use to us, so a strange one is no damage.
+        let config = self.layout.blob(manifest.config(), layout::MAX_JSON)?;
+        let config = serde_json::from_slice(&config).unwrap_or_default();
+        let annotations = match first == named {
+            true => manifest.annotations().clone(),
+            false => self.index_of(named)?.annotations().clone(),
+        };
+        let annotations = annotations.unwrap_or_default().into_iter().collect();
+        Ok(Description { entry: self.entry(named), annotations, config })
+    }
+
     fn program_of(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Damage> {
-        let manifest = self.layout.blob(descriptor, layout::MAX_JSON)?;
-        let manifest: ImageManifest =
-            serde_json::from_slice(&manifest).map_err(|why| Damage::new("its manifest is not readable", why))?;
+        let manifest = self.manifest(descriptor)?;
         let is_program = |layer: &&Descriptor| *layer.media_type() == MediaType::from(PROGRAM);
         let program = manifest.layers().iter().find(is_program);
         let program = program.ok_or_else(|| Damage::new("it is an image, but no eBPF program", PROGRAM))?;
         self.layout.blob(program, layout::MAX_PROGRAM)
     }
-}
-
-fn manifest(mut config: Descriptor, mut program: Descriptor) -> Result<ImageManifest, Error> {
-    config.set_media_type(CONFIG.into());
-    config.set_annotations(Some(HashMap::from([(ANNOTATION_TITLE.to_owned(), CONFIG_TITLE.to_owned())])));
-    program.set_media_type(PROGRAM.into());
-    program.set_annotations(Some(HashMap::from([(ANNOTATION_TITLE.to_owned(), PROGRAM_TITLE.to_owned())])));
-    let manifest = ImageManifestBuilder::default()
-        .schema_version(SCHEMA_VERSION)
-        .media_type(MediaType::ImageManifest)
-        .config(config)
-        .layers([program])
-        .build()?;
-    Ok(manifest)
 }
 
 fn annotation<'a>(descriptor: &'a Descriptor, key: &str) -> Option<&'a str> {

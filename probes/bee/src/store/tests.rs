@@ -8,11 +8,17 @@ use std::thread;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Built, ImportError};
-use super::{Error, Reference, Store};
+use super::{Built, Config, Error, ImportError, Reference, Store};
 
-fn built(program: &[u8], created: Timestamp) -> Built<'_> {
-    Built { program, architecture: "amd64", created, annotations: &[] }
+/// A probe for these processors; the program of all but the first has one more byte.
+fn programs(program: &[u8], architectures: &[&str]) -> Vec<(Config, Vec<u8>)> {
+    let config = |it: &str| Config { architecture: it.to_owned(), os: "linux".to_owned(), ..Config::default() };
+    let program = |(n, it): (usize, &&str)| (config(it), [program, &vec![b'!'; n]].concat());
+    architectures.iter().enumerate().map(program).collect()
+}
+
+fn built(programs: &[(Config, Vec<u8>)]) -> Built<'_> {
+    Built { programs, created: Timestamp::UNIX_EPOCH, annotations: &[] }
 }
 
 fn empty() -> (TempDir, Store) {
@@ -22,7 +28,7 @@ fn empty() -> (TempDir, Store) {
 }
 
 fn put(store: &Store, reference: &str, program: &[u8]) -> String {
-    store.put(&name(reference), &built(program, Timestamp::UNIX_EPOCH)).unwrap()
+    store.put(&name(reference), &built(&programs(program, &["amd64"]))).unwrap()
 }
 
 fn name(reference: &str) -> Reference {
@@ -51,8 +57,8 @@ fn what_was_put_in_comes_out_and_is_listed_by_name() {
     put(&store, "my_probe:v1", b"one");
     assert_eq!(store.program(&name("my_probe:v1")).unwrap(), b"one");
     let listed: Vec<_> =
-        store.entries().unwrap().into_iter().map(|it| (it.reference, it.platform, it.size.unwrap())).collect();
-    let platform = Some("linux/amd64".to_owned());
+        store.entries().unwrap().into_iter().map(|it| (it.reference, it.platforms, it.size.unwrap())).collect();
+    let platform = vec!["linux/amd64".to_owned()];
     assert_eq!(listed, [("my_probe:v1".to_owned(), platform.clone(), 3), ("tcpconnect:v1".to_owned(), platform, 3)]);
 }
 
@@ -68,7 +74,8 @@ fn a_folder_that_does_not_exist_is_an_empty_store() {
 fn the_same_program_has_the_same_digest_in_every_store() {
     let ((_a, one), (_b, other)) = (empty(), empty());
     let first = put(&one, "x:v1", b"program");
-    let later = other.put(&name("y:v2"), &built(b"program", Timestamp::now())).unwrap();
+    let program = programs(b"program", &["amd64"]);
+    let later = other.put(&name("y:v2"), &Built { created: Timestamp::now(), ..built(&program) }).unwrap();
     assert_eq!(first, later);
     assert_ne!(first, put(&one, "x:v1", b"another"));
 }
@@ -166,7 +173,7 @@ fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_mendin
         let error = store.program(&name("x:v1")).unwrap_err();
         assert!(matches!(error, Error::Index { .. }), "{error}");
         assert!(error.hint().unwrap().contains("mv "), "{:?}", error.hint());
-        let refused = store.put(&name("y:v1"), &built(b"y", Timestamp::UNIX_EPOCH));
+        let refused = store.put(&name("y:v1"), &built(&programs(b"y", &["amd64"])));
         assert!(matches!(refused, Err(Error::Index { .. })));
         assert_eq!(fs::read_to_string(&index).unwrap(), damaged, "a damaged list was overwritten");
     }
@@ -209,13 +216,14 @@ fn what_an_author_says_does_not_make_digests_random() {
     let store = Store::at(folder.path());
     let annotations: Vec<_> = (0..8).map(|n| (format!("org.example.{n}"), n.to_string())).collect();
     let put = || {
-        let built = Built { annotations: &annotations, ..built(b"program", Timestamp::UNIX_EPOCH) };
+        let program = programs(b"program", &["amd64"]);
+        let built = Built { annotations: &annotations, ..built(&program) };
         store.put(&name("x:v1"), &built).unwrap()
     };
     let first = put();
     assert!((0..20).all(|_| put() == first));
-    let (entry, described) = store.describe(&name("x:v1")).unwrap();
-    assert_eq!((entry.digest, described["org.example.3"].as_str()), (first, "3"));
+    let described = store.describe(&name("x:v1")).unwrap();
+    assert_eq!((described.entry.digest, described.annotations["org.example.3"].as_str()), (first, "3"));
 }
 
 #[test]
@@ -287,4 +295,59 @@ fn an_archive_with_files_that_no_layout_has_is_refused() {
         assert!(matches!(refused, Err(ImportError::File(_))), "{path}: {refused:?}");
     }
     assert!(matches!(store.import(&b"no archive"[..]), Err(ImportError::Read(_) | ImportError::Damaged(_))));
+}
+
+const BOTH: [&str; 2] = ["amd64", "arm64"];
+
+/// This machine's and the other of both processors, by their place in the list.
+fn mine_and_other() -> (usize, usize) {
+    if cfg!(target_arch = "x86_64") { (0, 1) } else { (1, 0) }
+}
+
+#[test]
+fn an_image_for_several_processors_is_one_probe_and_goes_whole() {
+    let ((_a, from), (_b, to)) = (empty(), empty());
+    let both = programs(b"program", &BOTH);
+    let digest = from.put(&name("x:v1"), &built(&both)).unwrap();
+    assert_eq!(from.put(&name("y:v1"), &built(&both)).unwrap(), digest, "the same input, another digest");
+    assert_eq!(from.program(&name("x:v1")).unwrap(), both[mine_and_other().0].1);
+    let entry = from.describe(&name("x:v1")).unwrap().entry;
+    assert_eq!((entry.digest, entry.platforms), (digest.clone(), BOTH.map(|it| format!("linux/{it}")).to_vec()));
+    assert_eq!(entry.size.unwrap(), 7 + 8);
+
+    let mut archive = vec![];
+    from.export(&[name("x:v1")], &mut archive).unwrap();
+    assert_eq!(to.import(archive.as_slice()).unwrap(), [(name("x:v1"), digest.clone())]);
+    assert_eq!(to.tag(&name("x:v1"), &name("z:v1")).unwrap(), digest);
+    to.remove(&[name("x:v1")]).unwrap();
+    assert_eq!(to.program(&name("z:v1")).unwrap(), both[mine_and_other().0].1, "another name needs it");
+    assert!(to.remove(&[name("z:v1")]).unwrap() > 15);
+    assert_eq!(fs::read_dir(to.folder().join("blobs/sha256")).unwrap().count(), 0);
+}
+
+#[test]
+fn an_image_of_which_only_this_machines_part_is_stored_runs_but_goes_nowhere() {
+    let (_folder, store) = empty();
+    let (mine, other) = mine_and_other();
+    store.put(&name("x:v1"), &built(&programs(b"program", &BOTH))).unwrap();
+    let mut image = store.image(&name("x:v1")).unwrap();
+    drop(image.manifests.remove(other));
+    store.remove(&[name("x:v1")]).unwrap();
+    store.put_image(&name("x:v1"), image, Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(store.program(&name("x:v1")).unwrap().len(), 7 + mine);
+    assert_eq!(store.entries().unwrap()[0].size.as_ref().unwrap(), &(7 + mine as u64));
+    let error = store.export(&[name("x:v1")], vec![]).unwrap_err();
+    assert_eq!(error.to_string(), format!("x:v1 is not stored for linux/{}, and goes only whole", BOTH[other]));
+    assert!(error.hint().unwrap().contains("--all-platforms x:v1"));
+    put(&store, "y:v1", b"y");
+    assert!(store.remove(&[name("y:v1")]).unwrap() > 0, "what is not stored keeps everything else");
+    assert_eq!(store.program(&name("x:v1")).unwrap().len(), 7 + mine, "it was swept away");
+}
+
+#[test]
+fn an_image_for_another_processor_is_not_run() {
+    let (_folder, store) = empty();
+    store.put(&name("x:v1"), &built(&programs(b"program", &["s390x", "riscv64"]))).unwrap();
+    let error = store.program(&name("x:v1")).unwrap_err();
+    assert_eq!(error.to_string(), "x:v1 is for linux/s390x, linux/riscv64, not for this machine's processor");
 }

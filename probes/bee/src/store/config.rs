@@ -1,0 +1,76 @@
+//! What an image's config says of its probe, so that nobody needs the program to know it: the platform, as OCI has it, programs and
+//! maps. It depends on nothing but the probe. BumbleBee's own is `{}`, and its reader passes over what it does not know.
+
+use serde::{Deserialize, Serialize};
+
+use crate::contents::{self, Contents};
+use crate::object::Kind;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// In OCI's words.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub architecture: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub os: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<Program>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub maps: Vec<Map>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Program {
+    pub name: String,
+    /// The hook, as `SEC` names it.
+    pub section: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Map {
+    pub name: String,
+    /// The kernel's name of its type.
+    pub r#type: String,
+    pub max_entries: u32,
+    /// `print`, `counter`, `gauge` or `histogram`, if it is exported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl Config {
+    /// # Errors
+    /// The object is no probe.
+    pub fn of(object: &[u8], architecture: &str) -> Result<Self, contents::Error> {
+        let Contents { programs, maps, .. } = Contents::of(object)?;
+        let program = |contents::Program { name, section, .. }| Program { name, section };
+        // libbpf makes maps of its own, with a dot, of global variables.
+        let maps = maps.into_iter().filter(|map| !map.name.contains('.')).map(Map::from).collect();
+        let programs = programs.into_iter().map(program).collect();
+        Ok(Self { architecture: architecture.to_owned(), os: "linux".to_owned(), programs, maps })
+    }
+}
+
+impl From<contents::Map> for Map {
+    fn from(contents::Map { name, kind, max_entries, export, .. }: contents::Map) -> Self {
+        let map = Self { name, r#type: kind, max_entries, ..Self::default() };
+        let Some(contents::Export { kind, metric, labels }) = export else { return map };
+        Self { kind: Some(word(kind).to_owned()), metric, labels, ..map }
+    }
+}
+
+/// Read by others and by later versions, hence text.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Print => "print",
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    }
+}
