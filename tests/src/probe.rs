@@ -1,9 +1,10 @@
 //! A `bee run` of a test's own.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
@@ -22,6 +23,19 @@ use crate::connections::Pair;
 
 /// What is not there after this time does not come: more than was made would be as wrong as less.
 const SETTLED: Duration = Duration::from_millis(100);
+
+/// What every probe of a test's own begins with.
+const BEGIN: &str = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n#include \"solo_types.h\"\n\
+                     char __license[] SEC(\"license\") = \"GPL\";\n";
+
+/// Builds a probe of these lines. `bee` is the program.
+pub fn build(mut bee: Command, folder: &Path, lines: &str) -> PathBuf {
+    let (source, object) = (folder.join("probe.c"), folder.join("probe.o"));
+    fs::write(&source, format!("{BEGIN}{lines}")).unwrap();
+    let built = bee.arg("build").arg(source).arg("--output-file").arg(&object).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    object
+}
 
 /// A probe that runs; it ends when dropped.
 pub struct Run {

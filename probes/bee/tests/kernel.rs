@@ -5,24 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
-use end_to_end::probe::{Run, until};
+use end_to_end::probe::{Run, build, until};
 
 /// `bee run` of an object.
 fn run(object: &Path) -> Run {
     Run::start(bee(), object, &[])
-}
-
-/// What every probe begins with.
-const BEGIN: &str = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\n#include \"solo_types.h\"\n\
-                     char __license[] SEC(\"license\") = \"GPL\";\n";
-
-/// Builds a probe of these lines.
-fn build(folder: &Path, lines: &str) -> PathBuf {
-    let (source, object) = (folder.join("probe.c"), folder.join("probe.o"));
-    std::fs::write(&source, format!("{BEGIN}{lines}")).unwrap();
-    let mut bee = Command::cargo_bin("bee").unwrap();
-    bee.arg("build").arg(source).arg("--output-file").arg(&object).assert().success();
-    object
 }
 
 /// Sends a large record on each system call, more than a perf buffer takes between two looks.
@@ -42,7 +29,7 @@ int flood(void *ctx)
 #[ignore = "needs root (loads probes)"]
 fn what_a_perf_buffer_loses_is_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let run = run(&build(folder.path(), FLOOD));
+    let run = run(&build(bee(), folder.path(), FLOOD));
     let lost = |metrics: String| {
         let line = metrics.lines().find(|line| line.starts_with("bee_events_lost_total{map=\"events\"} "))?.to_owned();
         line.rsplit(' ').next()?.parse::<u64>().ok()
@@ -81,7 +68,7 @@ int watch(struct bpf_raw_tracepoint_args *ctx)
 #[ignore = "needs root (loads probes)"]
 fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
     let folder = tempfile::tempdir().unwrap();
-    let object = build(folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
+    let object = build(bee(), folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
     let watched = format!("watched={}", std::process::id());
     let options = ["--param", &watched, "--param", "how=LONG", "--filter", "comm~^as", "--run-time"];
     let run = Run::start(bee(), &object, &options);
@@ -96,121 +83,11 @@ fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
     assert_eq!(output.trim_end(), shown);
 }
 
-/// Tells of the getppid() calls of one process: 0, 10, 20 …
-const HISTOGRAM: &str = r#"
-const volatile __u32 watched = 0;
-struct event_t { char name[4]; __u32 took; };
-__u32 calls;
-struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct event_t); } hist_took SEC(".maps");
-SEC("raw_tp/sys_enter")
-int watch(struct bpf_raw_tracepoint_args *ctx)
-{
-	if (ctx->args[1] != GETPPID || bpf_get_current_pid_tgid() >> 32 != watched)
-		return 0;
-	struct event_t event = { .name = "a", .took = 10 * calls++ };
-	bpf_ringbuf_output(&hist_took, &event, sizeof(event), 0);
-	return 0;
-}
-"#;
-
-#[test]
-#[ignore = "needs root (loads probes)"]
-fn events_of_a_histogram_are_counted_by_bucket() {
-    let folder = tempfile::tempdir().unwrap();
-    let object = build(folder.path(), &format!("#define GETPPID {}\n{HISTOGRAM}", libc::SYS_getppid));
-    let watched = format!("--param=watched={}", std::process::id());
-    let refused = bee().arg("run").arg(&object).args(["--no-tty", &watched]).output().unwrap();
-    let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.starts_with("error: map hist_took is a histogram of a field \"value\""), "{said}");
-
-    let run = Run::start(bee(), &object, &[&watched, "-k", "took", "-b", "linear:0:20:3"]);
-    for _ in 0..6 {
-        nix::unistd::getppid();
-    }
-    assert!(until(|| run.metrics().contains("hist_took_count{name=\"a\"} 6")), "{}", run.metrics());
-    let metrics = run.metrics();
-    let lines: Vec<_> = metrics.lines().filter(|line| line.starts_with("ebpf_solo_io_hist_took")).collect();
-    let expected = [
-        r#"ebpf_solo_io_hist_took_bucket{name="a",le="0"} 1"#,
-        r#"ebpf_solo_io_hist_took_bucket{name="a",le="20"} 3"#,
-        r#"ebpf_solo_io_hist_took_bucket{name="a",le="40"} 5"#,
-        r#"ebpf_solo_io_hist_took_bucket{name="a",le="+Inf"} 6"#,
-        r#"ebpf_solo_io_hist_took_sum{name="a"} 150"#,
-        r#"ebpf_solo_io_hist_took_count{name="a"} 6"#,
-    ];
-    assert_eq!(lines, expected);
-    assert!(metrics.contains("# TYPE ebpf_solo_io_hist_took histogram"));
-}
-
-/// Counts each getppid() of the test's in two histograms of its own, the values being 0, 1, 2, 3, 4, 5.
-const KEPT: &str = r#"#include "bee.h"
-struct key_t {
-	char name[4];
-	__u32 bucket;
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1 << 10);
-	__type(key, struct key_t);
-	__type(value, __u64);
-} sizes SEC(".maps.hist") BEE_BUCKETS("log2:3");
-BEE_HASH(sizes);
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 1 << 10);
-	__type(key, struct key_t);
-	__type(value, __u64);
-} steps SEC(".maps.hist") BEE_BUCKETS("linear:1:2:2");
-BEE_HASH(steps);
-const volatile __u32 watched = 0;
-static __u64 size;
-SEC("raw_tp/sys_enter")
-int watch(struct bpf_raw_tracepoint_args *ctx)
-{
-	if (ctx->args[1] != GETPPID || bpf_get_current_pid_tgid() >> 32 != watched)
-		return 0;
-	struct key_t key = { .name = "a" };
-	BEE_OBSERVE(sizes, &key, size);
-	BEE_OBSERVE_LINEAR(steps, &key, size, 1, 2);
-	size++;
-	return 0;
-}
-"#;
-
-#[test]
-#[ignore = "needs root (loads probes)"]
-fn a_histogram_that_the_probe_keeps_in_a_hash_has_its_buckets_and_its_sum() {
-    let folder = tempfile::tempdir().unwrap();
-    let object = build(folder.path(), &format!("#define GETPPID {}\n{KEPT}", libc::SYS_getppid));
-    let watched = format!("--param=watched={}", std::process::id());
-    let bee = std::process::Command::new(env!("CARGO_BIN_EXE_bee"));
-    let run = Run::start(bee, &object, &[&watched]);
-    for _ in 0..6 {
-        nix::unistd::getppid();
-    }
-    let metrics = run.metrics();
-    let lines: Vec<_> = metrics.lines().filter(|line| line.starts_with("ebpf_solo_io_")).collect();
-    let expected = [
-        r#"ebpf_solo_io_sizes_bucket{name="a",le="1"} 2"#,
-        r#"ebpf_solo_io_sizes_bucket{name="a",le="2"} 3"#,
-        r#"ebpf_solo_io_sizes_bucket{name="a",le="4"} 5"#,
-        r#"ebpf_solo_io_sizes_bucket{name="a",le="+Inf"} 6"#,
-        r#"ebpf_solo_io_sizes_sum{name="a"} 15"#,
-        r#"ebpf_solo_io_sizes_count{name="a"} 6"#,
-        r#"ebpf_solo_io_steps_bucket{name="a",le="1"} 2"#,
-        r#"ebpf_solo_io_steps_bucket{name="a",le="3"} 4"#,
-        r#"ebpf_solo_io_steps_bucket{name="a",le="+Inf"} 6"#,
-        r#"ebpf_solo_io_steps_sum{name="a"} 15"#,
-        r#"ebpf_solo_io_steps_count{name="a"} 6"#,
-    ];
-    assert_eq!(lines, expected, "{metrics}");
-}
-
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn a_run_ends_by_itself_when_its_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
-    let object = build(folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
+    let object = build(bee(), folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
     let mut bee = Command::cargo_bin("bee").unwrap();
     bee.arg("run").arg(object).args(["--no-tty", "--prom-port=0", "--timeout=300ms"]);
     let started = std::time::Instant::now();
@@ -257,7 +134,7 @@ int watch(struct bpf_raw_tracepoint_args *ctx)
 fn typed_fields_of_real_events_show_what_they_mean() {
     let folder = tempfile::tempdir().unwrap();
     let number = format!("#define GETPPID {}\n{TYPES}", libc::SYS_getppid);
-    let run = run(&build(folder.path(), &number));
+    let run = run(&build(bee(), folder.path(), &number));
     std::thread::Builder::new().name("asks".into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
     let output = run.stop();
     let line = output.lines().find(|line| line.contains("\"comm\":\"asks\"")).unwrap();
@@ -285,7 +162,7 @@ fn a_program_that_the_verifier_refuses_is_refused_with_its_reason_and_line() {
     let lines = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } \
                  counter_x SEC(\".maps\");\nSEC(\"raw_tp/sys_enter\")\nint watch(void *ctx)\n{\n\tu32 key = 1;\n\
                  \tu64 *value = bpf_map_lookup_elem(&counter_x, &key);\n\t*value += 1;\n\treturn 0;\n}\n";
-    let object = build(folder.path(), lines);
+    let object = build(bee(), folder.path(), lines);
     let mut bee = Command::cargo_bin("bee").unwrap();
     let ended = bee.arg("run").arg(object).args(["--no-tty", "--prom-port", "0"]).assert().failure();
     let said = String::from_utf8_lossy(&ended.get_output().stderr).into_owned();
@@ -310,7 +187,7 @@ int tasks(struct bpf_iter__task *ctx)
 #[ignore = "needs root (loads probes)"]
 fn what_an_iterator_writes_is_a_json_object_a_line() {
     let folder = tempfile::tempdir().unwrap();
-    let run = run(&build(folder.path(), TASKS));
+    let run = run(&build(bee(), folder.path(), TASKS));
     let output = run.stop();
     let line = |pid: u32| output.lines().find(|line| line.contains(&format!("\"text\":\"{pid} "))).map(str::to_owned);
     let own = line(std::process::id()).unwrap_or_else(|| panic!("this test is no task:\n{output}"));
@@ -324,7 +201,7 @@ fn calls(folder: &Path, name: &str, program: &str) -> PathBuf {
     let folder = folder.join(name);
     std::fs::create_dir(&folder).unwrap();
     let lines = format!("#define GETPPID {}\n{CALLS}", libc::SYS_getppid);
-    build(&folder, &lines.replace("COUNTER", &format!("counter_{name}")).replace("PROGRAM", program))
+    build(bee(), &folder, &lines.replace("COUNTER", &format!("counter_{name}")).replace("PROGRAM", program))
 }
 
 const CALLS: &str = r#"
@@ -398,7 +275,7 @@ int never(void *ctx)
 #[ignore = "needs root (loads probes)"]
 fn if_one_probe_cant_be_attached_none_is_and_the_error_names_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (good, bad) = (calls(folder.path(), "a", "watch"), build(folder.path(), NOWHERE));
+    let (good, bad) = (calls(folder.path(), "a", "watch"), build(bee(), folder.path(), NOWHERE));
     let options = [bad.to_str().unwrap(), "--timeout=10s"];
     let Err(said) = Run::try_start(bee(), &good, &options) else { panic!("it runs") };
     assert!(said.contains(&format!("error: probe {}: this kernel can't run the probe", bad.display())), "{said}");

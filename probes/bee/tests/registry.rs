@@ -52,7 +52,7 @@ fn a_probe_that_only_the_registry_has_is_pulled_and_run() {
 
 #[test]
 #[ignore = "needs root (loads probes), docker-registry and htpasswd"]
-fn a5_26_what_a_name_stands_for_now_is_asked_for_when_that_is_wanted() {
+fn a5_26_what_a_name_stands_for_now_is_when_that_is_wanted_pulled_and_run() {
     let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
     let (name, old) = here.build(&registry);
     here.succeeds(&["push", &name]);
