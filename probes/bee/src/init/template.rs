@@ -42,6 +42,10 @@ impl Template {
             Output::Gauge => "gauge",
         };
         let advice = "// 3. The section says what becomes of the map: .maps.print, .maps.counter or .maps.gauge.\n";
+        let help = match self.output {
+            Output::Print => String::new(),
+            Output::Counter | Output::Gauge => format!(" BEE_HELP(\"{}\")", self.help()),
+        };
         let (name, body, account) = match self.map {
             Map::RingBuffer => (
                 "events",
@@ -56,8 +60,22 @@ impl Template {
             ),
         };
         format!(
-            "{advice}struct {{\n{body}}} {name} SEC(\".maps.{section}\");\n{account}({name}); // counts what is lost when the map is full\n"
+            "{advice}struct {{\n{body}}} {name} SEC(\".maps.{section}\"){help};\n{account}({name}); // counts what is lost when the map is full\n"
         )
+    }
+
+    /// What Prometheus is told of the metric.
+    fn help(&self) -> &'static str {
+        match (self.program_type, self.output) {
+            (ProgramType::Network, Output::Gauge) => {
+                "When the last connection was opened, in seconds since the machine started"
+            }
+            (ProgramType::FileSystem, Output::Gauge) => {
+                "When the last file was opened, in seconds since the machine started"
+            }
+            (ProgramType::Network, _) => "Connections opened, by their two ends",
+            (ProgramType::FileSystem, _) => "Files opened, by program",
+        }
     }
 
     fn function(&self) -> String {
