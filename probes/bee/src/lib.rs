@@ -29,6 +29,7 @@ pub mod metrics;
 pub mod object;
 pub mod output;
 pub mod parameters;
+pub mod pins;
 pub mod privilege;
 pub mod probe;
 mod programs;

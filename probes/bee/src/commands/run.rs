@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bee::output::Format;
+use bee::pins::PinOptions;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::store::{Error, Reference};
 use jiff::SignedDuration;
@@ -25,6 +26,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         histogram_value: arguments.hist_value_key.clone(),
         run_time: arguments.run_time,
         record: arguments.record.clone(),
+        pins: PinOptions { maps: arguments.pin_maps.clone(), programs: arguments.pin_progs.clone() },
         show: ShowOptions {
             format: format(arguments.output, arguments.no_tty)?,
             port: arguments.prom_port,
@@ -100,8 +102,16 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
+    again.extend(arguments.pin_maps.iter().map(|folder| joined("--pin-maps=", folder)));
+    again.extend(arguments.pin_progs.iter().map(|folder| joined("--pin-progs=", folder)));
     again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
     again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
+}
+
+fn joined(option: &str, value: &Path) -> OsString {
+    let mut joined = OsString::from(option);
+    joined.push(value);
+    joined
 }

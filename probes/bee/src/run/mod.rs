@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::object;
 use crate::output::{self, Format, Output, Title};
 use crate::parameters::{self, Parameter};
+use crate::pins::{self, PinOptions, Pins};
 use crate::probe::{Probe, ProbeError};
 use crate::raw;
 use crate::recording::{self, Recorder, Recording, Replay, Speed};
@@ -43,6 +44,7 @@ pub struct RunOptions {
     pub run_time: bool,
     /// The file to record the run in.
     pub record: Option<PathBuf>,
+    pub pins: PinOptions,
     pub show: ShowOptions,
 }
 
@@ -96,6 +98,8 @@ pub enum Error {
     Events(#[source] ProbeError),
     #[error(transparent)]
     Recording(#[from] recording::Error),
+    #[error(transparent)]
+    Pin(#[from] pins::Error),
     #[error("can't wait for signals")]
     Signals(#[source] io::Error),
     #[error("can't start the metrics' thread")]
@@ -109,6 +113,7 @@ pub enum Error {
 pub fn run(prepared: Prepared) -> Result<(), Error> {
     let Prepared { options, candidates } = prepared;
     let session = Session::open(options.show)?;
+    options.pins.check()?;
     let file = options.record.as_deref().map(recording::create).transpose()?;
     let attach = |candidate: &prepare::Candidate| {
         let probe = Probe::attach(&candidate.inspection, &candidate.variants);
@@ -116,6 +121,8 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     };
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
     let running = Running::live(&candidates, &probes, &options.buckets.unwrap_or_default())?;
+    let names = candidates.iter().map(|candidate| candidate.name.as_str());
+    let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.options.port);
