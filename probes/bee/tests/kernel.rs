@@ -453,3 +453,25 @@ fn what_an_iterator_writes_is_a_tab_of_the_table() {
     let row = format!("H{}\u{1b}[", std::process::id());
     assert!(shown.contains(&row) && shown.contains("tasks"), "{shown}");
 }
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn debug_log_has_what_libbpf_says_and_is_no_link_to_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = calls(folder.path(), "a", "watch");
+    let debug = || {
+        let mut debug = bee();
+        debug.current_dir(folder.path()).arg("run").arg(&object).args(["-d", "--prom-port=0", "--timeout=100ms"]);
+        debug.output().unwrap()
+    };
+    assert!(debug().status.success());
+    let log = folder.path().join("debug.log");
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("libbpf: ") && said.contains("counter_a"), "{said}");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(folder.path().join("notes"), "mine").unwrap();
+    std::os::unix::fs::symlink("notes", &log).unwrap();
+    let refused = debug();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("can't write debug.log"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("notes")).unwrap(), "mine");
+}

@@ -76,6 +76,10 @@ pub struct Run {
     #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = PINS)]
     pub pin_progs: Option<PathBuf>,
 
+    /// Write what libbpf says while it loads the probes, the verifier's own words among it, to debug.log in the current folder
+    #[arg(short, long)]
+    pub debug: bool,
+
     /// Record the run in this file, for `bee replay`: needs no root there
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,

@@ -26,6 +26,7 @@ use crate::probe::{Probe, ProbeError};
 use crate::raw;
 use crate::recording::{self, Recorder, Recording, Replay, Speed};
 use crate::variants::NoSuchVariant;
+use crate::verifier;
 
 pub use prepare::{Prepared, prepare};
 pub(crate) use running::{Instance, Running};
@@ -45,6 +46,8 @@ pub struct RunOptions {
     /// The file to record the run in.
     pub record: Option<PathBuf>,
     pub pins: PinOptions,
+    /// The file for what libbpf says.
+    pub debug: Option<PathBuf>,
     pub show: ShowOptions,
 }
 
@@ -98,6 +101,8 @@ pub enum Error {
     Events(#[source] ProbeError),
     #[error(transparent)]
     Recording(#[from] recording::Error),
+    #[error("can't write {file}")]
+    Debug { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Pin(#[from] pins::Error),
     #[error("can't wait for signals")]
@@ -114,6 +119,9 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let Prepared { options, candidates } = prepared;
     let session = Session::open(options.show)?;
     options.pins.check()?;
+    if let Some(file) = options.debug {
+        verifier::write_to(&file).map_err(|source| Error::Debug { file, source })?;
+    }
     let file = options.record.as_deref().map(recording::create).transpose()?;
     let attach = |candidate: &prepare::Candidate| {
         let probe = Probe::attach(&candidate.inspection, &candidate.variants);
