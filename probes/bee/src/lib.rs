@@ -31,6 +31,7 @@ pub mod object;
 pub mod output;
 mod overflow;
 pub mod parameters;
+pub mod pins;
 pub mod privilege;
 pub mod probe;
 mod programs;

@@ -87,6 +87,15 @@ impl Probe {
         MapHandle::try_from(&map).map_err(|source| ProbeError::Map { map: name.to_owned(), source })
     }
 
+    /// The maps that the probe's author named; those of its variables libbpf does.
+    pub fn named_maps(&self) -> Vec<(String, MapHandle)> {
+        let named = |map: libbpf_rs::Map<'_>| {
+            let name = map.name().to_str()?.to_owned();
+            Some((name, MapHandle::try_from(&map).ok()?))
+        };
+        self.object.maps().filter_map(named).filter(|(name, _)| !name.contains('.')).collect()
+    }
+
     /// The map of the program's zero-initialised global variables, in which bee.h counts losses.
     pub fn globals(&self) -> Option<MapHandle> {
         let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"))?;

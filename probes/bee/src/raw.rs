@@ -2,9 +2,11 @@
 
 #![allow(unsafe_code, reason = "a batched look-up takes raw buffers, and libbpf-rs gives descriptors as numbers")]
 
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 /// `bpf_map_lookup_batch`: fills `keys` and `values` with up to `room` elements, going on from `position`. Answers libbpf's status
@@ -47,6 +49,16 @@ pub fn time_runs() -> io::Result<OwnedFd> {
     }
     // SAFETY: the kernel has just made this descriptor, and nobody else knows of it.
     Ok(unsafe { OwnedFd::from_raw_fd(answer) })
+}
+
+/// Gives a map or program a name in a BPF file system.
+pub fn pin(descriptor: BorrowedFd, path: &Path) -> io::Result<()> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: the call reads the path up to its zero, and answers a negative errno if the kernel does not take the descriptor.
+    match unsafe { libbpf_sys::bpf_obj_pin(descriptor.as_raw_fd(), path.as_ptr()) } {
+        error @ ..0 => Err(io::Error::from_raw_os_error(-error)),
+        _ => Ok(()),
+    }
 }
 
 /// Waits until one of these can be read, or until the time is over. A signal ends it too.

@@ -2,7 +2,11 @@
 //! and the number of a program at fault is that of a kernel or a user without the right.
 
 use std::cell::RefCell;
-use std::sync::Once;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::{Once, OnceLock};
 
 use libbpf_rs::{PrintLevel, set_print};
 
@@ -15,13 +19,14 @@ thread_local! {
 }
 
 /// Keeps what libbpf says instead of printing it. It speaks of what bee tries on purpose: variants that do not load, ring buffers
-/// without types. `BEE_DEBUG` prints it all the same.
+/// without types. [`write_to`] lets somebody read it all the same.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         set_print(Some((PrintLevel::Debug, |_, message| {
-            if std::env::var_os("BEE_DEBUG").is_some() {
-                eprint!("{message}");
+            if let Some(mut log) = LOG.get() {
+                // A full disk is no reason not to run.
+                let _ = log.write_all(message.as_bytes());
             }
             SAID.with_borrow_mut(|said| {
                 if said.len() + message.len() > KEPT {
@@ -32,6 +37,16 @@ pub fn listen() {
         })));
     });
 }
+
+/// Writes what libbpf says from now on to a file, which it makes; through no link, for this may be root in a folder of others.
+pub fn write_to(file: &Path) -> io::Result<()> {
+    let file = File::options().write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW).open(file)?;
+    // A process runs its probes once.
+    let _ = LOG.set(file);
+    Ok(())
+}
+
+static LOG: OnceLock<File> = OnceLock::new();
 
 /// What is wrong with the program that has just failed to load, if it was the verifier that refused it.
 pub fn complaint() -> Option<String> {

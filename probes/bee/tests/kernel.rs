@@ -304,3 +304,115 @@ fn columns_are_lines_of_text_under_a_header() {
     let refused = bee().arg("run").arg(&object).args(["--output=table", "--prom-port=0"]).output().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no terminal to draw a table on"));
 }
+
+/// A BPF file system of the test's own.
+struct FileSystem(tempfile::TempDir);
+
+impl FileSystem {
+    fn mount() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        nix::mount::mount(Some("bpf"), folder.path(), Some("bpf"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
+        Self(folder)
+    }
+
+    /// What is in one of its folders; nothing if there is none.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.0.path().join(folder)).into_iter().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for FileSystem {
+    fn drop(&mut self) {
+        nix::mount::umount(self.0.path()).unwrap();
+    }
+}
+
+#[test]
+#[ignore = "needs root (loads probes, mounts a file system)"]
+fn pins_last_as_long_as_the_run_and_those_that_a_killed_one_left_are_taken_over() {
+    let (folder, bpf) = (tempfile::tempdir().unwrap(), FileSystem::mount());
+    let object = calls(folder.path(), "a", "watch");
+    let pin = |option: &str, folder: &str| format!("{option}={}", bpf.0.path().join(folder).display());
+    let options = [pin("--pin-maps", "deep/maps"), pin("--pin-progs", "programs")];
+    let options = options.each_ref().map(String::as_str);
+    let killed = Run::start(bee(), &object, &options);
+    let pinned = (["counter_a", "print_calls"].map(str::to_owned).to_vec(), vec!["watch".to_owned()]);
+    assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), pinned);
+    drop(killed);
+    assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), pinned, "kill -9 leaves them");
+
+    let watched = format!("--param=watched={}", std::process::id());
+    let run = Run::start(bee(), &object, &[options[0], options[1], &watched]);
+    call("asks");
+    let map = libbpf_rs::MapHandle::from_pinned_path(bpf.0.path().join("deep/maps/counter_a")).unwrap();
+    assert!(until(|| libbpf_rs::MapCore::keys(&map).count() == 1), "the pin is that of the run that goes on");
+    run.stop();
+    assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), (vec![], vec![]));
+}
+
+#[test]
+#[ignore = "needs root (loads probes, mounts a file system)"]
+fn pins_of_several_probes_have_folders_of_their_own_and_go_with_them() {
+    let (folder, bpf) = (tempfile::tempdir().unwrap(), FileSystem::mount());
+    let [a, b] = ["a", "b"].map(|name| calls(folder.path(), name, "watch"));
+    let pin = format!("--pin-maps={}", bpf.0.path().join("maps").display());
+    let before = bpf.names(".");
+    let run = Run::start(bee(), &a, &[b.to_str().unwrap(), &pin]);
+    assert_eq!(bpf.names("maps").len(), 2);
+    run.stop();
+    assert_eq!(bpf.names("."), before, "folders that were made for it are gone");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn a_folder_that_is_in_no_bpf_file_system_is_said_to_be_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = calls(folder.path(), "a", "watch");
+    let pin = format!("--pin-progs={}", folder.path().join("pins").display());
+    let Err(said) = Run::try_start(bee(), &object, &[&pin]) else { panic!("it runs") };
+    assert!(said.contains("pins is in no BPF file system"), "{said}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn what_an_iterator_writes_is_a_tab_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = build(folder.path(), TASKS);
+    let run = format!("{} run {} --prom-port 0 --timeout 2s", env!("CARGO_BIN_EXE_bee"), object.display());
+    // util-linux's script gives it a terminal, of so many lines that this test is among them; what ends its input would be a key.
+    let script = format!("stty rows 2000 cols 100; {run}");
+    let mut shown = std::process::Command::new("script");
+    shown.args(["-qec", &script, "/dev/null"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut shown = shown.spawn().unwrap();
+    let _input = shown.stdin.take();
+    let shown = shown.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout);
+    // A row begins with the number; the space behind it is a move of the cursor.
+    let row = format!("H{}\u{1b}[", std::process::id());
+    assert!(shown.contains(&row) && shown.contains("tasks"), "{shown}");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn debug_log_has_what_libbpf_says_and_is_no_link_to_something_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = calls(folder.path(), "a", "watch");
+    let debug = || {
+        let mut debug = bee();
+        debug.current_dir(folder.path()).arg("run").arg(&object).args(["-d", "--prom-port=0", "--timeout=100ms"]);
+        debug.output().unwrap()
+    };
+    assert!(debug().status.success());
+    let log = folder.path().join("debug.log");
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("libbpf: ") && said.contains("counter_a"), "{said}");
+    std::fs::remove_file(&log).unwrap();
+    std::fs::write(folder.path().join("notes"), "mine").unwrap();
+    std::os::unix::fs::symlink("notes", &log).unwrap();
+    let refused = debug();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("can't write debug.log"), "{refused:?}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("notes")).unwrap(), "mine");
+}

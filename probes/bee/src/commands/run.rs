@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use bee::output::Format;
+use bee::pins::PinOptions;
 use bee::registry::Which;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::series::SeriesBounds;
@@ -27,6 +28,8 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         histogram_value: arguments.hist_value_key.clone(),
         run_time: arguments.run_time,
         record: arguments.record.clone(),
+        pins: PinOptions { maps: arguments.pin_maps.clone(), programs: arguments.pin_progs.clone() },
+        debug: arguments.debug.then(|| "debug.log".into()),
         show: ShowOptions {
             format: format(arguments.output, arguments.no_tty)?,
             port: arguments.prom_port,
@@ -99,6 +102,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.output.map(|format| format!("--output={format:?}").to_lowercase().into()));
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
+    again.extend(arguments.debug.then(|| "--debug".into()));
     again.extend(arguments.run_time.then(|| "--run-time".into()));
     again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
@@ -106,8 +110,16 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
+    again.extend(arguments.pin_maps.iter().map(|folder| joined("--pin-maps=", folder)));
+    again.extend(arguments.pin_progs.iter().map(|folder| joined("--pin-progs=", folder)));
     again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
     again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
+}
+
+fn joined(option: &str, value: &Path) -> OsString {
+    let mut joined = OsString::from(option);
+    joined.push(value);
+    joined
 }

@@ -20,11 +20,13 @@ use crate::metrics;
 use crate::object;
 use crate::output::{self, Format, Output, Title};
 use crate::parameters::{self, Parameter};
+use crate::pins::{self, PinOptions, Pins};
 use crate::probe::{Probe, ProbeError};
 use crate::raw;
 use crate::recording::{self, Recorder, Recording, Replay, Speed};
 use crate::series::SeriesBounds;
 use crate::variants::NoSuchVariant;
+use crate::verifier;
 
 pub use prepare::{Prepared, prepare};
 pub(crate) use running::{Instance, Running};
@@ -43,6 +45,9 @@ pub struct RunOptions {
     pub run_time: bool,
     /// The file to record the run in.
     pub record: Option<PathBuf>,
+    pub pins: PinOptions,
+    /// The file for what libbpf says.
+    pub debug: Option<PathBuf>,
     pub show: ShowOptions,
 }
 
@@ -96,6 +101,10 @@ pub enum Error {
     Events(#[source] ProbeError),
     #[error(transparent)]
     Recording(#[from] recording::Error),
+    #[error("can't write {file}")]
+    Debug { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Pin(#[from] pins::Error),
     #[error("can't wait for signals")]
     Signals(#[source] io::Error),
     #[error("can't start the metrics' thread")]
@@ -109,6 +118,10 @@ pub enum Error {
 pub fn run(prepared: Prepared) -> Result<(), Error> {
     let Prepared { options, candidates } = prepared;
     let session = Session::open(options.show)?;
+    options.pins.check()?;
+    if let Some(file) = options.debug {
+        verifier::write_to(&file).map_err(|source| Error::Debug { file, source })?;
+    }
     let file = options.record.as_deref().map(recording::create).transpose()?;
     let attach = |candidate: &prepare::Candidate| {
         let probe = Probe::attach(&candidate.inspection, &candidate.variants);
@@ -116,6 +129,8 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     };
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
     let running = Running::live(&candidates, &probes, options.bounds)?;
+    let names = candidates.iter().map(|candidate| candidate.name.as_str());
+    let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.options.port);

@@ -1,15 +1,15 @@
-//! What the keys change: which map is shown, from which row on, which rows, and whether it goes on.
+//! What the keys change: which tab is shown, from which row on, which rows, and whether it goes on.
 
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 /// The keys, for who looks at the screen.
-pub const HELP: &str = "tab: next map  /: find  p: pause  up, down: scroll  q: end";
+pub const HELP: &str = "tab: next tab  /: find  p: pause  up, down: scroll  q: end";
 
 /// What the user has chosen.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Choices {
-    /// The map that is shown.
-    pub map: usize,
+    /// The tab that is shown: a map or an iterator.
+    pub tab: usize,
     /// The first row that is shown.
     pub offset: usize,
     pub paused: bool,
@@ -27,8 +27,8 @@ pub enum Wish {
 }
 
 impl Choices {
-    /// Takes a key; there are so many maps. In raw mode Ctrl-C comes as one, and ends the run from anywhere.
-    pub fn take(&mut self, key: KeyEvent, maps: usize) -> Wish {
+    /// Takes a key; there are so many tabs. In raw mode Ctrl-C comes as one, and ends the run from anywhere.
+    pub fn take(&mut self, key: KeyEvent, tabs: usize) -> Wish {
         if key.kind == KeyEventKind::Release {
             return Wish::GoOn;
         }
@@ -44,8 +44,8 @@ impl Choices {
             KeyCode::Esc => self.find.clear(),
             KeyCode::Char('p') | KeyCode::Char(' ') => self.paused = !self.paused,
             KeyCode::Char('/') => self.typing = true,
-            KeyCode::Tab | KeyCode::Right => self.show((self.map + 1) % maps.max(1)),
-            KeyCode::BackTab | KeyCode::Left => self.show((self.map + maps.max(1) - 1) % maps.max(1)),
+            KeyCode::Tab | KeyCode::Right => self.show((self.tab + 1) % tabs.max(1)),
+            KeyCode::BackTab | KeyCode::Left => self.show((self.tab + tabs.max(1) - 1) % tabs.max(1)),
             KeyCode::Down => self.offset = self.offset.saturating_add(1),
             KeyCode::Up => self.offset = self.offset.saturating_sub(1),
             KeyCode::PageDown => self.offset = self.offset.saturating_add(20),
@@ -67,8 +67,8 @@ impl Choices {
         self.offset = 0;
     }
 
-    fn show(&mut self, map: usize) {
-        (self.map, self.offset) = (map, 0);
+    fn show(&mut self, tab: usize) {
+        (self.tab, self.offset) = (tab, 0);
     }
 }
 
@@ -81,12 +81,12 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_gone_through_in_both_directions() {
+    fn tabs_are_gone_through_in_both_directions() {
         let mut choices = Choices::default();
         press(&mut choices, &[KeyCode::Down, KeyCode::BackTab]);
-        assert_eq!((choices.map, choices.offset), (2, 0));
+        assert_eq!((choices.tab, choices.offset), (2, 0));
         press(&mut choices, &[KeyCode::Tab]);
-        assert_eq!(choices.map, 0);
+        assert_eq!(choices.tab, 0);
     }
 
     #[test]

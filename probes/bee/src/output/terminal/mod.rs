@@ -19,7 +19,7 @@ use crate::run::Running;
 use crate::series::Exported;
 use keys::{Choices, Wish};
 use picture::Picture;
-use rows::{Latest, Rows};
+use rows::{Latest, Rows, Tab};
 
 /// How often the picture is drawn anew, and the map that it shows is read.
 const FRAME: Duration = Duration::from_millis(250);
@@ -58,7 +58,9 @@ impl Output for Table<'_> {
 
     fn elements(&self, _: usize, _: &Elements) {}
 
-    fn text(&self, _: usize, _: &str, _: &str) {}
+    fn text(&self, probe: usize, program: &str, text: &str) {
+        self.latest.borrow_mut().write(probe, program, text);
+    }
 
     fn round(&self) -> io::Result<bool> {
         let mut screen = self.screen.borrow_mut();
@@ -87,9 +89,10 @@ struct Screen<'a> {
     running: &'a Running,
     title: String,
     waiting: String,
+    tabs: Vec<Tab>,
     choices: Choices,
     rows: Rows,
-    /// Which map the rows are of, when they are to be read again.
+    /// Which tab the rows are of, when they are to be read again.
     of: usize,
     read_at: Instant,
     drawn: Option<Instant>,
@@ -105,6 +108,7 @@ impl<'a> Screen<'a> {
             running,
             title: title.heading(),
             waiting: format!("waiting; in a second terminal: curl localhost:{}/metrics", title.port),
+            tabs: Tab::all(running),
             choices: Choices::default(),
             rows: Rows::default(),
             of: 0,
@@ -118,7 +122,7 @@ impl<'a> Screen<'a> {
     fn keys(&mut self) -> io::Result<Wish> {
         while event::poll(Duration::ZERO)? {
             match event::read()? {
-                Event::Key(key) if self.choices.take(key, self.running.maps.len()) == Wish::End => {
+                Event::Key(key) if self.choices.take(key, self.tabs.len()) == Wish::End => {
                     return Ok(Wish::End);
                 }
                 _ => self.drawn = None,
@@ -132,22 +136,21 @@ impl<'a> Screen<'a> {
     }
 
     fn draw(&mut self, latest: &Latest, terminal: &mut DefaultTerminal) -> io::Result<()> {
-        let Some(exported) = self.running.maps.get(self.choices.map) else { return Ok(()) };
-        if self.of != self.choices.map {
-            (self.rows, self.of, self.read_at) = (Rows::default(), self.choices.map, Instant::now());
+        if self.of != self.choices.tab {
+            (self.rows, self.of, self.read_at) = (Rows::default(), self.choices.tab, Instant::now());
         }
         if !self.choices.paused && Instant::now() >= self.read_at {
-            self.read(exported, latest);
+            self.read(latest);
         }
         let rows = self.rows.with(&self.choices.find);
         let picture = Picture {
             title: &self.title,
-            tabs: self.running.maps.iter().map(|exported| self.tab(exported)).collect(),
+            tabs: self.tabs.iter().map(|tab| tab.title(self.running)).collect(),
             choices: &self.choices,
             columns: self.rows.columns.clone(),
             rows,
             all: self.rows.rows.len(),
-            losses: if self.rows.rows.is_empty() { self.waiting.clone() } else { self.losses(exported) },
+            losses: if self.rows.rows.is_empty() { self.waiting.clone() } else { self.losses() },
             costs: self.costs.clone(),
         };
         terminal.draw(|frame| picture::draw(frame, &picture))?;
@@ -155,21 +158,24 @@ impl<'a> Screen<'a> {
         Ok(())
     }
 
-    /// `events`, or `my_probe:v1 events` where several probes run.
-    fn tab(&self, exported: &Exported) -> String {
-        let probe = self.running.name_among_several(exported.probe).map(|probe| format!("{probe} "));
-        format!("{}{}", probe.unwrap_or_default(), exported.map.name)
-    }
-
-    fn read(&mut self, exported: &Exported, latest: &Latest) {
+    fn read(&mut self, latest: &Latest) {
         let began = Instant::now();
-        self.rows = Rows::read(self.running, self.choices.map, latest, &self.rows);
-        let interval = if exported.map.kind == Kind::Print { FRAME } else { READ };
+        if let Some(tab) = self.tabs.get(self.choices.tab) {
+            self.rows = Rows::read(self.running, tab, latest, &self.rows);
+        }
+        let interval = if self.map().is_some_and(|exported| exported.map.kind != Kind::Print) { READ } else { FRAME };
         self.read_at = began + interval.max(began.elapsed() * SHARE);
         self.costs();
     }
 
-    fn losses(&self, exported: &Exported) -> String {
+    /// The map that is looked at, if it is one.
+    fn map(&self) -> Option<&Exported> {
+        let Tab::Map(map) = self.tabs.get(self.choices.tab)? else { return None };
+        self.running.maps.get(*map)
+    }
+
+    fn losses(&self) -> String {
+        let Some(exported) = self.map() else { return String::new() };
         let lost = self.running.lost(exported);
         lost.map_or_else(|| "lost: not counted by this probe".to_owned(), |lost| format!("lost: {lost}"))
     }

@@ -1,4 +1,4 @@
-//! The screen: which maps there are, the rows of one, and below what the probe lost and costs.
+//! The screen: which maps and iterators there are, the rows of one, and below what the probe lost and costs.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
@@ -17,7 +17,7 @@ pub struct Picture<'a> {
     pub columns: Vec<String>,
     /// The rows that fit the choices.
     pub rows: Vec<&'a [String]>,
-    /// How many rows the map has.
+    /// How many rows there are.
     pub all: usize,
     pub losses: String,
     pub costs: String,
@@ -27,7 +27,7 @@ pub fn draw(frame: &mut Frame, picture: &Picture) {
     let heights = [Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(3)];
     let [title, tabs, table, footer] = Layout::vertical(heights).areas(frame.area());
     frame.render_widget(Line::from(picture.title).bold(), title);
-    let names = Tabs::new(picture.tabs.iter().map(String::as_str)).select(picture.choices.map);
+    let names = Tabs::new(picture.tabs.iter().map(String::as_str)).select(picture.choices.tab);
     frame.render_widget(names, tabs);
 
     // Only what is on the screen becomes a row: a map may have a hundred thousand.
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_screen_shows_one_map_what_was_lost_and_what_it_costs() {
-        insta::assert_snapshot!(drawn(78, 10, &rows(3), &Choices { map: 1, ..Choices::default() }));
+        insta::assert_snapshot!(drawn(78, 10, &rows(3), &Choices { tab: 1, ..Choices::default() }));
     }
 
     #[test]

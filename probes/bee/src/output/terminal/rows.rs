@@ -1,4 +1,4 @@
-//! The rows of a map: the newest printed events, or the largest values with how fast they grow.
+//! The rows of a tab: a map's newest printed events, or its largest values with how fast they grow, or what an iterator wrote.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -9,23 +9,57 @@ use crate::run::Running;
 /// Rows that are kept of one map; who wants more asks for the metrics.
 const KEPT: usize = 2000;
 
-/// The newest printed events of each map.
+/// What is shown in a tab of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Tab {
+    /// Numbered as in the run.
+    Map(usize),
+    /// One of a probe's programs.
+    Iterator { probe: usize, program: String },
+}
+
+impl Tab {
+    /// All maps, and behind them all iterators.
+    pub fn all(running: &Running) -> Vec<Self> {
+        let iterators = running.probes.iter().enumerate().flat_map(|(probe, instance)| {
+            instance.iterators.iter().map(move |program| Self::Iterator { probe, program: program.clone() })
+        });
+        (0..running.maps.len()).map(Self::Map).chain(iterators).collect()
+    }
+
+    /// `events`, or `my_probe:v1 events` where several probes run.
+    pub fn title(&self, running: &Running) -> String {
+        let (probe, name) = match self {
+            Self::Map(map) => (running.maps[*map].probe, &running.maps[*map].map.name),
+            Self::Iterator { probe, program } => (*probe, program),
+        };
+        let probe = running.name_among_several(probe).map(|probe| format!("{probe} "));
+        format!("{}{name}", probe.unwrap_or_default())
+    }
+}
+
+/// The newest printed events of each map, and what each iterator wrote last.
 #[derive(Default)]
-pub struct Latest(HashMap<usize, VecDeque<Vec<String>>>);
+pub struct Latest(HashMap<Tab, VecDeque<Vec<String>>>);
 
 impl Latest {
     pub fn add(&mut self, map: usize, row: Vec<String>) {
-        let rows = self.0.entry(map).or_default();
+        let rows = self.0.entry(Tab::Map(map)).or_default();
         rows.push_front(row);
         rows.truncate(KEPT);
     }
 
-    fn of(&self, map: usize) -> Vec<Vec<String>> {
-        self.0.get(&map).map(|rows| rows.iter().cloned().collect()).unwrap_or_default()
+    pub fn write(&mut self, probe: usize, program: &str, text: &str) {
+        let rows = text.lines().take(KEPT).map(|line| vec![line.to_owned()]).collect();
+        self.0.insert(Tab::Iterator { probe, program: program.to_owned() }, rows);
+    }
+
+    fn of(&self, tab: &Tab) -> Vec<Vec<String>> {
+        self.0.get(tab).map(|rows| rows.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
-/// The rows of one map at one moment.
+/// The rows of one tab at one moment.
 #[derive(Default)]
 pub struct Rows {
     pub columns: Vec<String>,
@@ -36,12 +70,15 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Reads a map; `before` is what was read of it last.
-    pub fn read(running: &Running, map: usize, latest: &Latest, before: &Self) -> Self {
-        let exported = &running.maps[map];
+    /// Reads a tab; `before` is what was read of it last.
+    pub fn read(running: &Running, tab: &Tab, latest: &Latest, before: &Self) -> Self {
+        let Tab::Map(map) = tab else {
+            return Self { columns: vec!["text".to_owned()], rows: latest.of(tab), ..Self::default() };
+        };
+        let exported = &running.maps[*map];
         let mut columns: Vec<_> = exported.labels.names().map(str::to_owned).collect();
         if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
-            return Self { columns, rows: latest.of(map), ..Self::default() };
+            return Self { columns, rows: latest.of(tab), ..Self::default() };
         }
         columns.extend(["value", "per second"].map(str::to_owned));
         // A map that can't be read says so with its metrics.
