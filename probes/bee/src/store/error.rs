@@ -24,6 +24,9 @@ pub enum Error {
     #[error("{reference} is for {platforms}, not for this machine's processor")]
     OtherProcessor { reference: Reference, platforms: String },
 
+    #[error("the store {store} has too many probes for one more", store = store.display())]
+    Full { store: PathBuf },
+
     #[error("the image is for no processor")]
     Empty,
 
@@ -83,6 +86,7 @@ impl Error {
             Self::OtherProcessor { reference, .. } => Some(format!(
                 "fetch it, if it is there for this one too: `bee pull {reference}`; or build it: `bee build SOURCE {reference}`"
             )),
+            Self::Full { .. } => Some("`bee rm` removes some".to_owned()),
             Self::Empty | Self::Description(_) | Self::Document(_) => None,
         }
     }
