@@ -185,7 +185,7 @@ fn a5_20_a_folder_does_not_hide_an_image_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("first")).unwrap();
     std::fs::write(folder.path().join("first.c"), source("sys_enter", MAP)).unwrap();
-    bee(folder.path()).args(["build", "first.c", "first"]).assert().success();
+    bee(folder.path()).args(["build", "first.c", "first", "-l", "-i", "image", "-b", "podman"]).assert().success();
     bee(folder.path()).args(["inspect", "first"]).assert().success();
     let said = says(folder.path(), &["run", "first", "--variant", "none"], 2);
     assert!(said.contains("no variant none"), "the image was not found: {said}");

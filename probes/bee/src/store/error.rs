@@ -79,6 +79,9 @@ impl Error {
                 "move it away, `mv {path} {path}.damaged`, and build your probes again",
                 path = path.display()
             )),
+            Self::Write { why, .. } if why.kind() == io::ErrorKind::StorageFull => {
+                Some("make room, `bee rm` removes probes; or take another folder with `--storage FOLDER`".to_owned())
+            }
             Self::Write { .. } => Some("another folder is taken with `--storage FOLDER`".to_owned()),
             Self::Incomplete { reference, .. } => {
                 Some(format!("fetch the rest: `bee pull --all-platforms {reference}`"))
