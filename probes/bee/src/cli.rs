@@ -154,6 +154,14 @@ pub struct Build {
     /// More arguments for clang, which runs in the source's folder; may be repeated
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub cflags: Vec<String>,
+
+    /// BumbleBee's container for the compiler
+    #[arg(short = 'i', long, hide = true)]
+    pub build_image: Option<String>,
+    #[arg(short, long, hide = true)]
+    pub builder: Option<String>,
+    #[arg(short, long, hide = true)]
+    pub local: bool,
 }
 
 /// Say what is likely wrong with a probe that compiles, with file and line

@@ -65,12 +65,12 @@ pub async fn push(store: &Store, name: &Reference, options: &Options, progress: 
     let mut last = None;
     for Manifest { document, blobs, .. } in manifests {
         for (descriptor, bytes) in blobs {
-            let bytes = futures::stream::iter([Ok(Bytes::from(bytes))]);
+            let bytes = futures::stream::iter([Ok(bytes)]);
             send(&client, (descriptor.digest().as_ref(), descriptor.size()), bytes, progress).await?;
         }
         let digest = oci::digest::sha256(&document);
         if index.is_some() {
-            client.tag(&digest, MANIFEST, document).await?;
+            client.tag(&digest, MANIFEST, document.into()).await?;
         } else {
             last = Some((MANIFEST.to_owned(), document));
         }
@@ -79,7 +79,7 @@ pub async fn push(store: &Store, name: &Reference, options: &Options, progress: 
     let named = index.map(|(media_type, document)| (media_type.to_string(), document)).or(last);
     let (media_type, document) = named.ok_or(store::Error::Empty)?;
     let digest = oci::digest::sha256(&document);
-    client.tag(name.tag(), &media_type, document).await?;
+    client.tag(name.tag(), &media_type, document.into()).await?;
     Ok(digest)
 }
 
@@ -104,7 +104,7 @@ pub async fn pull(
         let mut blobs = vec![];
         for descriptor in parts(&parsed) {
             let bytes = client.blob(descriptor, store::MAX_PROGRAM, |done| progress.inc(done)).await?;
-            blobs.push((descriptor.clone(), bytes));
+            blobs.push((descriptor.clone(), Bytes::from(bytes)));
         }
         let config = blobs.last().and_then(|(_, config)| store::platform_of_config(config));
         manifests.push(Manifest { document, platform: platform.or(config), blobs });
@@ -114,8 +114,8 @@ pub async fn pull(
 
 /// What the registry has under a name, without the blobs.
 struct Found {
-    index: Option<(MediaType, Vec<u8>)>,
-    manifests: Vec<(ImageManifest, Vec<u8>, Option<Platform>)>,
+    index: Option<(MediaType, Bytes)>,
+    manifests: Vec<(ImageManifest, Bytes, Option<Platform>)>,
 }
 
 async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, Error> {
@@ -125,16 +125,16 @@ async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, 
     let media_type = MediaType::from(media_type.as_str());
     if !store::is_index(&media_type) {
         let parsed = probe_in(&document).map_err(no_probe)?;
-        return Ok(Found { index: None, manifests: vec![(parsed, document, None)] });
+        return Ok(Found { index: None, manifests: vec![(parsed, document.into(), None)] });
     }
     let index: ImageIndex = serde_json::from_slice(&document).map_err(|why| no_probe(why.to_string()))?;
     let mut manifests = vec![];
     for descriptor in which.of(&index).map_err(no_probe)? {
         let manifest = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?;
         let (manifest, _) = manifest.ok_or_else(unknown)?;
-        manifests.push((probe_in(&manifest).map_err(no_probe)?, manifest, descriptor.platform().clone()));
+        manifests.push((probe_in(&manifest).map_err(no_probe)?, manifest.into(), descriptor.platform().clone()));
     }
-    Ok(Found { index: Some((media_type, document)), manifests })
+    Ok(Found { index: Some((media_type, document.into())), manifests })
 }
 
 impl Which {

@@ -1,5 +1,6 @@
 //! What BumbleBee got wrong in reading a probe's maps and records, as regression tests: `A5 #n` is the number in the list of its bugs.
-//! Those that concern hooks (#7, #32) stand in `hooks`, what `init` writes (#22, #23) in `tests/init.rs`.
+//! Those that concern hooks (#7, #32) stand in `hooks`, what `init` writes (#22, #23) in `tests/init.rs`,
+//! the command line (#20, #21, #24, #27) in `tests/cli.rs`, registries (#26) in `tests/registry.rs`, packages (#28) in `tests/package.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 

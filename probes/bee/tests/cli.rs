@@ -54,6 +54,33 @@ fn the_help_of_every_command() {
 }
 
 #[test]
+fn a5_27_every_option_of_an_example_is_one_of_its_command() {
+    let help = |words: &[&str]| {
+        let assert = Command::cargo_bin("bee").unwrap().args(words).arg("--help").assert().success();
+        String::from_utf8_lossy(&assert.get_output().stdout).into_owned()
+    };
+    let commands = help(&[]);
+    let commands: Vec<_> = commands.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let commands = commands.into_iter().filter(|word| word.chars().all(char::is_lowercase) && word.len() > 1);
+    let mut seen = 0;
+    for command in commands.filter(|it| !["bee", "help"].contains(it)) {
+        let text = help(&[command]);
+        let examples = text.lines().filter_map(|line| line.trim().strip_prefix("bee "));
+        for example in examples.map(|line| line.split(" #").next().unwrap()) {
+            let of = help(&[example.split(' ').next().unwrap()]);
+            let described = of.lines().filter(|line| line.trim_start().starts_with('-'));
+            let known: Vec<_> = described.flat_map(|line| line.split([' ', ','])).collect();
+            for option in example.split(' ').filter(|word| word.starts_with("--")) {
+                let option = option.split('=').next().unwrap();
+                assert!(known.contains(&option), "{example}: no {option}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 15, "only {seen} options were seen");
+}
+
+#[test]
 fn global_options_stand_before_or_after_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let lists = |arguments: &[&str]| {
@@ -200,7 +227,7 @@ fn a5_20_a_folder_does_not_hide_an_image_of_its_name() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("first")).unwrap();
     std::fs::write(folder.path().join("first.c"), source("sys_enter", MAP)).unwrap();
-    bee(folder.path()).args(["build", "first.c", "first"]).assert().success();
+    bee(folder.path()).args(["build", "first.c", "first", "-l", "-i", "image", "-b", "podman"]).assert().success();
     bee(folder.path()).args(["inspect", "first"]).assert().success();
     let said = says(folder.path(), &["run", "first", "--variant", "none"], 2);
     assert!(said.contains("no variant none"), "the image was not found: {said}");

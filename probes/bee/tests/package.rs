@@ -40,7 +40,7 @@ fn files(archive: &[u8]) -> BTreeMap<String, (u32, Vec<u8>)> {
 }
 
 #[test]
-fn the_image_is_bee_its_libraries_and_the_probe_for_whoever_runs_it() {
+fn a5_28_the_image_is_bee_its_libraries_and_the_probe_and_no_shell_starts_it() {
     let folder = store();
     let package = ["package", "room/probe:v1", "runner:v1", "--output", "image.tar"];
     let output = bee(folder.path(), &package).output().unwrap();
@@ -55,12 +55,16 @@ fn the_image_is_bee_its_libraries_and_the_probe_for_whoever_runs_it() {
     let config = document(docker["Config"].as_str().unwrap());
     let container = &config["config"];
     assert_eq!(container["Entrypoint"], json!(["/bin/bee", "run", "--no-tty", "/probes/probe.o"]));
+    assert!(container.get("Cmd").is_none(), "arguments are for whoever starts the container to add");
     assert!(container.get("User").is_none(), "who runs it is for whoever starts the container to say");
+
+    assert_eq!(config["architecture"], if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" });
 
     let layer = files(&archive[docker["Layers"][0].as_str().unwrap()].1);
     assert_eq!(layer["probes/probe.o"].1, fs::read(folder.path().join("probe.o")).unwrap());
     assert_eq!(layer["bin/bee"].1, fs::read(env!("CARGO_BIN_EXE_bee")).unwrap());
     assert!(layer.keys().any(|path| path.contains("libc.so.6")) && layer.contains_key("etc/passwd"));
+    assert!(!layer.keys().any(|path| path.ends_with("/sh")), "a shell as the first process passes on no signal");
     let closed: Vec<_> = layer.iter().filter(|(_, (mode, _))| mode & 0o444 != 0o444).collect();
     assert!(closed.is_empty() && layer["bin/bee"].0 & 0o111 == 0o111, "root alone can read {closed:?}");
 }

@@ -92,7 +92,8 @@ fn a_login_is_written_for_its_owner_alone_and_used_from_then_on() {
     let hint = format!("hint: bee login {host}");
     world.refuses(&["push", &name], &["wants a login", &hint]);
     let config = world.path("home/.bumblebee/config.json");
-    world.refuses(&["login", &host, "-u", LOGIN.0, "-p", "wrong-pony"], &["does not take the login", &hint]);
+    let again = format!("many registries want an access token as password), then bee login {host}");
+    world.refuses(&["login", &host, "-u", LOGIN.0, "-p", "wrong-pony"], &["does not take the login", &again]);
     world.refuses(&["push", &name, "-u", LOGIN.0, "-p", "wrong-pony"], &["does not take the login", &hint]);
     assert!(!config.exists(), "a login that nobody took was written down");
 

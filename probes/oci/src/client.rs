@@ -197,7 +197,7 @@ impl Client {
             bytes.extend_from_slice(&chunk);
             done(chunk.len() as u64);
         }
-        if bytes.len() as u64 != size || digest::sha256(&bytes) != wanted {
+        if !is_named_by(descriptor, &bytes) {
             return Err(Error::new(format!("the registry {} gives other bytes than {wanted} names", self.host)));
         }
         Ok(bytes)
@@ -221,6 +221,10 @@ impl Client {
         let is_anonymous = self.login == RegistryAuth::Anonymous;
         refusal::Place { host: &self.host, repository: &self.repository, is_anonymous, login: self.login_command }
     }
+}
+
+fn is_named_by(descriptor: &Descriptor, bytes: &[u8]) -> bool {
+    bytes.len() as u64 == descriptor.size() && digest::sha256(bytes) == descriptor.digest().to_string()
 }
 
 /// On this machine a registry may well do without TLS. Elsewhere nobody falls back to plain HTTP unasked: a login would be
@@ -254,4 +258,21 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Error> {
     }
     let certificate = |der: CertificateDer| Certificate { encoding: CertificateEncoding::Der, data: der.to_vec() };
     Ok(all.into_iter().map(certificate).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blob_is_only_what_its_digest_names_whatever_the_client_library_verifies() {
+        let descriptor = digest::descriptor("application/octet-stream", b"program");
+        assert!(is_named_by(&descriptor, b"program"));
+        for other in [&b"progrbm"[..], b"progra", b"programm", b""] {
+            assert!(!is_named_by(&descriptor, other));
+        }
+        let longer =
+            Descriptor::new("text/plain".into(), 8, digest::parse(&digest::sha256(b"program")["sha256:".len()..]));
+        assert!(!is_named_by(&longer, b"program"), "its size is part of its name");
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command};
 
 const REGISTRY: &str = "Registry";
 /// Who speaks to one.
@@ -62,10 +62,8 @@ pub struct Registry {
 pub fn hide_where_idle(mut command: Command) -> Command {
     command.build();
     for idle in command.get_subcommands_mut().filter(|it| !SPEAKERS.contains(&it.get_name())) {
-        *idle = std::mem::take(idle).mut_args(|option| {
-            let is_for_registries = option.get_help_heading() == Some(REGISTRY);
-            option.hide(is_for_registries)
-        });
+        let hide = |option: Arg| if option.get_help_heading() == Some(REGISTRY) { option.hide(true) } else { option };
+        *idle = std::mem::take(idle).mut_args(hide);
     }
     command
 }

@@ -15,6 +15,9 @@ use crate::cli::{Build, Cli};
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
+    let Build { build_image, builder, local, .. } = arguments;
+    let containers = [("--build-image", build_image.is_some()), ("--builder", builder.is_some()), ("--local", *local)];
+    super::without_use(&containers, "bee compiles here, in no container");
     let architectures = architectures(&arguments.arch)?;
     anyhow::ensure!(
         architectures.len() == 1 || arguments.output_file.is_none(),
@@ -60,7 +63,7 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
 
 /// What `bee lint` would say.
 fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
-    let sources = Sources::of(&arguments.source);
+    let sources = Sources::of(&arguments.source).and(&arguments.link);
     let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
     findings.iter().for_each(|finding| eprintln!("{finding}"));
     Ok(())

@@ -29,7 +29,9 @@ pub fn run(arguments: &Init) -> Result<()> {
     };
     let file = match &arguments.file {
         Some(file) => file.clone(),
-        None => PathBuf::from(Text::new("BPF Program File Location:").with_default("probe.c").prompt()?),
+        None => {
+            PathBuf::from(super::answered(Text::new("BPF Program File Location:").with_default("probe.c").prompt())?)
+        }
     };
     write(&file, &template.source(), on_terminal)?;
     eprintln!("wrote {file}; next: bee build {file} my_probe:v1", file = file.display());
@@ -58,14 +60,14 @@ fn or_choose<T: ValueEnum + Display>(given: Option<T>, question: &str) -> Result
 }
 
 fn choose<T: ValueEnum + Display>(question: &str) -> Result<T> {
-    Ok(Select::new(question, T::value_variants().to_vec()).prompt()?)
+    super::answered(Select::new(question, T::value_variants().to_vec()).prompt())
 }
 
 fn write(file: &Path, source: &str, on_terminal: bool) -> Result<()> {
     match atomic::create(file, source.as_bytes()) {
         Err(why) if why.kind() == ErrorKind::AlreadyExists => {
             let question = format!("{} exists. Overwrite it?", file.display());
-            if !on_terminal || !Confirm::new(&question).with_default(false).prompt()? {
+            if !on_terminal || !super::answered(Confirm::new(&question).with_default(false).prompt())? {
                 bail!("{} exists and stays as it is: name another file with --file", file.display());
             }
             atomic::replace(file, source.as_bytes())

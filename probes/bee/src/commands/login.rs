@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
 use bee::store::Reference;
-use inquire::{Password, PasswordDisplayMode, Text};
-use oci::client::{Client, Operation};
+use inquire::validator::Validation;
+use inquire::{CustomUserError, Password, PasswordDisplayMode, Text};
+use oci::client::{Client, Operation, Options};
 use oci::credentials;
 
 use super::registry;
@@ -17,13 +18,20 @@ const LONGEST: u64 = 64 << 10;
 /// Registries give tokens for a repository; any does to see whether they take a login.
 const REPOSITORY: &str = "bee";
 
+const NO_NAME: &str = "a name must not be empty and has no colon";
+
+/// What to do if the registry does not take it; to log in is what was just tried.
+const AGAIN: &str =
+    "check the name and the password (many registries want an access token as password), then bee login";
+
 pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
     super::without_use(&[("--debug", arguments.debug)], "what the registry answers is said anyway");
     let (registry, host) = (&cli.global.registry, &arguments.host);
     let is_host = format!("{host}/{REPOSITORY}").parse::<Reference>().is_ok_and(|name| name.host() == Some(host));
     anyhow::ensure!(is_host, "{host:?} is no registry: write its HOST or HOST:PORT alone, as in ghcr.io");
     let (name, password) = ask(arguments, registry)?;
-    let options = registry::options_as(Some((name.clone(), password.clone())), registry)?;
+    let as_whom = registry::options_as(Some((name.clone(), password.clone())), registry)?;
+    let options = Options { login_command: AGAIN, ..as_whom };
     registry::block_on(async {
         Client::connect(host, REPOSITORY, Operation::Pull, &options).await?.check_login().await?;
         Ok(())
@@ -44,20 +52,30 @@ fn ask(arguments: &Login, registry: &Registry) -> Result<(String, String)> {
     registry::warn_of_password(registry);
     let name = match &registry.username {
         Some(name) => name.clone(),
-        None if on_terminal => Text::new("Username:").prompt()?,
+        None if on_terminal => super::answered(Text::new("Username:").with_validator(validation).prompt())?,
         None => bail!("there is no terminal to ask on: give --username, and --password-stdin"),
     };
+    anyhow::ensure!(is_name(&name), "{NO_NAME}");
     let password = match &registry.password {
         Some(password) => password.clone(),
         None if arguments.password_stdin => read_password()?,
         None if on_terminal => {
-            Password::new("Password:").with_display_mode(PasswordDisplayMode::Hidden).without_confirmation().prompt()?
+            let question = Password::new("Password:").with_display_mode(PasswordDisplayMode::Hidden);
+            super::answered(question.without_confirmation().prompt())?
         }
         None => bail!("there is no terminal to ask on: give --password-stdin"),
     };
-    anyhow::ensure!(!name.is_empty() && !name.contains(':'), "a name must not be empty and has no colon");
     anyhow::ensure!(!password.is_empty(), "the password is empty");
     Ok((name, password))
+}
+
+/// A colon would end it where it is sent.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(':')
+}
+
+fn validation(text: &str) -> Result<Validation, CustomUserError> {
+    Ok(if is_name(text) { Validation::Valid } else { Validation::Invalid(NO_NAME.into()) })
 }
 
 /// The line end belongs to whatever wrote it, not to the password.

@@ -25,8 +25,9 @@ mod registry;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use bee::store::{Entry, Store};
+use inquire::InquireError;
 
 use crate::cli::Cli;
 
@@ -44,6 +45,14 @@ pub fn without_use(options: &[(&str, bool)], why: &str) {
 /// Nothing if the image does not say it.
 fn platform(entry: &Entry) -> Option<String> {
     (!entry.platforms.is_empty()).then(|| entry.platforms.join(","))
+}
+
+/// What somebody said who was asked, and who may leave instead.
+fn answered<T>(answer: Result<T, InquireError>) -> Result<T> {
+    answer.map_err(|why| match why {
+        InquireError::OperationCanceled | InquireError::OperationInterrupted => anyhow!("cancelled: nothing was done"),
+        other => other.into(),
+    })
 }
 
 /// The next step after an error, where there is one.

@@ -60,7 +60,7 @@ pub fn config_file(registry: &Registry) -> Result<PathBuf> {
 
 /// How many bytes have come or gone; nothing where standard error is no terminal.
 pub fn progress(title: String) -> Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{msg}  {bar}  {bytes} of {total_bytes}")?;
+    let style = ProgressStyle::with_template("{msg}  {bar}  {decimal_bytes} of {decimal_total_bytes}")?;
     Ok(ProgressBar::new(0).with_style(style).with_message(title))
 }
 

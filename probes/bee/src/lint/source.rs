@@ -26,6 +26,12 @@ impl Sources {
         Self { main: path.to_owned(), files: read(vec![path.to_owned()]), programs: vec![] }
     }
 
+    /// With those of more C files of the same probe.
+    pub fn and(mut self, more: &[PathBuf]) -> Self {
+        self.files.extend(read(more.to_vec()));
+        self
+    }
+
     /// Those of a compiled object.
     pub fn of_object(path: &Path, object: &[u8]) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));

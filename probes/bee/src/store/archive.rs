@@ -9,19 +9,25 @@ use std::io::{self, Read, Write};
 
 use jiff::Timestamp;
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest};
+use serde::de::DeserializeOwned;
 use tar::{Archive, Builder, EntryType, Header};
+use tokio_util::bytes::Bytes;
 
 use super::{Damage, Error, Image, Manifest, Reference, Store, annotation, layout, platform};
 
 /// All files of an archive together.
 const MOST_BYTES: u64 = 256 << 20;
 const MOST_FILES: usize = 10_000;
+/// What tar has around so many.
+const HEADERS: u64 = 16 << 20;
 
 /// Why an archive is not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     #[error("the archive can't be read")]
-    Read(#[from] io::Error),
+    Read(#[source] io::Error),
+    #[error("it is no tar archive, or one that is damaged")]
+    NoArchive,
     #[error("the archive has {0:?}, which is no file of an OCI image layout")]
     File(String),
     #[error("the archive has {0} twice")]
@@ -36,6 +42,13 @@ pub enum ImportError {
     Name(String),
     #[error(transparent)]
     Store(#[from] Error),
+}
+
+impl From<io::Error> for ImportError {
+    /// What the system did not say, tar did, in the words of whatever the file has.
+    fn from(why: io::Error) -> Self {
+        if why.raw_os_error().is_some() { Self::Read(why) } else { Self::NoArchive }
+    }
 }
 
 impl Store {
@@ -76,8 +89,7 @@ impl Store {
     pub fn import(&self, input: impl Read) -> Result<Vec<(Reference, String)>, ImportError> {
         let files = files(input)?;
         let index = files.get(layout::INDEX).ok_or_else(|| Damage::new("it has no", layout::INDEX))?;
-        let index: ImageIndex =
-            serde_json::from_slice(index).map_err(|why| Damage::new("its index is not readable", why))?;
+        let index: ImageIndex = document(index)?;
         let images =
             index.manifests().iter().map(|descriptor| image(&files, descriptor)).collect::<Result<Vec<_>, _>>()?;
         if images.is_empty() {
@@ -93,23 +105,23 @@ impl Store {
 }
 
 /// The archive's files by their paths.
-type Files = HashMap<String, Vec<u8>>;
+type Files = HashMap<String, Bytes>;
 
 fn files(input: impl Read) -> Result<Files, ImportError> {
     let mut files = Files::new();
     let mut left = MOST_BYTES;
-    for entry in Archive::new(input.take(MOST_BYTES * 2)).entries()? {
+    for entry in Archive::new(input.take(MOST_BYTES + HEADERS)).entries()? {
         let entry = entry?;
         let path = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
         match entry.header().entry_type() {
             EntryType::Directory => continue,
             EntryType::Regular if is_of_layout(&path) => {}
-            _ => return Err(ImportError::File(path)),
+            _ => return Err(ImportError::File(beginning(&path))),
         }
         left = left.checked_sub(entry.size()).filter(|_| files.len() < MOST_FILES).ok_or(ImportError::TooLarge)?;
         let mut bytes = vec![];
         entry.take(MOST_BYTES).read_to_end(&mut bytes)?;
-        if files.insert(path.clone(), bytes).is_some() {
+        if files.insert(path.clone(), bytes.into()).is_some() {
             return Err(ImportError::Twice(path));
         }
     }
@@ -126,13 +138,12 @@ fn is_of_layout(path: &str) -> bool {
 /// One image of the archive, every digest verified.
 fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
     let name = annotation(named, ANNOTATION_REF_NAME).unwrap_or_default();
-    let reference = name.parse().map_err(|_| ImportError::Name(name.to_owned()))?;
+    let reference = name.parse().map_err(|_| ImportError::Name(beginning(name)))?;
     if !platform::is_index(named.media_type()) {
         return Ok((reference, Image { index: None, manifests: vec![manifest(files, named)?] }));
     }
-    let document = blob(files, named)?;
-    let index: ImageIndex =
-        serde_json::from_slice(&document).map_err(|why| Damage::new("an index is not readable", why))?;
+    let bytes = blob(files, named)?;
+    let index: ImageIndex = document(&bytes)?;
     let is_there =
         |it: &&Descriptor| it.as_digest_sha256().is_some_and(|it| files.contains_key(&layout::blob_path(it)));
     let manifests = index.manifests().iter().filter(is_there).map(|it| manifest(files, it));
@@ -140,26 +151,38 @@ fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Import
     if manifests.is_empty() {
         return Err(Damage::new("it lacks all that this index lists", named.digest()).into());
     }
-    Ok((reference, Image { index: Some((named.media_type().clone(), document)), manifests }))
+    Ok((reference, Image { index: Some((named.media_type().clone(), bytes)), manifests }))
 }
 
 fn manifest(files: &Files, descriptor: &Descriptor) -> Result<Manifest, Damage> {
-    let document = blob(files, descriptor)?;
-    let parsed: ImageManifest =
-        serde_json::from_slice(&document).map_err(|why| Damage::new("a manifest is not readable", why))?;
+    let bytes = blob(files, descriptor)?;
+    let parsed: ImageManifest = document(&bytes)?;
     let is_program = |part: &Descriptor| part.media_type().to_string() == super::PROGRAM;
     if !parsed.layers().iter().any(is_program) {
         return Err(Damage::new("it is an image, but no eBPF program", descriptor.digest()));
     }
     let parts = parsed.layers().iter().chain([parsed.config()]);
     let blobs = parts.map(|part| Ok((part.clone(), blob(files, part)?))).collect::<Result<_, Damage>>()?;
-    Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
+    Ok(Manifest { document: bytes, platform: descriptor.platform().clone(), blobs })
 }
 
-fn blob(files: &Files, part: &Descriptor) -> Result<Vec<u8>, Damage> {
+fn blob(files: &Files, part: &Descriptor) -> Result<Bytes, Damage> {
     let digest =
         part.as_digest_sha256().ok_or_else(|| Damage::new("bee reads only sha256 digests, not", part.digest()))?;
     let bytes = files.get(&layout::blob_path(digest)).ok_or_else(|| Damage::new("it lacks", part.digest()))?;
     layout::verify(part, bytes)?;
     Ok(bytes.clone())
+}
+
+/// What is longer than the store would read is not parsed: it takes many times its length.
+fn document<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Damage> {
+    if bytes.len() as u64 > layout::MAX_JSON {
+        return Err(Damage::new("a description is too long", format!("{} bytes", bytes.len())));
+    }
+    serde_json::from_slice(bytes).map_err(|why| Damage::new("a description is not readable", why))
+}
+
+/// Somebody else's words, of which the beginning will do.
+fn beginning(text: &str) -> String {
+    text.chars().take(100).collect()
 }

@@ -7,6 +7,7 @@ use oci::digest::descriptor;
 use oci_spec::image::{
     ANNOTATION_TITLE, Descriptor, ImageIndex, ImageIndexBuilder, ImageManifestBuilder, MediaType, SCHEMA_VERSION,
 };
+use tokio_util::bytes::Bytes;
 
 use super::{Config, Error, Image, Manifest, PROGRAM, Reference, Store, layout, platform};
 
@@ -39,7 +40,7 @@ impl Built<'_> {
         let manifests = self.programs.iter().map(|program| self.manifest(program)).collect::<Result<Vec<_>, _>>()?;
         let index = match manifests.as_slice() {
             [_] => None,
-            several => Some((MediaType::ImageIndex, layout::document(&self.index(several)?)?)),
+            several => Some((MediaType::ImageIndex, layout::document(&self.index(several)?)?.into())),
         };
         Ok(Image { index, manifests })
     }
@@ -47,8 +48,8 @@ impl Built<'_> {
     fn manifest(&self, (config, program): &(Config, Vec<u8>)) -> Result<Manifest, Error> {
         let config = layout::document(config)?;
         let blobs = vec![
-            (titled(PROGRAM, PROGRAM_TITLE, program), program.clone()),
-            (titled(CONFIG, CONFIG_TITLE, &config), config),
+            (titled(PROGRAM, PROGRAM_TITLE, program), Bytes::from(program.clone())),
+            (titled(CONFIG, CONFIG_TITLE, &config), Bytes::from(config)),
         ];
         let manifest = ImageManifestBuilder::default()
             .schema_version(SCHEMA_VERSION)
@@ -57,7 +58,11 @@ impl Built<'_> {
             .layers([blobs[0].0.clone()]);
         let mut manifest = manifest.build()?;
         manifest.set_annotations(self.annotations());
-        Ok(Manifest { document: layout::document(&manifest)?, platform: platform::of_config(&blobs[1].1), blobs })
+        Ok(Manifest {
+            document: layout::document(&manifest)?.into(),
+            platform: platform::of_config(&blobs[1].1),
+            blobs,
+        })
     }
 
     fn index(&self, manifests: &[Manifest]) -> Result<ImageIndex, Error> {

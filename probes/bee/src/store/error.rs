@@ -24,6 +24,9 @@ pub enum Error {
     #[error("{reference} is for {platforms}, not for this machine's processor")]
     OtherProcessor { reference: Reference, platforms: String },
 
+    #[error("the store {store} has too many probes for one more", store = store.display())]
+    Full { store: PathBuf },
+
     #[error("the image is for no processor")]
     Empty,
 
@@ -76,6 +79,9 @@ impl Error {
                 "move it away, `mv {path} {path}.damaged`, and build your probes again",
                 path = path.display()
             )),
+            Self::Write { why, .. } if why.kind() == io::ErrorKind::StorageFull => {
+                Some("make room, `bee rm` removes probes; or take another folder with `--storage FOLDER`".to_owned())
+            }
             Self::Write { .. } => Some("another folder is taken with `--storage FOLDER`".to_owned()),
             Self::Incomplete { reference, .. } => {
                 Some(format!("fetch the rest: `bee pull --all-platforms {reference}`"))
@@ -83,6 +89,7 @@ impl Error {
             Self::OtherProcessor { reference, .. } => Some(format!(
                 "fetch it, if it is there for this one too: `bee pull {reference}`; or build it: `bee build SOURCE {reference}`"
             )),
+            Self::Full { .. } => Some("`bee rm` removes some".to_owned()),
             Self::Empty | Self::Description(_) | Self::Document(_) => None,
         }
     }

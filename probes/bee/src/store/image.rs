@@ -7,6 +7,7 @@ use oci::digest::descriptor;
 use oci_spec::image::{
     ANNOTATION_CREATED, ANNOTATION_REF_NAME, Descriptor, ImageIndex, ImageManifest, MediaType, Platform,
 };
+use tokio_util::bytes::Bytes;
 
 use super::{Damage, Error, Reference, Store, layout, platform};
 
@@ -14,7 +15,7 @@ use super::{Damage, Error, Reference, Store, layout, platform};
 #[derive(Debug)]
 pub struct Image {
     /// What the name is for, with its type, if the image is for several processors.
-    pub index: Option<(MediaType, Vec<u8>)>,
+    pub index: Option<(MediaType, Bytes)>,
     /// Without an index it is one.
     pub manifests: Vec<Manifest>,
 }
@@ -22,9 +23,9 @@ pub struct Image {
 /// A probe for one processor.
 #[derive(Debug)]
 pub struct Manifest {
-    pub document: Vec<u8>,
+    pub document: Bytes,
     pub platform: Option<Platform>,
-    pub blobs: Vec<(Descriptor, Vec<u8>)>,
+    pub blobs: Vec<(Descriptor, Bytes)>,
 }
 
 impl Image {
@@ -37,7 +38,7 @@ impl Image {
     }
 
     /// Everything that it consists of, in the order in which each finds what it names.
-    pub(super) fn into_contents(self) -> impl Iterator<Item = Vec<u8>> {
+    pub(super) fn into_contents(self) -> impl Iterator<Item = Bytes> {
         let whole = |it: Manifest| it.blobs.into_iter().map(|(_, bytes)| bytes).chain([it.document]);
         self.manifests.into_iter().flat_map(whole).chain(self.index.map(|(_, document)| document))
     }
@@ -65,7 +66,7 @@ impl Store {
         let manifests =
             manifests.iter().map(|it| self.manifest_whole(it)).collect::<Result<_, _>>().map_err(damaged)?;
         let index = platform::is_index(named.media_type())
-            .then(|| Ok((named.media_type().clone(), self.layout.blob(&named, layout::MAX_JSON)?)));
+            .then(|| Ok((named.media_type().clone(), self.layout.blob(&named, layout::MAX_JSON)?.into())));
         Ok(Image { index: index.transpose().map_err(damaged)?, manifests })
     }
 
@@ -90,9 +91,9 @@ impl Store {
     fn manifest_whole(&self, descriptor: &Descriptor) -> Result<Manifest, Damage> {
         let parsed = self.manifest(descriptor)?;
         let named = parsed.layers().iter().chain([parsed.config()]);
-        let blob = |it: &Descriptor| Ok((it.clone(), self.layout.blob(it, layout::MAX_PROGRAM)?));
+        let blob = |it: &Descriptor| Ok((it.clone(), self.layout.blob(it, layout::MAX_PROGRAM)?.into()));
         let blobs = named.map(blob).collect::<Result<_, Damage>>()?;
-        let document = self.layout.blob(descriptor, layout::MAX_JSON)?;
+        let document = self.layout.blob(descriptor, layout::MAX_JSON)?.into();
         Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
     }
 

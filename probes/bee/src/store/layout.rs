@@ -73,12 +73,14 @@ impl Layout {
         path.is_some_and(|path| path.symlink_metadata().is_ok())
     }
 
-    /// Waits for its turn, and makes the folder a layout if it is none yet.
+    /// Waits for its turn, makes the folder a layout if it is none yet, and clears away what a killed writer left.
     pub fn lock(&self) -> Result<Writer<'_>, Error> {
         let failed = |why| Error::Write { path: self.folder.clone(), why };
         fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(failed)?;
         let lock = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
         let writer = Writer { layout: self, _lock: lock };
+        let contents = self.folder.join("blobs/sha256");
+        atomic::sweep(&self.folder).and_then(|()| atomic::sweep(&contents)).map_err(failed)?;
         if !self.folder.join(MARKER.0).exists() {
             writer.write(MARKER.0, MARKER.1.as_bytes())?;
         }
@@ -138,7 +140,11 @@ impl Writer<'_> {
         };
         let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);
         edit(manifests.ok_or_else(|| damaged(Damage::new("it has no list", "manifests")))?);
-        self.write(INDEX, &document(&index)?)
+        let index = document(&index)?;
+        if index.len() as u64 > MAX_JSON {
+            return Err(Error::Full { store: self.layout.folder.clone() });
+        }
+        self.write(INDEX, &index)
     }
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {

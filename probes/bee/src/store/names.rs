@@ -6,7 +6,7 @@ use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor};
 use serde_json::{Value, json};
 
 use super::layout::Writer;
-use super::{Error, Reference, Store, annotation};
+use super::{Error, Reference, Store};
 
 impl Store {
     /// Gives what `from` names a second name; returns the manifest's digest.
@@ -34,15 +34,22 @@ impl Store {
     pub fn remove(&self, references: &[Reference]) -> Result<u64, Error> {
         let writer = self.layout.lock()?;
         references.iter().try_for_each(|reference| self.find(reference).map(drop))?;
-        let index = writer.index()?;
-        let goes = |it: &Descriptor| {
-            references.iter().any(|reference| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()))
-        };
-        let kept = index.manifests().iter().filter(|it| !goes(it));
-        let needed = kept.map(|it| self.needed_by(it)).collect::<Option<Vec<_>>>();
+        let goes = |manifest: &Value| references.iter().any(|reference| names(manifest, reference));
         // First the list: whoever reads it finds all that it names.
-        writer
-            .edit_index(|manifests| manifests.retain(|it| !references.iter().any(|reference| names(it, reference))))?;
+        let shorten = || writer.edit_index(|manifests| manifests.retain(|it| !goes(it)));
+        let mut bytes = 0;
+        if shorten().is_err() {
+            // On a full disk there is no room for a shorter list either, unless what a killed writer left goes before.
+            bytes += self.sweep(&writer)?;
+            shorten()?;
+        }
+        Ok(bytes + self.sweep(&writer)?)
+    }
+
+    /// Removes what no name needs; returns how many bytes that was.
+    fn sweep(&self, writer: &Writer) -> Result<u64, Error> {
+        let index = writer.index()?;
+        let needed = index.manifests().iter().map(|it| self.needed_by(it)).collect::<Option<Vec<_>>>();
         // What a damaged manifest needs nobody knows: then everything stays.
         needed.map_or(Ok(0), |needed| writer.keep_only(&needed.into_iter().flatten().collect::<HashSet<_>>()))
     }

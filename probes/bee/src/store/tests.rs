@@ -294,7 +294,11 @@ fn an_archive_with_files_that_no_layout_has_is_refused() {
         let refused = store.import(archive(path, kind).as_slice());
         assert!(matches!(refused, Err(ImportError::File(_))), "{path}: {refused:?}");
     }
-    assert!(matches!(store.import(&b"no archive"[..]), Err(ImportError::Read(_) | ImportError::Damaged(_))));
+    let elf = fs::read(std::env::current_exe().unwrap()).unwrap();
+    for other in [&b"no archive"[..], &[0xff; 4096], &elf] {
+        let said = store.import(other).unwrap_err().to_string();
+        assert_eq!(said, "it is no tar archive, or one that is damaged", "it prints what the file has");
+    }
 }
 
 const BOTH: [&str; 2] = ["amd64", "arm64"];
