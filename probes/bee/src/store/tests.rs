@@ -180,6 +180,21 @@ fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_mendin
 }
 
 #[test]
+fn a_list_too_long_to_be_read_again_is_not_written() {
+    let (_folder, store) = empty();
+    put(&store, "x:v1", b"program");
+    let index = store.folder().join("index.json");
+    let long =
+        format!("\"annotations\":{{\"org.example\":\"{}\"}},\"manifests\"", "x".repeat(super::MAX_JSON as usize - 600));
+    let nearly = fs::read_to_string(&index).unwrap().replacen("\"manifests\"", &long, 1);
+    fs::write(&index, &nearly).unwrap();
+    let error = store.tag(&name("x:v1"), &name("y:v1")).unwrap_err();
+    assert!(matches!(error, Error::Full { .. }) && error.hint().unwrap().contains("bee rm"), "{error}");
+    assert_eq!(fs::read_to_string(&index).unwrap(), nearly);
+    assert_eq!(store.program(&name("x:v1")).unwrap(), b"program");
+}
+
+#[test]
 fn an_image_that_is_no_probe_is_called_so() {
     let (_folder, store) = empty();
     let digest = put(&store, "x:v1", b"program");
