@@ -69,7 +69,7 @@ fn a5_27_every_option_of_an_example_is_one_of_its_command() {
         for example in examples.map(|line| line.split(" #").next().unwrap()) {
             let of = help(&[example.split(' ').next().unwrap()]);
             let described = of.lines().filter(|line| line.trim_start().starts_with('-'));
-            let known: Vec<_> = described.flat_map(|line| line.split([' ', ','])).collect();
+            let known: Vec<_> = described.flat_map(|line| line.split([' ', ',', '['])).collect();
             for option in example.split(' ').filter(|word| word.starts_with("--")) {
                 let option = option.split('=').next().unwrap();
                 assert!(known.contains(&option), "{example}: no {option}");

@@ -380,7 +380,7 @@ fn a_folder_that_is_in_no_bpf_file_system_is_said_to_be_so() {
 #[ignore = "needs root (loads probes)"]
 fn what_an_iterator_writes_is_a_tab_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
-    let object = build(folder.path(), TASKS);
+    let object = build(bee(), folder.path(), TASKS);
     let run = format!("{} run {} --prom-port 0 --timeout 2s", env!("CARGO_BIN_EXE_bee"), object.display());
     // util-linux's script gives it a terminal, of so many lines that this test is among them; what ends its input would be a key.
     let script = format!("stty rows 2000 cols 100; {run}");
