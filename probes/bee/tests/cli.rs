@@ -169,9 +169,10 @@ fn two_probes_are_refused_whose_metrics_would_be_one_and_a_probe_that_is_named_t
     let folder = tempfile::tempdir().unwrap();
     build_map(folder.path(), "a", "counter_calls");
     build_map(folder.path(), "b", "counter_calls");
-    let said = says(folder.path(), &["run", "a.o", "b.o"], 2);
+    // What is not refused runs, where it may, and then no longer than this.
+    let said = says(folder.path(), &["run", "a.o", "b.o", "--timeout=1s"], 2);
     assert!(said.contains("probes a.o and b.o both have a map counter_calls"), "{said}");
-    let said = says(folder.path(), &["run", "a.o", "a.o"], 2);
+    let said = says(folder.path(), &["run", "a.o", "a.o", "--timeout=1s"], 2);
     assert!(said.contains("a.o is named twice"), "{said}");
 }
 
@@ -180,7 +181,7 @@ fn what_is_asked_of_several_probes_is_refused_if_none_has_it() {
     let folder = tempfile::tempdir().unwrap();
     build_map(folder.path(), "a", "counter_a");
     build_map(folder.path(), "b", "counter_b");
-    let refused = |option: &str| says(folder.path(), &["run", "a.o", "b.o", option], 2);
+    let refused = |option: &str| says(folder.path(), &["run", "a.o", "b.o", "--timeout=1s", option], 2);
     let said = refused("--param=of_c=1");
     assert!(said.contains("no probe has a parameter of_c; there is of_a, of_b"), "{said}");
     let said = refused("--filter=counter_c:key==1");

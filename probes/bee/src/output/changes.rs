@@ -6,23 +6,37 @@ use crate::elements::Elements;
 
 /// What was shown last of each map, by key. A key that is deleted is forgotten.
 #[derive(Default)]
-pub struct Changes(HashMap<usize, HashMap<Vec<u8>, Vec<u8>>>);
+pub struct Changes {
+    shown: HashMap<usize, HashMap<Vec<u8>, Shown>>,
+    looks: u64,
+}
+
+struct Shown {
+    value: Vec<u8>,
+    /// In which look the key was there last.
+    look: u64,
+}
 
 impl Changes {
-    /// The elements to show now, of those that the filters let through.
+    /// The elements to show now, of those that the filters let through. What did not change is not copied: there may be many.
     pub fn of<'a>(
         &mut self,
         map: usize,
         elements: &'a Elements,
         shows: &dyn Fn(&[u8]) -> bool,
     ) -> Vec<(&'a [u8], &'a [u8])> {
-        let before = self.0.remove(&map).unwrap_or_default();
-        let now: HashMap<_, _> = elements.iter().filter(|(key, _)| shows(key)).collect();
-        let is_new = |(key, value): &(&[u8], &[u8])| {
-            now.contains_key(key) && before.get(*key).is_none_or(|shown| shown.as_slice() != *value)
+        self.looks += 1;
+        let (shown, look) = (self.shown.entry(map).or_default(), self.looks);
+        let mut is_new = |(key, value): &(&[u8], &[u8])| {
+            if let Some(before) = shown.get_mut(*key).filter(|before| before.value == *value) {
+                before.look = look;
+                return false;
+            }
+            shown.insert(key.to_vec(), Shown { value: value.to_vec(), look });
+            true
         };
-        let changed = elements.iter().filter(is_new).collect();
-        self.0.insert(map, now.into_iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect());
+        let changed = elements.iter().filter(|(key, _)| shows(key)).filter(|element| is_new(element)).collect();
+        shown.retain(|_, before| before.look == look);
         changed
     }
 }
