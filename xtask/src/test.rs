@@ -94,7 +94,7 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 9] {
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 10] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
@@ -104,30 +104,31 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 9] {
         part(
             Suite::Unit,
             "images pushed to a registry",
-            &["--test", "push", "--test", "registry", "--test", "interchange"],
-            &["--skip=pulled_and_run"],
+            &["push", "registry", "interchange", "survival"],
+            &["--skip=pulled_and_run", "--skip=full_disk"],
             no_registry,
         ),
         part(
             Suite::Probes,
             "probes pulled from a registry",
-            &["--test", "registry", "--test", "interchange"],
+            &["registry", "interchange"],
             &["pulled_and_run"],
             no_pulls.clone(),
         ),
         part(
             Suite::Probes,
             "probes in this kernel",
-            &["--test", "probes", "--test", "init", "--test", "kernel", "--test", "histograms", "--test", "recording"],
+            &["probes", "init", "kernel", "histograms", "together", "recording"],
             &[],
             unable.clone(),
         ),
-        part(Suite::Labs, "the labs' images", &["--test", "images"], &["--skip=docker"], unable.clone()),
-        part(Suite::Labs, "the labs' images in Docker", &["--test", "images"], &["docker"], no_docker),
-        part(Suite::Labs, "bee's metrics in Prometheus", &["--test", "scrape"], &[], unable.clone()),
-        part(Suite::Labs, "labs on real clusters", &["--test", "host"], &["--skip=registry"], unable),
-        part(Suite::Labs, "clusters that pull from a registry", &["--test", "host"], &["registry"], no_pulls),
-        part(Suite::Kind, "labs on kind", &["--test", "kind"], &[], no_kind),
+        part(Suite::Probes, "a store on a full disk", &["survival"], &["full_disk"], unable.clone()),
+        part(Suite::Labs, "the labs' images", &["images"], &["--skip=docker"], unable.clone()),
+        part(Suite::Labs, "the labs' images in Docker", &["images"], &["docker"], no_docker),
+        part(Suite::Labs, "bee's metrics in Prometheus", &["scrape"], &[], unable.clone()),
+        part(Suite::Labs, "labs on real clusters", &["host"], &["--skip=registry"], unable),
+        part(Suite::Labs, "clusters that pull from a registry", &["host"], &["registry"], no_pulls),
+        part(Suite::Kind, "labs on kind", &["kind"], &[], no_kind),
     ]
 }
 
@@ -139,7 +140,8 @@ fn needy(paths: &Paths, part: &Part) -> Result<Count> {
         programs::join(paths)?;
     }
     let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
-    let count = cargo_test(paths, &[&["--workspace"], *targets].concat(), &arguments)?;
+    let targets = targets.iter().flat_map(|target| ["--test", target]);
+    let count = cargo_test(paths, &["--workspace"].into_iter().chain(targets).collect::<Vec<_>>(), &arguments)?;
     anyhow::ensure!(count.passed + count.failed > 0, "what {title} need is here, but no test of theirs ran");
     Ok(count)
 }
