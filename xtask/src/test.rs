@@ -118,7 +118,7 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 10] {
         part(
             Suite::Probes,
             "probes in this kernel",
-            &["probes", "init", "kernel", "histograms", "together", "recording"],
+            &["probes", "init", "kernel", "histograms", "together", "bumblebee", "recording"],
             &[],
             unable.clone(),
         ),

@@ -155,6 +155,7 @@ mod tests {
         filter.takes("events", &labels(), b"\xbb\x01curl\0\0")
     }
 
+    /// A5 #17: a regular expression may hold a comma, and a bad one ends nothing.
     #[test]
     fn each_operator_compares_as_it_says() {
         for taken in

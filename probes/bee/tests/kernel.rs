@@ -66,7 +66,7 @@ int watch(struct bpf_raw_tracepoint_args *ctx)
 
 #[test]
 #[ignore = "needs root (loads probes)"]
-fn parameters_reach_the_kernel_and_filters_choose_what_is_shown() {
+fn a5_16_parameters_reach_the_kernel_and_filters_choose_what_is_shown_without_a_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(bee(), folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
     let watched = format!("watched={}", std::process::id());

@@ -72,7 +72,7 @@ fn n_connections_are_n_printed_events() {
 
 #[test]
 #[ignore = "needs root (loads probes)"]
-fn a_connect_that_fails_before_its_syn_counts_nowhere() {
+fn a5_30_a_connect_that_fails_before_its_syn_counts_nowhere() {
     let folder = tempfile::tempdir().unwrap();
     let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
     let pair = Pair::of(5);

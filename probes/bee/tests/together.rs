@@ -143,7 +143,7 @@ impl Drop for FileSystem {
 
 #[test]
 #[ignore = "needs root (loads probes, mounts a file system)"]
-fn pins_last_as_long_as_the_run_and_those_that_a_killed_one_left_are_taken_over() {
+fn a5_25_pins_last_as_long_as_the_run_and_those_that_a_killed_one_left_are_taken_over() {
     let (folder, bpf) = (tempfile::tempdir().unwrap(), FileSystem::mount());
     let object = calls(folder.path(), "a", "watch");
     let pin = |option: &str, folder: &str| format!("{option}={}", bpf.0.path().join(folder).display());

@@ -12,9 +12,6 @@ use jiff::SignedDuration;
 
 use super::PullPolicy;
 
-/// Where pins go if nobody says.
-const PINS: &str = "/sys/fs/bpf/bee";
-
 /// Load probes into the kernel, show what their maps hold and serve it to Prometheus, until Ctrl-C
 ///
 /// Several probes run together: each is attached by itself, or none stays; they share the metrics, the table and the output. What an
@@ -23,7 +20,7 @@ const PINS: &str = "/sys/fs/bpf/bee";
 /// Needs root, or CAP_BPF and CAP_PERFMON; without them it runs itself again through sudo.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --output columns --filter 'dport==443' --timeout 1m | less\n  bee run connections:v1 files:v1\n  bee run my_probe:v1 --pin-maps=/sys/fs/bpf/mine"
+    after_help = "Examples:\n  bee run my_probe:v1\n  curl localhost:9091/metrics    # in a second terminal\n  bee run my_probe:v1 --output columns --filter 'dport==443' --timeout 1m | less\n  bee run connections:v1 files:v1\n  bee run my_probe:v1 --pin-maps /sys/fs/bpf/mine"
 )]
 pub struct Run {
     /// Compiled probes: each a file, or else a name in the store, or else in the registry that the name begins with
@@ -74,11 +71,11 @@ pub struct Run {
 
     /// Give the maps names in this folder of a BPF file system, for other tools, as long as the run lasts. Such names are all that stays
     /// after kill -9; the next run takes them over
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = PINS)]
+    #[arg(long, value_name = "FOLDER")]
     pub pin_maps: Option<PathBuf>,
 
     /// The same for the programs
-    #[arg(long, value_name = "FOLDER", num_args = 0..=1, require_equals = true, default_missing_value = PINS)]
+    #[arg(long, value_name = "FOLDER")]
     pub pin_progs: Option<PathBuf>,
 
     /// Write what libbpf says while it loads the probes, the verifier's own words among it, to debug.log in the current folder

@@ -110,16 +110,10 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
-    again.extend(arguments.pin_maps.iter().map(|folder| joined("--pin-maps=", folder)));
-    again.extend(arguments.pin_progs.iter().map(|folder| joined("--pin-progs=", folder)));
+    again.extend(arguments.pin_maps.iter().flat_map(|folder| ["--pin-maps".into(), folder.into()]));
+    again.extend(arguments.pin_progs.iter().flat_map(|folder| ["--pin-progs".into(), folder.into()]));
     again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
     again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
     again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
-}
-
-fn joined(option: &str, value: &Path) -> OsString {
-    let mut joined = OsString::from(option);
-    joined.push(value);
-    joined
 }

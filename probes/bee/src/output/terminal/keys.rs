@@ -80,6 +80,7 @@ mod tests {
         keys.iter().map(|key| choices.take(KeyEvent::new(*key, KeyModifiers::NONE), 3)).last().unwrap()
     }
 
+    /// A5 #19: in BumbleBee this holds a lock for ever.
     #[test]
     fn tabs_are_gone_through_in_both_directions() {
         let mut choices = Choices::default();

@@ -88,6 +88,7 @@ mod tests {
         insta::assert_snapshot!(drawn(78, 10, &rows(3), &Choices { tab: 1, ..Choices::default() }));
     }
 
+    /// A5 #18: BumbleBee keeps every event and draws all of them each time.
     #[test]
     fn a_hundred_thousand_rows_and_any_size_are_drawn() {
         let rows = rows(100_000);
