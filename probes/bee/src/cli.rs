@@ -155,13 +155,21 @@ pub struct Build {
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub cflags: Vec<String>,
 
-    /// BumbleBee's container for the compiler
+    /// Only write the object, and store no image
+    #[arg(long, requires = "output_file")]
+    pub binary_only: bool,
+
+    /// BumbleBee's container for the compiler, and its script there
     #[arg(short = 'i', long, hide = true)]
     pub build_image: Option<String>,
     #[arg(short, long, hide = true)]
     pub builder: Option<String>,
     #[arg(short, long, hide = true)]
     pub local: bool,
+    #[arg(long, hide = true)]
+    pub build_script: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    pub build_script_out: bool,
 }
 
 /// Say what is likely wrong with a probe that compiles, with file and line

@@ -12,6 +12,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use bee::filter::Filter;
+use bee::histogram::Buckets;
+use bee::labels::Labels;
+use bee::layout::{Field, Layout, Shape};
+use bee::parameters::Parameter;
 use bee::registry::{Which, pull};
 use bee::store::{Built, Config, Reference, Store};
 use indicatif::ProgressBar;
@@ -143,6 +148,36 @@ proptest! {
         let which = if all { Which::All } else { Which::ThisMachine };
         STRANGER.with(|stranger| stranger.pull(&store, document, &at, by, which));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// What the command line is given, some of it nearly right.
+    #[test]
+    fn a_filter_a_parameter_buckets_or_a_name_may_be_any_text(begin in select(vec!["", "comm~", "a:b>=", "m,f,", "log2:", "linear:0:", "x="]), rest in ".{0,60}", record in vec(any::<u8>(), 0..16)) {
+        let text = format!("{begin}{rest}");
+        if let Ok(filter) = text.parse::<Filter>() {
+            filter.takes("events", &labels(), &record);
+            prop_assert!(filter.to_string().parse::<Filter>().is_ok(), "{text:?} is passed on to sudo as {filter}");
+        }
+        if let Ok(parameter) = text.parse::<Parameter>() {
+            prop_assert_eq!(parameter.to_string().parse::<Parameter>().unwrap().to_string(), parameter.to_string());
+        }
+        if let Ok(buckets) = text.parse::<Buckets>() {
+            prop_assert_eq!(buckets.to_string().parse::<Buckets>().ok(), Some(buckets));
+        }
+        let _ = text.parse::<Reference>();
+    }
+}
+
+/// Of a key with a number and a text.
+fn labels() -> Labels {
+    let number = Layout { size: 4, shape: Shape::Unsigned };
+    let text = Layout { size: 8, shape: Shape::Text };
+    let field = |name: &str, byte: usize, layout| Field { name: name.into(), offset: byte * 8, bits: None, layout };
+    let fields = vec![field("b", 0, number), field("comm", 4, text)];
+    Labels::of(&Layout { size: 12, shape: Shape::Struct(fields) }, None)
 }
 
 #[test]

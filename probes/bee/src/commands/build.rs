@@ -15,9 +15,14 @@ use crate::cli::{Build, Cli};
 const EPOCH: &str = "SOURCE_DATE_EPOCH";
 
 pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
-    let Build { build_image, builder, local, .. } = arguments;
-    let containers = [("--build-image", build_image.is_some()), ("--builder", builder.is_some()), ("--local", *local)];
-    super::without_use(&containers, "bee compiles here, in no container");
+    let containers = [
+        ("--build-image", arguments.build_image.is_some()),
+        ("--builder", arguments.builder.is_some()),
+        ("--local", arguments.local),
+        ("--build-script", arguments.build_script.is_some()),
+        ("--build-script-out", arguments.build_script_out),
+    ];
+    super::without_use(&containers, "bee calls clang itself, here and in no container");
     let architectures = architectures(&arguments.arch)?;
     anyhow::ensure!(
         architectures.len() == 1 || arguments.output_file.is_none(),
@@ -31,7 +36,7 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
         atomic::replace(path, object).with_context(|| format!("write {}", path.display()))?;
         eprintln!("wrote {}, {} bytes", path.display(), object.len());
     }
-    if let Some(reference) = &arguments.reference {
+    if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {
         let store = super::store(cli)?;
         let annotations = annotations(arguments)?;
         let digest =
