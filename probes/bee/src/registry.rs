@@ -132,6 +132,10 @@ async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, 
     for descriptor in which.of(&index).map_err(no_probe)? {
         let manifest = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?;
         let (manifest, _) = manifest.ok_or_else(unknown)?;
+        let (says, has) = (descriptor.size(), manifest.len());
+        if says != has as u64 {
+            return Err(no_probe(format!("its index says {says} bytes of a manifest that has {has}")));
+        }
         manifests.push((probe_in(&manifest).map_err(no_probe)?, manifest.into(), descriptor.platform().clone()));
     }
     Ok(Found { index: Some((media_type, document.into())), manifests })
