@@ -138,13 +138,16 @@ impl Btf {
         Some(entries.iter().filter_map(variable).collect())
     }
 
-    /// What the tags say that a variable was declared with.
-    pub fn tags(&self, variable: &str) -> impl Iterator<Item = &str> {
-        let is_meant = move |id: TypeId| matches!(self.get(id), Some(Type { name, kind: TypeKind::Variable(_) }) if name == variable);
-        self.types.iter().filter_map(move |found| match found.kind {
-            TypeKind::Tag(target) if is_meant(target) => Some(found.name.as_str()),
-            _ => None,
-        })
+    /// What the tags say that each variable was declared with, by its name.
+    pub fn tags(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut tags = BTreeMap::<_, Vec<_>>::new();
+        for Type { name: text, kind } in &self.types {
+            let TypeKind::Tag(target) = kind else { continue };
+            if let Some(Type { name, kind: TypeKind::Variable(_) }) = self.get(*target) {
+                tags.entry(name.as_str()).or_default().push(text.as_str());
+            }
+        }
+        tags
     }
 
     /// Where the variables of a section lie in it.

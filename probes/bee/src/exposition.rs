@@ -68,7 +68,10 @@ impl Exposition {
             (Format::OpenMetrics, Type::Counter, Some(family)) => (family, "counter"),
             (Format::OpenMetrics, Type::Counter, None) => (name, "unknown"),
         };
-        let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+        let mut help = help.replace('\\', "\\\\").replace('\n', "\\n");
+        if self.format == Format::OpenMetrics {
+            help = help.replace('"', "\\\"");
+        }
         // Writing to a String does not fail, here and below.
         let _ = writeln!(self.text, "# HELP {family} {help}\n# TYPE {family} {kind}");
     }
@@ -128,7 +131,7 @@ mod tests {
     fn a_unit_stands_where_openmetrics_lets_it_and_help_is_one_line() {
         let written = |format, name: &str| {
             let mut exposition = Exposition::new(format);
-            exposition.family(name, Type::Gauge, "two\nlines, C:\\");
+            exposition.family(name, Type::Gauge, "two\nlines, \"C:\\\"");
             exposition.unit(name, "seconds");
             exposition.finish()
         };
@@ -136,7 +139,8 @@ mod tests {
         assert!(!written(Format::OpenMetrics, "took").contains("UNIT"));
         assert!(!written(Format::OpenMetrics, "tookseconds").contains("UNIT"));
         assert!(!written(Format::Text, "took_seconds").contains("UNIT"));
-        assert!(written(Format::Text, "took").starts_with("# HELP took two\\nlines, C:\\\\\n# TYPE"));
+        assert!(written(Format::Text, "took").starts_with(r#"# HELP took two\nlines, "C:\\""#));
+        assert!(written(Format::OpenMetrics, "took").starts_with(r#"# HELP took two\nlines, \"C:\\\""#));
     }
 
     #[test]

@@ -61,15 +61,10 @@ impl Labels {
             text.push('"');
         }
     }
-}
 
-/// What every label says of the one series that stands for all that were too many.
-const OVERFLOW: &str = "overflow";
-
-impl Labels {
-    /// `daddr="overflow",saddr="overflow"`.
+    /// `daddr="overflow",saddr="overflow"`: of the one series that stands for all that were too many.
     pub fn overflow(&self) -> String {
-        self.names().map(|name| format!("{name}=\"{OVERFLOW}\"")).collect::<Vec<_>>().join(",")
+        self.names().map(|name| format!("{name}=\"overflow\"")).collect::<Vec<_>>().join(",")
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
 //! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
-//! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are what comes before; [`doctor`] says
-//! what a machine can run.
+//! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are
+//! what comes before; [`doctor`] says what a machine can run.
 
 pub mod atomic;
 mod backing;

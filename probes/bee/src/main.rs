@@ -5,9 +5,15 @@ mod commands;
 
 use std::process::ExitCode;
 
+use bee::pins;
+
 use cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    // Not for people: what a run that pins starts beside itself.
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == pins::KEEPER) {
+        return pins::take_away(std::io::stdin()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     match run(Cli::read()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,11 +1,16 @@
 //! Names for what a probe has in the kernel, its maps and programs, in a BPF file system, where other tools find them.
 //!
-//! The names go when the run ends. They are all that survives `kill -9`, and the next run takes them over.
+//! The names go when the run ends, however it does: `kill -9` leaves no time to take them away, so another process waits for the end and
+//! does it. Only where that one is killed too, or the machine stops, do names stay; the next run takes them over.
 
+use std::ffi::OsStr;
 use std::fs;
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use nix::sys::statfs::{BPF_FS_MAGIC, statfs};
 
@@ -33,14 +38,24 @@ pub enum Error {
     Replace { path: PathBuf, source: io::Error },
     #[error("can't pin {name} to {path}")]
     Pin { name: String, path: PathBuf, source: io::Error },
+    #[error("can't start the process that takes pins away again")]
+    Keeper(#[source] io::Error),
 }
+
+/// The argument with which this program is the one that waits, see [`take_away`].
+pub const KEEPER: &str = "take-pins-away";
 
 /// Names that were given; dropping this takes them away.
 #[derive(Default)]
 pub struct Pins {
-    paths: Vec<PathBuf>,
-    /// Those that were made for it, the outer ones first.
-    folders: Vec<PathBuf>,
+    keeper: Option<Keeper>,
+}
+
+/// The process that waits.
+struct Keeper {
+    process: Child,
+    /// Paths go there, each ended by a zero; it ends with this process.
+    paths: Option<ChildStdin>,
 }
 
 impl PinOptions {
@@ -80,11 +95,10 @@ impl Pins {
     }
 
     fn make(&mut self, folder: &Path) -> Result<(), Error> {
-        let missing: Vec<_> =
-            folder.ancestors().take_while(|ancestor| !ancestor.exists()).map(Path::to_owned).collect();
-        fs::create_dir_all(folder).map_err(|source| Error::Folder { folder: folder.to_owned(), source })?;
-        self.folders.extend(missing.into_iter().rev());
-        Ok(())
+        let missing: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+        // The outer ones first.
+        missing.into_iter().rev().try_for_each(|folder| self.note(folder))?;
+        fs::create_dir_all(folder).map_err(|source| Error::Folder { folder: folder.to_owned(), source })
     }
 
     fn pin(&mut self, folder: &Path, name: &str, pin: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
@@ -93,16 +107,49 @@ impl Pins {
             Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(Error::Replace { path, source }),
             _ => {}
         }
-        pin(&path).map_err(|source| Error::Pin { name: name.to_owned(), path: path.clone(), source })?;
-        self.paths.push(path);
-        Ok(())
+        self.note(&path)?;
+        pin(&path).map_err(|source| Error::Pin { name: name.to_owned(), path, source })
+    }
+
+    /// Has a path taken away at the end, which is not there yet.
+    fn note(&mut self, path: &Path) -> Result<(), Error> {
+        if self.keeper.is_none() {
+            self.keeper = Some(Keeper::start().map_err(Error::Keeper)?);
+        }
+        let paths = self.keeper.iter_mut().filter_map(|keeper| keeper.paths.as_mut());
+        let noted = [path.as_os_str().as_bytes(), &[0]].concat();
+        paths.into_iter().try_for_each(|paths| paths.write_all(&noted)).map_err(Error::Keeper)
     }
 }
 
-impl Drop for Pins {
-    /// What is gone already, or a folder that somebody else has put something into, is left alone.
-    fn drop(&mut self) {
-        self.paths.iter().for_each(|path| drop(fs::remove_file(path)));
-        self.folders.iter().rev().for_each(|folder| drop(fs::remove_dir(folder)));
+impl Keeper {
+    fn start() -> io::Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        // Ctrl-C is for the run: this one is to outlive it. What the run prints to, it does not keep open.
+        command.arg(KEEPER).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn()?;
+        Ok(Self { paths: process.stdin.take(), process })
     }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.paths.take());
+        let _ = self.process.wait();
+    }
+}
+
+/// What the process that waits does: reads paths until whoever writes them is no more, and removes them, the last ones first. What is
+/// gone already, or a folder that somebody else has put something into, is left alone.
+///
+/// # Errors
+/// The paths can't be read.
+pub fn take_away(mut input: impl Read) -> io::Result<()> {
+    let mut paths = vec![];
+    input.read_to_end(&mut paths)?;
+    for path in paths.split(|byte| *byte == 0).rev().filter(|path| !path.is_empty()) {
+        let path = Path::new(OsStr::from_bytes(path));
+        let _ = fs::remove_file(path).or_else(|_| fs::remove_dir(path));
+    }
+    Ok(())
 }

@@ -20,12 +20,15 @@ use crate::object::{Kind, Map, Source};
 use crate::overflow::{Admitted, Bounded};
 use crate::probe::Probe;
 
+/// The most series that a map may be allowed.
+pub const MOST_SERIES: usize = 1_000_000;
+
 /// What the maps of a run may become.
 #[derive(Debug, Clone)]
 pub struct SeriesBounds {
     /// Of histograms, instead of those that a probe declares.
     pub buckets: Option<Buckets>,
-    /// How many series one map has at most.
+    /// How many series one map has at most, up to [`MOST_SERIES`].
     pub most: usize,
 }
 
@@ -131,7 +134,6 @@ impl Exported {
         let Source::Elements { key, value, per_cpu } = &self.map.source else { return BTreeMap::new() };
         let number = Number::of(key).filter(|_| self.map.kind == Kind::Histogram);
         let gather = |number| bucketed::gather(elements, &number, &self.buckets, |values| sum(value, values, *per_cpu));
-        self.count.store(elements.len() as u64, Ordering::Relaxed);
         number.map(gather).unwrap_or_default()
     }
 
@@ -146,11 +148,11 @@ impl Exported {
             }
             Source::Elements { value, per_cpu, .. } => self.add_elements(&mut series, value, *per_cpu)?,
         };
-        series.merge(self.map.kind);
         // The last one of several gauges is no gauge of them all.
         if let Some(others) = others.filter(|_| self.map.kind != Kind::Gauge) {
             series.push(&self.labels.overflow(), others);
         }
+        series.merge(self.map.kind);
         Ok(series)
     }
 
@@ -163,7 +165,6 @@ impl Exported {
     ) -> Result<Option<i128>, libbpf_rs::Error> {
         let elements = self.elements()?;
         let count = elements.len();
-        self.count.store(count as u64, Ordering::Relaxed);
         self.left_out.store(count.saturating_sub(self.most) as u64, Ordering::Relaxed);
         let mut admitted = lock(&self.admitted);
         admitted.look(elements.iter().map(|(key, _)| key), count, self.most);
@@ -215,10 +216,12 @@ impl Exported {
 
     /// The raw elements of a hash or array; none of a ring buffer.
     pub(crate) fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
-        match self.map.source {
-            Source::Events(_) => Ok(Elements::default()),
-            Source::Elements { .. } => self.backing.elements(),
+        if let Source::Events(_) = self.map.source {
+            return Ok(Elements::default());
         }
+        let elements = self.backing.elements()?;
+        self.count.store(elements.len() as u64, Ordering::Relaxed);
+        Ok(elements)
     }
 }
 
@@ -292,33 +295,33 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
 pub struct Losses {
     globals: Option<MapHandle>,
     offsets: BTreeMap<String, u32>,
-    /// By perf buffer; of a recording, by map.
-    perf: BTreeMap<String, AtomicU64>,
+    /// What the kernel tells of perf buffers, or a recording of its maps.
+    told: BTreeMap<String, AtomicU64>,
 }
 
 impl Losses {
     pub fn new(probe: &Probe, btf: &crate::btf::Btf, maps: &[Exported]) -> Self {
-        let perf = maps.iter().filter(|exported| exported.backing.is_perf_buffer());
-        let perf = perf.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
-        Self { globals: probe.globals(), offsets: btf.offsets(".bss"), perf }
+        let told = maps.iter().filter(|exported| exported.backing.is_perf_buffer());
+        let told = told.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
+        Self { globals: probe.globals(), offsets: btf.offsets(".bss"), told }
     }
 
     /// For a recording, which says itself what was lost of these maps.
     pub fn recorded(maps: impl IntoIterator<Item = String>) -> Self {
-        let perf = maps.into_iter().map(|map| (map, AtomicU64::new(0))).collect();
-        Self { globals: None, offsets: BTreeMap::new(), perf }
+        let told = maps.into_iter().map(|map| (map, AtomicU64::new(0))).collect();
+        Self { globals: None, offsets: BTreeMap::new(), told }
     }
 
     /// Notes what the kernel, or a recording, says was lost of a map.
     pub fn add(&self, map: &Map, count: u64) {
-        if let Some(lost) = self.perf.get(&map.name) {
+        if let Some(lost) = self.told.get(&map.name) {
             lost.fetch_add(count, Ordering::Relaxed);
         }
     }
 
     /// How many of a map's events or keys were lost; `None` if the probe does not count them, for then nobody knows.
     pub fn of(&self, map: &Map) -> Option<u64> {
-        if let Some(lost) = self.perf.get(&map.name) {
+        if let Some(lost) = self.told.get(&map.name) {
             return Some(lost.load(Ordering::Relaxed));
         }
         let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { "bee_failed_" };

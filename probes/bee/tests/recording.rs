@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 
-use end_to_end::probe::{Run, until};
+use end_to_end::probe::{self, Run, until};
 
 fn bee() -> Command {
     Command::new(env!("CARGO_BIN_EXE_bee"))
@@ -26,11 +26,7 @@ fn powerless() -> Command {
 
 /// Tells of the getppid() calls of one process in every kind of map, and of tasks.
 const PROBE: &str = r#"
-#include "vmlinux.h"
-#include "bpf/bpf_helpers.h"
-#include "solo_types.h"
 #include "bee.h"
-char __license[] SEC("license") = "GPL";
 const volatile __u32 watched = 0;
 struct event_t { char comm[16]; ktime_ns at; };
 struct took_t { __u32 value; };
@@ -69,11 +65,7 @@ int tasks(struct bpf_iter__task *ctx)
 "#;
 
 fn build(folder: &Path) -> PathBuf {
-    let (source, object) = (folder.join("probe.c"), folder.join("probe.o"));
-    std::fs::write(&source, format!("#define GETPPID {}\n{PROBE}", libc::SYS_getppid)).unwrap();
-    let built = bee().arg("build").arg(source).arg("--output-file").arg(&object).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    object
+    probe::build(bee(), folder, &format!("#define GETPPID {}\n{PROBE}", libc::SYS_getppid))
 }
 
 /// Runs the probe, calls, and answers the recording, the last metrics and what was printed.
@@ -207,4 +199,17 @@ fn a_file_of_another_kind_is_not_recorded_over() {
     let run = bee().arg("run").arg(object).args(["--prom-port=0", "--record"]).arg(&file).output().unwrap();
     assert!(text(&run.stderr).contains("exists and is no recording"), "{}", text(&run.stderr));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "my notes");
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn a_run_that_does_not_begin_leaves_the_recording_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, ..) = record(folder.path());
+    let recorded = std::fs::read(&file).unwrap();
+    let nowhere = "SEC(\"raw_tp/no_such_tracepoint\") int watch(void *ctx) { return 0; }\n";
+    let object = probe::build(bee(), folder.path(), nowhere);
+    let run = bee().arg("run").arg(object).args(["--prom-port=0", "--record"]).arg(&file).output().unwrap();
+    assert!(!run.status.success(), "{run:?}");
+    assert!(std::fs::read(&file).unwrap() == recorded, "it was cut");
 }

@@ -143,25 +143,33 @@ impl Drop for FileSystem {
 
 #[test]
 #[ignore = "needs root (loads probes, mounts a file system)"]
-fn a5_25_pins_last_as_long_as_the_run_and_those_that_a_killed_one_left_are_taken_over() {
+fn a5_25_pins_last_as_long_as_the_run_even_if_it_is_killed_and_one_that_is_in_the_way_is_taken_over() {
     let (folder, bpf) = (tempfile::tempdir().unwrap(), FileSystem::mount());
     let object = calls(folder.path(), "a", "watch");
     let pin = |option: &str, folder: &str| format!("{option}={}", bpf.0.path().join(folder).display());
+    let empty = bpf.names(".");
     let options = [pin("--pin-maps", "deep/maps"), pin("--pin-progs", "programs")];
     let options = options.each_ref().map(String::as_str);
     let killed = Run::start(bee(), &object, &options);
     let pinned = (["counter_a", "print_calls"].map(str::to_owned).to_vec(), vec!["watch".to_owned()]);
     assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), pinned);
+    let map = bpf.0.path().join("deep/maps/counter_a");
+    let mut kept = libbpf_rs::MapHandle::from_pinned_path(&map).unwrap();
     drop(killed);
-    assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), pinned, "kill -9 leaves them");
+    assert!(until(|| bpf.names(".") == empty), "{:?} after kill -9", bpf.names("."));
+
+    // As they stay if the process was killed, too, that takes names away.
+    std::fs::create_dir_all(map.parent().unwrap()).unwrap();
+    kept.pin(&map).unwrap();
 
     let watched = format!("--param=watched={}", std::process::id());
     let run = Run::start(bee(), &object, &[options[0], options[1], &watched]);
     call("asks");
-    let map = libbpf_rs::MapHandle::from_pinned_path(bpf.0.path().join("deep/maps/counter_a")).unwrap();
+    let map = libbpf_rs::MapHandle::from_pinned_path(&map).unwrap();
     assert!(until(|| libbpf_rs::MapCore::keys(&map).count() == 1), "the pin is that of the run that goes on");
     run.stop();
     assert_eq!((bpf.names("deep/maps"), bpf.names("programs")), (vec![], vec![]));
+    assert!(bpf.names(".").contains(&"deep".to_owned()), "a folder that was there stays");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use bee::histogram::Buckets;
 use bee::output::Format;
 use bee::parameters::Parameter;
 use bee::recording::Speed;
+use bee::series::MOST_SERIES;
 use clap::Args;
 use jiff::SignedDuration;
 
@@ -50,7 +51,7 @@ pub struct Run {
     pub hist_value_key: Option<String>,
 
     /// The most series that one map may become; what is more is added up in one, whose labels say overflow
-    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=MOST_SERIES as i64))]
     pub max_series: u32,
 
     /// End after this time, as in 30s or 5m
@@ -69,8 +70,7 @@ pub struct Run {
     #[arg(long, conflicts_with = "output")]
     pub no_tty: bool,
 
-    /// Give the maps names in this folder of a BPF file system, for other tools, as long as the run lasts. Such names are all that stays
-    /// after kill -9; the next run takes them over
+    /// Give the maps names in this folder of a BPF file system, for other tools, as long as the run lasts
     #[arg(long, value_name = "FOLDER")]
     pub pin_maps: Option<PathBuf>,
 

@@ -11,6 +11,7 @@ use bee::registry::Which;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
+use clap::ValueEnum;
 use jiff::SignedDuration;
 
 use super::privilege;
@@ -99,7 +100,8 @@ fn named(probe: &Path) -> Result<Reference> {
 fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
-    again.extend(arguments.output.map(|format| format!("--output={format:?}").to_lowercase().into()));
+    let output = arguments.output.and_then(|format| format.to_possible_value());
+    again.extend(output.map(|format| format!("--output={}", format.get_name()).into()));
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
     again.extend(arguments.debug.then(|| "--debug".into()));

@@ -66,8 +66,8 @@ fn program(name: &str) -> Option<PathBuf> {
 
 /// The functions that a program or library names.
 fn functions_of(file: &Path) -> Option<BTreeSet<String>> {
-    let is_short = fs::metadata(file).is_ok_and(|file| file.len() <= PROGRAM);
-    let bytes = fs::read(file).ok().filter(|_| is_short)?;
+    fs::metadata(file).ok().filter(|file| file.is_file() && file.len() <= PROGRAM)?;
+    let bytes = fs::read(file).ok()?;
     let elf = object::File::parse(bytes.as_slice()).ok()?;
     let symbols = elf.symbols().chain(elf.dynamic_symbols());
     let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());

@@ -118,13 +118,14 @@ pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
     }
     let (object, sections) = merge::normalise(bytes)?;
     let btf = Btf::parse(elf::Elf::parse(&object)?.section_bytes(".BTF")?.ok_or(Error::NoBtf)?)?;
-    let mut maps = vec![];
+    let (mut maps, tags) = (vec![], btf.tags());
     for (name, definition) in btf.variables(".maps").unwrap_or_default() {
         let kind = sections.get(&name).copied().or_else(|| Kind::from_prefix(&name));
         let Some(kind) = kind else { continue };
         let refuse = |why: String| Error::Map { map: name.clone(), why };
         let source = source(&btf, definition, kind).map_err(refuse)?;
-        let tag = |begin: &str| btf.tags(&name).find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
+        let said = || tags.get(name.as_str()).into_iter().flatten();
+        let tag = |begin: &str| said().find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
         let (help, unit) = (tag("help="), tag("unit="));
         let buckets = tag("buckets=").map(|text| text.parse()).transpose();
         let buckets = buckets.map_err(|error: histogram::Malformed| refuse(error.to_string()))?;

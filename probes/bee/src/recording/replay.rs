@@ -12,7 +12,7 @@ use crate::object::Source;
 use crate::output::{Output, Title};
 use crate::programs::Programs;
 use crate::run::{self, End, Instance, Running};
-use crate::series::{Exported, Losses, SeriesBounds};
+use crate::series::{Exported, Losses, MOST_SERIES, SeriesBounds};
 
 /// How often the output has its turn.
 const TURN: Duration = Duration::from_millis(20);
@@ -36,12 +36,6 @@ impl FromStr for Speed {
             Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(Self(Some(speed))),
             _ => Err(Malformed(text.to_owned())),
         }
-    }
-}
-
-impl Default for Speed {
-    fn default() -> Self {
-        Self(Some(1.0))
     }
 }
 
@@ -78,7 +72,7 @@ impl Replay {
     pub fn running(&self) -> Result<Running, Error> {
         let Recording { header, inspections, .. } = &self.recording;
         let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
-        let bounds = SeriesBounds { buckets, most: header.most_series };
+        let bounds = SeriesBounds { buckets, most: header.most_series.min(MOST_SERIES) };
         let mut running = Running { probes: vec![], maps: vec![], filters: vec![], bounds };
         for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
             let known = probe.maps.iter().filter(|map| map.loss_known).map(|map| map.name.clone());

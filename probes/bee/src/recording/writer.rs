@@ -29,7 +29,7 @@ const FRAMES_LIMIT: u64 = TOTAL_LIMIT - (1 << 30);
 /// Room for what a frame is besides its elements.
 const MARGIN: usize = 1 << 10;
 
-/// Makes a recording's file, or overwrites one; nothing that is no recording.
+/// Opens a file for a recording: a new one, or one that a recording is in; nothing else. What is in it stays until the run begins.
 pub fn create(file: &Path) -> Result<File, Error> {
     let failed = |source| Error::Open { file: file.to_owned(), source };
     if file.exists() {
@@ -39,7 +39,7 @@ pub fn create(file: &Path) -> Result<File, Error> {
             return Err(Error::Exists(file.to_owned()));
         }
     }
-    File::create(file).map_err(failed)
+    File::options().write(true).create(true).truncate(false).open(file).map_err(failed)
 }
 
 /// Hands a run's data on to an output, and writes it down.
@@ -165,6 +165,7 @@ struct Writer {
 
 impl Writer {
     fn begin(mut file: File, header: &Header, objects: &[&[u8]]) -> io::Result<Self> {
+        file.set_len(0)?;
         file.write_all(MAGIC)?;
         let mut stream = GzEncoder::new(BufWriter::new(file), Compression::fast());
         let header = serde_json::to_vec(header)?;
