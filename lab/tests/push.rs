@@ -159,9 +159,9 @@ fn a_credential_helper_is_asked_for_the_login() {
     world.docker_config(&format!(r#"{{"credHelpers": {{"{}": "lab-test"}}}}"#, registry.host()));
     world.refuses(&arguments, &["credential helper", "can't be started"]);
 
-    world.helper("echo 'credentials not found in native keychain'; exit 1");
+    world.helper("read server; echo 'credentials not found in native keychain'; exit 1");
     world.refuses(&arguments, &["wants a login"]);
-    world.helper(&format!("echo 'teacher {} is locked'; exit 1", LOGIN.1));
+    world.helper(&format!("read server; echo 'teacher {} is locked'; exit 1", LOGIN.1));
     world.refuses(&arguments, &["docker-credential-lab-test, which keeps docker's logins, gave none"]);
 
     let answer = format!(r#"{{"ServerURL": "'$server'", "Username": "{}", "Secret": "{}"}}"#, LOGIN.0, LOGIN.1);
@@ -235,6 +235,7 @@ impl World {
         fs::write(self.path("docker/config.json"), text).unwrap();
     }
 
+    /// Must read the server's name: whoever asks one that ends without it may not get the name written (EPIPE).
     fn helper(&self, body: &str) {
         self.script("helpers/docker-credential-lab-test", body);
     }

@@ -96,7 +96,7 @@ fn in_file(host: &str, path: &Path, login: &str) -> Result<RegistryAuth, Error> 
             trouble(format!("{helper}, which keeps docker's logins, gave none for {host}"))
         }
         Err(CredentialRetrievalError::HelperCommunicationError) => {
-            trouble(format!("the credential helper that {} names can't be started", path.display()))
+            trouble(format!("the credential helper that {} names can't be started, or does not listen", path.display()))
         }
         Err(_) => trouble(format!("docker's login at {host} can't be read")),
     }
