@@ -47,7 +47,7 @@ typedef __s32 error_number;
 /* A signal, shown SIGKILL:   event->signal = ctx->sig; */
 typedef __u32 signal_number;
 
-/* A system call of the machine that bee runs on, shown openat:   event->call = ctx->id; */
+/* A system call of the machine that the probe runs on, shown openat:   event->call = ctx->id; */
 typedef __u32 syscall_number;
 
 #endif

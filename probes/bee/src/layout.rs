@@ -84,6 +84,24 @@ impl Layout {
         let Shape::Struct(fields) = &self.shape else { return None };
         fields.iter().find(|field| field.name == name && field.layout.is_integer())
     }
+
+    /// Where the numbers with this meaning are, in bytes from the beginning.
+    pub fn places(&self, meaning: Meaning) -> Vec<usize> {
+        let inside = |layout: &Self, offset: usize| {
+            layout.places(meaning).into_iter().map(move |place| offset + place).collect::<Vec<_>>()
+        };
+        match &self.shape {
+            Shape::Meaning(found) if *found == meaning => vec![0],
+            Shape::Array { element, length } => {
+                (0..*length).flat_map(|index| inside(element, index * element.size)).collect()
+            }
+            Shape::Struct(fields) => {
+                let whole = fields.iter().filter(|field| field.bits.is_none());
+                whole.flat_map(|field| inside(&field.layout, field.offset / 8)).collect()
+            }
+            _ => vec![],
+        }
+    }
 }
 
 struct Reader<'a> {

@@ -28,6 +28,7 @@ pub mod meaning;
 pub mod memory;
 pub mod metrics;
 pub mod object;
+mod origin;
 pub mod output;
 mod overflow;
 pub mod parameters;

@@ -1,17 +1,11 @@
 //! Numbers that stand for something else: ports, Ethernet addresses, errors, signals, system calls, places in the kernel, times.
 //! A typedef of `solo_types.h` says which; here they get the names that people know them by.
 
-use std::sync::{LazyLock, OnceLock};
-use std::time::Duration;
-
-use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::time::{ClockId, clock_gettime};
 use serde_json::Value;
-use syscalls::Sysno;
 
-use crate::symbols::Symbols;
+use crate::origin::{function, system_call, time_of_day};
 
 /// What a number stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,18 +39,15 @@ impl Meaning {
         let name = match self {
             Self::Mac => Some(mac(raw)),
             Self::Port => return u16::from_be(raw as u16).into(),
-            Self::Time => wall_clock(raw).map(|time| time.to_string()),
+            Self::Time => time_of_day(raw).map(|time| time.to_string()),
             Self::KernelAddress => Some(function(raw).unwrap_or_else(|| format!("{raw:#x}"))),
             Self::Error => return error(raw as u32 as i32),
             Self::Signal => Signal::try_from(raw as i32).ok().map(|signal| signal.as_str().to_owned()),
-            Self::SystemCall => Sysno::new(raw as usize).map(|call| call.name().to_owned()),
+            Self::SystemCall => system_call(raw as usize).map(str::to_owned),
         };
         name.map_or_else(|| raw.into(), Value::String)
     }
 }
-
-/// The kernel's own functions; 200,000 names, which only a probe that asks for one has to pay for.
-static KERNEL: LazyLock<Symbols> = LazyLock::new(Symbols::of_kernel);
 
 fn mac(raw: u64) -> String {
     raw.to_le_bytes()[..6].iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
@@ -67,33 +58,6 @@ fn error(number: i32) -> Value {
         Errno::UnknownErrno => number.into(),
         known => format!("{known:?}").into(),
     }
-}
-
-/// When the kernel's clock began, which counts without the time that the machine slept. It is read once: labels of the same moment stay
-/// the same.
-pub fn boot() -> Option<Timestamp> {
-    static BOOT: LazyLock<Option<Timestamp>> = LazyLock::new(|| {
-        let since = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).ok()?);
-        Timestamp::now().checked_sub(since).ok()
-    });
-    *ELSEWHERE.get().unwrap_or(&BOOT)
-}
-
-/// The numbers are those of a recording: its machine's clock began then, and this kernel's functions are not those of that one.
-pub fn recorded_elsewhere(boot: Option<Timestamp>) {
-    // A process shows one recording.
-    let _ = ELSEWHERE.set(boot);
-}
-
-/// When the clock of a recording's machine began.
-static ELSEWHERE: OnceLock<Option<Timestamp>> = OnceLock::new();
-
-fn function(address: u64) -> Option<String> {
-    if ELSEWHERE.get().is_some() { None } else { KERNEL.name(address) }
-}
-
-fn wall_clock(nanoseconds: u64) -> Option<Timestamp> {
-    boot()?.checked_add(Duration::from_nanos(nanoseconds)).ok()
 }
 
 #[cfg(test)]
@@ -125,12 +89,5 @@ mod tests {
     fn a_typedef_of_another_size_means_nothing() {
         assert_eq!(Meaning::of("net_port", 4), None);
         assert_eq!(Meaning::of("ktime", 8), None);
-    }
-
-    #[test]
-    fn the_kernels_clock_now_is_the_time_of_day() {
-        let now = Duration::from(clock_gettime(ClockId::CLOCK_MONOTONIC).unwrap());
-        let shown = wall_clock(now.as_nanos() as u64).unwrap();
-        assert!(Timestamp::now().duration_since(shown).unsigned_abs() < Duration::from_secs(5), "{shown}");
     }
 }

@@ -28,14 +28,16 @@ fn powerless() -> Command {
 const PROBE: &str = r#"
 #include "bee.h"
 const volatile __u32 watched = 0;
-struct event_t { char comm[16]; ktime_ns at; };
+struct event_t { char comm[16]; ktime_ns at; kernel_address from; };
 struct took_t { __u32 value; };
 struct name_t { char comm[16]; };
+struct caller_t { kernel_address from; };
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct event_t); } print_calls SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY); __type(value, struct name_t); } events SEC(".maps.counter");
 struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 16); __type(value, struct took_t); } hist_calls SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, struct name_t); __type(value, __u64); } print_names SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 2); __type(key, __u32); __type(value, __u64); } counter_calls SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 64); __type(key, struct caller_t); __type(value, __u64); } counter_callers SEC(".maps");
 SEC("raw_tp/sys_enter")
 int watch(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -47,11 +49,13 @@ int watch(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	bpf_get_current_comm(event.comm, sizeof(event.comm));
 	event.at = bpf_ktime_get_ns();
+	bpf_get_stack(ctx, &event.from, sizeof(event.from), 0);
 	*count += 1;
 	bpf_ringbuf_output(&print_calls, &event, sizeof(event), 0);
 	bpf_ringbuf_output(&hist_calls, &took, sizeof(took), 0);
 	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, event.comm, sizeof(event.comm));
 	bpf_map_update_elem(&print_names, event.comm, &one, BPF_ANY);
+	bpf_map_update_elem(&counter_callers, &event.from, &one, BPF_ANY);
 	return 0;
 }
 SEC("iter/task")
@@ -107,6 +111,9 @@ fn a_replay_without_any_right_prints_and_counts_what_the_run_did() {
     let folder = tempfile::tempdir().unwrap();
     let (file, metrics, printed) = record(folder.path());
     assert!(printed.lines().count() > 5, "{printed}");
+    for (shown, beginning) in [(&printed, "\"from\":\""), (&metrics, "callers{from=\"")] {
+        assert!(shown.contains(beginning) && !shown.contains(&format!("{beginning}0x")), "a function's name: {shown}");
+    }
     let replay = replayed(&file, &[]);
     assert!(replay.status.success(), "{}", text(&replay.stderr));
     assert_eq!(text(&replay.stdout), printed);

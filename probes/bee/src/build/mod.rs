@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+use serde::{Deserialize, Serialize};
 
 use clang::Clang;
 
@@ -29,7 +30,8 @@ pub struct Request<'a> {
 }
 
 /// The processor that the probe will run on: BPF's own code is the same everywhere, the registers that a kprobe reads are not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Architecture {
     Amd64,
     Arm64,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::functions::Named;
 use super::{Error, FRAME_LIMIT};
 use crate::elements::Elements;
 use crate::programs::Account;
@@ -24,6 +25,8 @@ pub enum Frame {
     Text { probe: usize, program: String, text: String },
     /// A probe's programs and what they cost until now.
     Accounts { probe: usize, accounts: Vec<(String, Account)> },
+    /// These functions of the kernel are in the data that follow.
+    Functions(Vec<Named>),
 }
 
 /// The beginning of a frame: its kind, when it was, and how many bytes follow.
@@ -63,6 +66,7 @@ impl Frame {
             Self::Lost { map, more } => write(to, 2, at, &[&(*map as u32).to_le_bytes(), &more.to_le_bytes()]),
             Self::Text { probe, program, text } => write(to, 3, at, &[&json(&(probe, program, text))]),
             Self::Accounts { probe, accounts } => write(to, 4, at, &[&json(&(probe, accounts))]),
+            Self::Functions(named) => write(to, 5, at, &[&json(named)]),
         }
     }
 
@@ -80,6 +84,7 @@ impl Frame {
                 let (probe, accounts) = serde_json::from_slice(bytes).map_err(Error::damaged)?;
                 Self::Accounts { probe, accounts }
             }
+            5 => Self::Functions(serde_json::from_slice(bytes).map_err(Error::damaged)?),
             kind => return Err(Error::damaged(format!("frames of kind {kind} are unknown"))),
         })
     }
@@ -133,6 +138,7 @@ mod tests {
             Frame::Lost { map: 0, more: 1 << 40 },
             Frame::Text { probe: 1, program: "tasks".into(), text: "1 \"init\"\n".into() },
             Frame::Accounts { probe: 0, accounts: vec![("watch".into(), account)] },
+            Frame::Functions(vec![(0xffff_ffff_8100_001f, "tcp_connect+0x1f".into())]),
         ] {
             let mut bytes = vec![];
             frame.write(&mut bytes, Duration::from_secs(5));
@@ -144,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_frame_panic(kind in 0u8..6, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn no_bytes_make_a_frame_panic(kind in 0u8..7, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, &bytes) {
                 prop_assert!(elements.keys.len() + elements.values.len() <= bytes.len());
             }

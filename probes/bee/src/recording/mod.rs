@@ -5,6 +5,7 @@
 //! is complete by itself. Files come from other people: everything that is read has a bound.
 
 mod frame;
+mod functions;
 mod reader;
 mod replay;
 mod writer;
@@ -12,8 +13,9 @@ mod writer;
 use std::io;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::origin::Origin;
 
 pub(crate) use frame::Frame;
 pub use reader::Recording;
@@ -39,8 +41,8 @@ struct Header {
     /// Of histograms, as the command line writes them, if it did.
     buckets: Option<String>,
     most_series: usize,
-    /// When the clock of the machine's kernel began, for the fields that are times.
-    boot: Option<Timestamp>,
+    /// Where it was made.
+    origin: Origin,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -123,6 +123,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::origin::origin;
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut packed = GzEncoder::new(vec![], Compression::fast());
@@ -173,7 +174,7 @@ mod tests {
         #[test]
         fn a_header_that_promises_much_makes_no_room_for_it(length in any::<u32>(), object_size in any::<usize>()) {
             let probe = Probe { name: String::new(), state: String::new(), object_size, maps: vec![], iterators: vec![] };
-            let header = serde_json::to_vec(&Header { probes: vec![probe], buckets: None, most_series: 1, boot: None }).unwrap();
+            let header = serde_json::to_vec(&Header { probes: vec![probe], buckets: None, most_series: 1, origin: origin() }).unwrap();
             let promised = [length.to_le_bytes().as_slice(), &header].concat();
             prop_assert!(Frames::new(packed(&promised).as_slice()).header().is_err());
             let honest = [(header.len() as u32).to_le_bytes().as_slice(), &header].concat();

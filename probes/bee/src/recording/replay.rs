@@ -4,11 +4,11 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Error, Frame, HELD_LIMIT, Recording};
+use super::{Error, Frame, HELD_LIMIT, Recording, functions};
 use crate::backing::Backing;
 use crate::elements::Elements;
-use crate::meaning;
 use crate::object::Source;
+use crate::origin;
 use crate::output::{Output, Title};
 use crate::programs::Programs;
 use crate::run::{self, End, Instance, Running};
@@ -59,7 +59,7 @@ pub struct Replay {
 
 impl Replay {
     pub fn new(recording: Recording, speed: Speed, timeout: Option<Duration>) -> Self {
-        meaning::recorded_elsewhere(recording.header.boot);
+        origin::recorded_on(recording.header.origin);
         Self { recording, speed, timeout, held: vec![] }
     }
 
@@ -118,6 +118,7 @@ impl Replay {
                 output.text(probe, &program, &text);
             }
             Frame::Accounts { probe, accounts } => instance(probe)?.programs.set(accounts),
+            Frame::Functions(named) => origin::learn_functions(named, functions::LIMIT),
         }
         Ok(())
     }

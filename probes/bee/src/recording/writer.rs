@@ -12,11 +12,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::frame::write_event;
+use super::functions::{Functions, Named};
 use super::reader::version;
 use super::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
 use crate::elements::Elements;
-use crate::meaning;
 use crate::object::Source;
+use crate::origin::origin;
 use crate::output::{Output, Title};
 use crate::programs::Account;
 use crate::run::{Instance, Running};
@@ -52,6 +53,7 @@ pub struct Recorder<'a> {
     now: Cell<Duration>,
     noted: Cell<Option<Duration>>,
     known: RefCell<Known>,
+    functions: RefCell<Functions>,
 }
 
 /// What is in the file already.
@@ -75,11 +77,16 @@ impl<'a> Recorder<'a> {
         let file = Writer::begin(file, &header(running, objects, title), objects).map_err(Error::Write)?;
         let (file, known) = (RefCell::new(file), RefCell::default());
         let (now, noted) = (Cell::default(), Cell::default());
-        Ok(Self { running, output, file, start: Instant::now(), now, noted, known })
+        let functions = RefCell::new(Functions::of(&running.maps));
+        Ok(Self { running, output, file, start: Instant::now(), now, noted, known, functions })
     }
 
     fn frame(&self, frame: &Frame) {
         self.file.borrow_mut().write(|bytes| frame.write(bytes, self.now.get()));
+    }
+
+    fn name(&self, functions: Vec<Named>) {
+        functions.chunks(1024).for_each(|functions| self.frame(&Frame::Functions(functions.to_vec())));
     }
 
     /// Notes what was lost and what the programs cost.
@@ -105,6 +112,7 @@ impl<'a> Recorder<'a> {
 
 impl Output for Recorder<'_> {
     fn event(&self, map: usize, record: &[u8]) {
+        self.name(self.functions.borrow_mut().in_event(map, record));
         self.file.borrow_mut().write(|bytes| write_event(bytes, self.now.get(), map, record));
         self.output.event(map, record);
     }
@@ -117,6 +125,7 @@ impl Output for Recorder<'_> {
         let mut hasher = DefaultHasher::new();
         (&elements.keys, &elements.values).hash(&mut hasher);
         if self.known.borrow_mut().elements.insert(map, hasher.finish()) != Some(hasher.finish()) {
+            self.name(self.functions.borrow_mut().in_elements(map, elements));
             self.frame(&Frame::Elements { map, elements: elements.at_most(FRAME_LIMIT - MARGIN) });
         }
         if self.output.wants(map) {
@@ -216,5 +225,5 @@ fn header(running: &Running, objects: &[&[u8]], title: &Title) -> Header {
     };
     let probes = running.probes.iter().zip(objects).zip(title.states()).enumerate().map(probe).collect();
     let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
-    Header { probes, buckets, most_series: running.bounds.most, boot: meaning::boot() }
+    Header { probes, buckets, most_series: running.bounds.most, origin: origin() }
 }
