@@ -14,10 +14,7 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
-use crate::{
-    cmd::Cmd,
-    workshop::{Workshop, give_to_caller},
-};
+use crate::{caller::give_to_caller, cmd::Cmd, workshop::Workshop};
 
 /// A cluster that is broken may not answer: what it has said by then is what there is.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -48,8 +48,8 @@ pub fn unfit_for(error: oci::Error) -> anyhow::Error {
 pub fn message(error: &anyhow::Error) -> String {
     let mut words = vec![];
     for cause in error.chain() {
-        if let Some(error @ kube::Error::Api(_)) = cause.downcast_ref() {
-            words.push(crate::kubernetes::words(error));
+        if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
+            words.push(status.message.clone());
             break;
         }
         // Some libraries' messages end in their cause's already.
@@ -59,6 +59,14 @@ pub fn message(error: &anyhow::Error) -> String {
         }
     }
     words.join(": ")
+}
+
+/// What the API server says, without the debug form that `kube::Error` adds.
+pub fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => format!("{:#}", anyhow::anyhow!(other.to_string())),
+    }
 }
 
 /// The process's exit code for an error.

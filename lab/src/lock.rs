@@ -9,10 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use jiff::Zoned;
 
-use crate::{
-    error::Busy,
-    workshop::{Workshop, give_to_caller},
-};
+use crate::{caller::give_to_caller, error::Busy, workshop::Workshop};
 
 /// Held until it is dropped; a process that is killed holds nothing.
 #[derive(Debug)]

@@ -3,23 +3,28 @@
 //! Reading order: [`labs`] is what the workshop does, [`check`] when a lab is done, [`cluster`] where Kubernetes runs,
 //! [`profile`] what is installed in it, [`images`] those of its images that we build; [`run`] drives them and reports.
 
+mod caller;
 mod check;
 mod cluster;
 mod cmd;
 mod commands;
 mod diagnostics;
 mod error;
+mod finding;
 mod images;
 mod kubernetes;
 mod labs;
 mod live;
 mod lock;
 mod number;
+mod outcome;
 mod plain_http;
 mod profile;
 mod promql;
 mod report;
 mod run;
+mod steps;
+mod student;
 mod wait;
 mod workshop;
 

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result};
 use interface::{Number, Paths};
 
-use crate::{error::unfit, workshop::give_to_caller};
+use crate::{caller::give_to_caller, error::unfit};
 
 /// The number that is meant.
 ///

@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail};
 use kube::Client;
 use serde::Deserialize;
 
-use crate::{cluster::ServicePort, error::unfit, kubernetes::proxy};
+use crate::{
+    error::unfit,
+    kubernetes::{ServicePort, proxy},
+};
 
 /// The Service that lab 3 makes, under the name that the kube-prometheus-stack chart gives it too.
 pub static PROMETHEUS: LazyLock<ServicePort> = LazyLock::new(|| ServicePort {

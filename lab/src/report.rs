@@ -11,11 +11,7 @@ use interface::Options;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use crate::{
-    check::{Check, Finding},
-    cluster::Outcome,
-    labs::{Lab, Step},
-};
+use crate::{check::Check, finding::Finding, labs::Lab, outcome::Outcome, steps::Step};
 
 /// Raised when a field of [`Record`] changes its meaning.
 const VERSION: u32 = 1;

@@ -9,13 +9,15 @@ use anyhow::{Context, Result, bail};
 use interface::LabRange;
 
 use crate::{
-    check::{Check, Finding},
-    cluster::Outcome,
+    check::Check,
     diagnostics,
     error::CheckFailed,
-    labs::{self, Lab, Step},
+    finding::Finding,
+    labs::{self, Lab},
     live::Live,
+    outcome::Outcome,
     report::{Record, Report},
+    steps::Step,
     wait::{self, NotYet},
     workshop::Workshop,
 };

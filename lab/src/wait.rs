@@ -13,7 +13,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::{check::Finding, error::message, live::Live};
+use crate::{error::message, finding::Finding, live::Live};
 
 /// How long a poll rests between two tries.
 const REST: Duration = Duration::from_millis(200);

@@ -1,13 +1,13 @@
 //! What every lab step and check gets: where things lie, what was asked for, and the cluster.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use interface::{Options, Paths};
 use tokio::sync::OnceCell;
 
 use crate::{
-    cluster::{self, Cluster},
+    cluster::{self, Cluster, Needs},
     images::Image,
     number,
     profile::{self, Profile},
@@ -31,7 +31,8 @@ impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
         let number = number::resolve(&paths, options.number, cluster::numbers_in_use(&paths, &options))?;
         let profile = profile::choose(&options)?;
-        let cluster = cluster::choose(&paths, &options, number, profile.as_ref())?;
+        let needs = Needs { images: profile.images(), registries: profile.registries() };
+        let cluster = cluster::choose(&paths, &options, number, needs)?;
         let (paths, options) = (Arc::new(paths), Arc::new(options));
         let (known_images, client) = Default::default();
         Ok(Self { paths, options, number, cluster, profile, known_images, client })
@@ -53,20 +54,4 @@ impl Workshop {
     pub fn timeout(&self) -> Duration {
         self.options.timeout
     }
-}
-
-/// The user and group behind sudo, if there is one.
-pub fn caller() -> Option<(u32, u32)> {
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
-    Some((number("SUDO_UID")?, number("SUDO_GID")?)).filter(|_| nix::unistd::geteuid().is_root())
-}
-
-/// Gives files that root made to the user behind sudo: what lies in the checkout and in the user's folders stays the user's.
-pub fn give_to_caller(paths: &[&Path]) -> Result<()> {
-    let Some((user, group)) = caller() else { return Ok(()) };
-    for path in paths {
-        let given = std::os::unix::fs::lchown(path, Some(user), Some(group));
-        given.with_context(|| format!("give {} to the user who called sudo", path.display()))?;
-    }
-    Ok(())
 }

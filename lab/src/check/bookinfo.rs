@@ -2,11 +2,9 @@
 
 use kube::Client;
 
-use super::{Check, Finding, client};
-use crate::{
-    cluster::ServicePort,
-    kubernetes::{proxy, rollout::Workload},
-};
+use super::{Check, client};
+use crate::finding::Finding;
+use crate::kubernetes::{ServicePort, proxy, rollout::Workload};
 
 /// Bookinfo's Services, in the namespace `default`.
 pub const SERVICES: [&str; 4] = ["productpage", "details", "reviews", "ratings"];

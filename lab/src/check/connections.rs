@@ -9,12 +9,13 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::{Api, Client, ResourceExt};
 
 use super::{
-    Check, Finding,
+    Check,
     bookinfo::{CALLS, SERVICES},
     client,
 };
 use crate::{
-    kubernetes::words,
+    error::words,
+    finding::Finding,
     promql::{self, Sample},
 };
 

@@ -10,13 +10,19 @@ use interface::{
 use serde::Deserialize;
 
 use super::{
-    Check, Finding,
+    Check,
     bookinfo::{CALLS, DEPLOYMENTS, SERVICES},
 };
-use crate::{labs::graph_address, plain_http, workshop::Workshop};
+use crate::{finding::Finding, kubernetes::ServicePort, plain_http, workshop::Workshop};
 
 const OBJECT: &str = "service/kebpf in namespace default";
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The address at which a browser on this machine reaches the graph.
+pub async fn address(workshop: &Workshop) -> Result<String> {
+    let page = ServicePort { namespace: "default".into(), service: "kebpf".into(), port: 80 };
+    workshop.cluster.reach(&workshop.client().await?, &page).await
+}
 
 /// The page answers at the address that a browser would use.
 pub fn page_answers() -> Check {
@@ -79,7 +85,7 @@ async fn graph(workshop: &Workshop) -> Result<Graph> {
 }
 
 async fn get(workshop: &Workshop, path: &str) -> Result<String> {
-    let url = format!("{}{path}", graph_address(workshop).await?);
+    let url = format!("{}{path}", address(workshop).await?);
     let answer =
         plain_http::client()?.get(&url).timeout(PATIENCE).send().await.with_context(|| format!("ask {url}"))?;
     Ok(answer.error_for_status()?.text().await?)

@@ -7,14 +7,11 @@ pub mod nodes;
 pub mod probe;
 pub mod targets;
 
-use std::fmt;
-
 use anyhow::Result;
 use futures::future::BoxFuture;
 use kube::Client;
-use serde::Serialize;
 
-use crate::{kubernetes::rollout::Workload, live::Live, workshop::Workshop};
+use crate::{finding::Finding, kubernetes::rollout::Workload, live::Live, workshop::Workshop};
 
 /// One condition of a lab.
 pub struct Check {
@@ -25,19 +22,6 @@ pub struct Check {
 
 /// Asks once, never waits: the engine asks again until its deadline.
 pub type CheckFn = Box<dyn for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<(), Finding>> + Send + Sync>;
-
-/// What is wrong, for the reader who has to mend it.
-#[derive(Debug, Clone, Serialize)]
-pub struct Finding {
-    /// The object, as kubectl names it: `daemonset/bumblebee in namespace default`.
-    pub object: String,
-    /// The condition that does not hold: `2 of 3 pods ready`.
-    pub condition: String,
-    /// What the cluster says about it: events, waiting reasons, last log lines.
-    pub why: Vec<String>,
-    /// What to do.
-    pub mend: String,
-}
 
 impl Check {
     pub fn new<F>(title: impl Into<String>, run: F) -> Self
@@ -54,39 +38,6 @@ impl Check {
             let workload = workload.clone();
             Box::pin(async move { workload.ready(&client(workshop).await?, lab).await })
         })
-    }
-}
-
-impl Finding {
-    pub fn new(object: impl Into<String>, condition: impl Into<String>) -> Self {
-        Self { object: object.into(), condition: condition.into(), why: vec![], mend: String::new() }
-    }
-
-    pub fn because(mut self, reason: impl Into<String>) -> Self {
-        self.why.push(reason.into());
-        self
-    }
-
-    pub fn why(mut self, reasons: Vec<String>) -> Self {
-        self.why.extend(reasons);
-        self
-    }
-
-    pub fn mend(mut self, what: impl Into<String>) -> Self {
-        self.mend = what.into();
-        self
-    }
-
-    /// For an API server that does not answer.
-    pub fn cluster_down(self) -> Self {
-        self.mend("is the cluster up? `cargo xtask status` tells, `cargo xtask lab 2` starts it")
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.object, self.condition)?;
-        self.why.first().map_or(Ok(()), |reason| write!(f, " ({reason})"))
     }
 }
 

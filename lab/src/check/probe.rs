@@ -16,14 +16,16 @@ use nix::{
 };
 use tokio::net::TcpSocket;
 
-use super::{Check, Finding};
+use super::Check;
 use crate::{
+    caller::caller,
     cmd::Cmd,
-    labs::student::Probe,
+    finding::Finding,
     live::Live,
     plain_http,
+    student::Probe,
     wait::{self, NotYet},
-    workshop::{Workshop, caller},
+    workshop::Workshop,
 };
 
 /// How many connections a check makes.
@@ -100,7 +102,7 @@ async fn try_out(workshop: &Workshop, live: &Live, probe: Probe) -> Result<Seen>
         }
     });
     // A probe that only prints counts elsewhere: what was counted is then read as it is.
-    let (ring, hash) = if probe.image == crate::labs::student::TCPCONNECT.image {
+    let (ring, hash) = if probe.image == crate::student::TCPCONNECT.image {
         match counted.await {
             Ok(counts) => counts,
             Err(_) => {

@@ -4,9 +4,11 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::{Api, Client, api::DynamicObject, core::GroupVersionKind, discovery::ApiResource};
 use serde_json::Value;
 
-use super::{Check, Finding, client};
+use super::{Check, client};
 use crate::{
-    kubernetes::{is_not_found, words},
+    error::words,
+    finding::Finding,
+    kubernetes::is_not_found,
     promql::{self, Target},
 };
 

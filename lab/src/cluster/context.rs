@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, config::Kubeconfig};
 
 use super::{Cluster, Outcome, ServicePort, State};
-use crate::{error::unfit, images::Image, kubernetes, live::Live, workshop::give_to_caller};
+use crate::{caller::give_to_caller, error::unfit, images::Image, kubernetes, live::Live};
 
 /// A cluster that can't be reached is said to be so after this time.
 const PATIENCE: Duration = Duration::from_secs(10);

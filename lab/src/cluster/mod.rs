@@ -17,25 +17,24 @@ use interface::{ClusterChoice, Options, Paths};
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 
-use crate::{images::Image, kubernetes, live::Live, profile::Profile};
+use crate::{
+    images::Image,
+    kubernetes::{self, ServicePort},
+    live::Live,
+    outcome::Outcome,
+};
 
 /// How often a kubelet of ours looks at what its pods mount: a changed ConfigMap or Secret reaches its pod within this time.
 /// The default is a minute.
 pub const SYNC_FREQUENCY: &str = "1s";
 
-/// Whether a step had anything to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Changed,
-    Unchanged,
-}
-
-/// A Service's port, for a person's browser or for a check.
-#[derive(Debug, Clone)]
-pub struct ServicePort {
-    pub namespace: String,
-    pub service: String,
-    pub port: u16,
+/// What the labs' pods run, which the nodes must be able to get.
+#[derive(Debug, Clone, Copy)]
+pub struct Needs {
+    /// Images of ours, by the last part of their names.
+    pub images: &'static [&'static str],
+    /// The registries that others come from, `host:port`.
+    pub registries: &'static [&'static str],
 }
 
 /// What `status` shows of a cluster; never waits.
@@ -117,12 +116,12 @@ pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
     }
 }
 
-/// The cluster that `--on` names, with this number, for what a profile installs.
-pub fn choose(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Result<Arc<dyn Cluster>> {
+/// The cluster that `--on` names, with this number.
+pub fn choose(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Result<Arc<dyn Cluster>> {
     match options.cluster() {
-        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, profile))),
+        ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, needs))),
         ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
-        ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, options, number, profile)?)),
+        ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, options, number, needs)?)),
     }
 }
 

@@ -2,15 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{
-    cluster::Outcome,
-    labs::{self, student},
-    live::Live,
-    lock, number,
-    report::Report,
-    run,
-    workshop::Workshop,
-};
+use crate::{labs, live::Live, lock, number, outcome::Outcome, report::Report, run, student, workshop::Workshop};
 
 pub async fn clean(workshop: &Workshop) -> Result<()> {
     let lock = lock::take(workshop)?;

@@ -2,11 +2,7 @@
 
 use interface::{Command, cli::ImagesAction};
 
-use crate::{
-    labs::{self, Step},
-    run,
-    workshop::Workshop,
-};
+use crate::{labs, run, steps::Step, workshop::Workshop};
 
 pub fn run(workshop: &Workshop, command: &Command) {
     match command {

@@ -8,11 +8,12 @@ use interface::cli::ImagesAction;
 
 use super::push;
 use crate::{
-    cluster::Outcome,
+    caller::give_to_caller,
     images::{self, Image},
     live::Live,
     lock,
-    workshop::{Workshop, give_to_caller},
+    outcome::Outcome,
+    workshop::Workshop,
 };
 
 pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()> {

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use interface::{Cli, Command, Paths, exit};
 
-use crate::{error, labs, live::Live, lock, report::Report, run, workshop::Workshop};
+use crate::{check::graph, error, labs, live::Live, lock, report::Report, run, workshop::Workshop};
 
 /// What a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -80,7 +80,7 @@ async fn lab(workshop: &Workshop, labs: interface::LabRange, rm: bool) -> Result
     let mut report = Report::new(&workshop.options);
     let result = run::labs(workshop, labs, &mut report).await;
     if result.is_ok() && labs.last == 6 {
-        let address = labs::graph_address(workshop).await?;
+        let address = graph::address(workshop).await?;
         eprintln!("done; the graph of who talks to whom: {address}");
     }
     report.finish()?;

@@ -8,10 +8,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::{labs, workshop::Workshop};
+use crate::{check::graph, workshop::Workshop};
 
 pub async fn run(workshop: &Workshop, listen: Option<SocketAddr>) -> Result<()> {
-    let address = labs::graph_address(workshop).await?;
+    let address = graph::address(workshop).await?;
     let target = host_and_port(&address);
     if std::env::var_os("SSH_CONNECTION").is_some() {
         eprintln!("from your own machine: ssh -L 8080:{target} THIS-MACHINE, then http://localhost:8080");

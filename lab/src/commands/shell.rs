@@ -7,10 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{
-    cmd::Cmd,
-    workshop::{Workshop, caller},
-};
+use crate::{caller::caller, cmd::Cmd, workshop::Workshop};
 
 pub fn run(workshop: &Workshop) -> Result<u8> {
     let tools = tempfile::tempdir().context("make a folder for the shell's tools")?;

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use interface::exit;
 use serde::Serialize;
 
-use crate::{labs, live::Live, workshop::Workshop};
+use crate::{check::graph, labs, live::Live, workshop::Workshop};
 
 /// A cluster that hangs must not make `status` hang.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,7 +43,7 @@ struct Memory {
 pub async fn run(workshop: &Workshop) -> Result<u8> {
     let state = workshop.cluster.state()?;
     let labs = if state.running { join_all((2..=6).map(|lab| look(workshop, lab))).await } else { vec![] };
-    let graph = tokio::time::timeout(PATIENCE, labs::graph_address(workshop)).await;
+    let graph = tokio::time::timeout(PATIENCE, graph::address(workshop)).await;
     let status = Status {
         version: 1,
         cluster: workshop.cluster.name().to_owned(),

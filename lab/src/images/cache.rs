@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::reference;
-use crate::{error::unfit_for, workshop::give_to_caller};
+use crate::{caller::give_to_caller, error::unfit_for};
 
 /// Raised when the same inputs begin to give another image.
 const FORMAT: u32 = 2;

@@ -16,11 +16,11 @@ use kube::{
     runtime::conditions,
 };
 
-use super::{FIELD_MANAGER, is_not_found, is_ours, manifest, words};
+use super::{FIELD_MANAGER, is_not_found, is_ours, manifest};
 use crate::{
-    cluster::Outcome,
-    error::unfit,
+    error::{unfit, words},
     live::Live,
+    outcome::Outcome,
     wait::{self, NotYet},
 };
 

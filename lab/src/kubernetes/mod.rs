@@ -7,6 +7,7 @@ pub mod crds;
 pub mod dns;
 pub mod exec;
 pub mod manifest;
+pub mod nodes;
 pub mod pods;
 pub mod proxy;
 pub mod rollout;
@@ -36,17 +37,17 @@ pub fn is_ours(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta
     value.is_some_and(|value| value == MANAGED_BY.1)
 }
 
-/// What the API server says, without the debug form that `kube::Error` adds.
-pub fn words(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => format!("{:#}", anyhow::anyhow!(other.to_string())),
-    }
-}
-
 /// Whether the API server answered that there is no such object, or no such kind.
 pub fn is_not_found(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// A Service's port, for a person's browser or for a check.
+#[derive(Debug, Clone)]
+pub struct ServicePort {
+    pub namespace: String,
+    pub service: String,
+    pub port: u16,
 }
 
 /// The address or name that a load balancer gave to a Service.

@@ -6,8 +6,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use futures::AsyncReadExt;
 use kube::Client;
 
-use super::words;
-use crate::cluster::ServicePort;
+use super::ServicePort;
+use crate::error::words;
 
 /// What a Service may answer.
 const MOST: u64 = 32 << 20;

@@ -15,8 +15,8 @@ use kube::{
 };
 use serde_json::Value;
 
-use super::{pods, words};
-use crate::check::Finding;
+use super::pods;
+use crate::{error::words, finding::Finding};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

@@ -1,10 +1,13 @@
 //! Lab 1, BumbleBee: two probes are built, stored and run in this machine's kernel.
 
-use super::{
-    Lab, Step,
+use super::Lab;
+use crate::{
+    check::probe,
+    outcome::Outcome,
+    steps::Step,
     student::{self, PROBE, Probe, TCPCONNECT},
+    workshop::Workshop,
 };
-use crate::{check::probe, cluster::Outcome, workshop::Workshop};
 
 pub fn lab(_workshop: &Workshop) -> Lab {
     let mut steps: Vec<_> = [PROBE, TCPCONNECT].into_iter().flat_map(|probe| [copy(probe), build(probe)]).collect();

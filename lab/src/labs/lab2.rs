@@ -5,12 +5,13 @@ use interface::programs;
 use kube::{ResourceExt, api::DynamicObject};
 use serde_json::{Value, json};
 
-use super::{Lab, Step, steps};
+use super::Lab;
 use crate::{
     check::{Check, nodes},
-    cluster::Outcome,
     kubernetes::{manifest, rollout::Workload},
     live::Live,
+    outcome::Outcome,
+    steps::{self, Step},
     wait::{self, NotYet},
     workshop::Workshop,
 };

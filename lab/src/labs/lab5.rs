@@ -2,13 +2,14 @@
 
 use anyhow::{Result, ensure};
 
-use super::{Lab, Step, steps};
+use super::Lab;
 use crate::{
     check::{self, Check, connections, targets},
-    cluster::Outcome,
     cmd,
     kubernetes::{exec, pods, rollout::Workload},
     live::Live,
+    outcome::Outcome,
+    steps::{self, Step},
     wait::{self, NotYet},
     workshop::Workshop,
 };

@@ -1,12 +1,10 @@
 //! Lab 6, kebpf: the live graph of which services talk to each other.
 
-use anyhow::Result;
-
-use super::{Lab, steps};
+use super::Lab;
 use crate::{
     check::{Check, graph},
-    cluster::ServicePort,
     kubernetes::rollout::Workload,
+    steps,
     workshop::Workshop,
 };
 
@@ -24,10 +22,4 @@ pub fn lab(_workshop: &Workshop) -> Lab {
         ],
         undo: vec![steps::delete("remove kebpf", MANIFEST)],
     }
-}
-
-/// The address at which a browser on this machine reaches the graph.
-pub async fn graph_address(workshop: &Workshop) -> Result<String> {
-    let page = ServicePort { namespace: "default".into(), service: "kebpf".into(), port: 80 };
-    workshop.cluster.reach(&workshop.client().await?, &page).await
 }

@@ -4,13 +4,13 @@ use anyhow::Result;
 use kube::Client;
 
 use crate::{
-    cluster::Outcome,
     kubernetes::{
         apply::Applier,
         crds::{self, Definition},
     },
-    labs::Step,
     live::Live,
+    outcome::Outcome,
+    steps::Step,
     workshop::Workshop,
 };
 

@@ -14,7 +14,7 @@ use anyhow::Result;
 use interface::{Options, pins::pins};
 use kube::api::DynamicObject;
 
-use crate::{kubernetes::rollout::Workload, labs::Step, workshop::Workshop};
+use crate::{kubernetes::rollout::Workload, steps::Step, workshop::Workshop};
 
 /// What differs between the profiles.
 pub trait Profile: Send + Sync {

@@ -8,7 +8,7 @@ use super::{Monitoring, Profile, WORKLOADS, kinds};
 use crate::{
     images,
     kubernetes::manifest,
-    labs::{Step, steps},
+    steps::{self, Step},
 };
 
 pub struct Offline;

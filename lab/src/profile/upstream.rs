@@ -18,11 +18,11 @@ use super::{
     kinds,
 };
 use crate::{
-    cluster::Outcome,
     error::unfit,
     kubernetes::{MANAGED_BY, apply::Applier, rollout::Workload},
-    labs::{Step, steps},
     live::Live,
+    outcome::Outcome,
+    steps::{self, Step},
     wait::{self, NotYet},
     workshop::Workshop,
 };

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::folders::Folders;
-use crate::{cluster::Outcome, cmd::Cmd, images::Image};
+use crate::{cmd::Cmd, images::Image, outcome::Outcome};
 
 /// One node's containerd, seen from this machine.
 #[derive(Debug, Clone)]

@@ -44,13 +44,12 @@ use self::{
     proxy::Proxy,
 };
 use crate::{
-    check::nodes,
-    cluster::{Cluster, Outcome, ServicePort, State, balanced},
+    cluster::{Cluster, Needs, State, balanced},
     error::unfit,
     images::{self, Image},
-    kubernetes::{self, apply::Applier, manifest},
+    kubernetes::{self, ServicePort, apply::Applier, manifest},
     live::Live,
-    profile::Profile,
+    outcome::Outcome,
     wait::{self, NotYet},
 };
 
@@ -99,7 +98,7 @@ pub struct Host {
 }
 
 impl Host {
-    pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Self {
+    pub fn new(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Self {
         let pulls_ours = options.registry.is_some();
         let named = options.registry.iter().map(|registry| registry.host.clone()).collect();
         Self {
@@ -110,9 +109,9 @@ impl Host {
             addresses: Addresses::new(number),
             network: Network::new(number),
             timeout: options.timeout,
-            labs_images: if pulls_ours { &[] } else { profile.images() },
-            pulls: pulls_ours || !profile.registries().is_empty(),
-            registries: profile.registries().iter().map(|&registry| registry.to_owned()).collect(),
+            labs_images: if pulls_ours { &[] } else { needs.images },
+            pulls: pulls_ours || !needs.registries.is_empty(),
+            registries: needs.registries.iter().map(|&registry| registry.to_owned()).collect(),
             proxy: Proxy::new(number, named),
         }
     }
@@ -129,7 +128,7 @@ impl Host {
     }
 
     async fn is_ready(&self) -> Result<(), NotYet> {
-        nodes::usable(&kubernetes::client(&self.kubeconfig(), "ebpf").await?, NODES.len()).await
+        kubernetes::nodes::usable(&kubernetes::client(&self.kubeconfig(), "ebpf").await?, NODES.len()).await
     }
 
     /// A new cluster without a way to the registries would hang at its first pod. One that was there before has its images.
@@ -191,7 +190,7 @@ impl Host {
         let folder = path.parent().context("the kubeconfig lies in a folder")?;
         fs::create_dir_all(folder)?;
         keys::write_secret(&path, &ours)?;
-        crate::workshop::give_to_caller(&[self.paths.state.as_path(), folder, &path])
+        crate::caller::give_to_caller(&[self.paths.state.as_path(), folder, &path])
     }
 
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.

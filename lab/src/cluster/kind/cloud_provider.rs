@@ -16,7 +16,7 @@ use nix::{
 };
 
 use super::engine::{Engine, refusal};
-use crate::{cluster::ServicePort, cmd::Cmd};
+use crate::{cmd::Cmd, kubernetes::ServicePort};
 
 /// On the containers that it runs.
 const CLUSTER_LABEL: &str = "io.x-k8s.cloud-provider-kind.cluster";

@@ -19,14 +19,13 @@ use super::{
     registries::{self, Between},
 };
 use crate::{
-    check::nodes,
+    caller::give_to_caller,
     cluster::{Cluster, host::write_secret},
     cmd,
     error::unfit,
     kubernetes,
     live::Live,
     wait::{self, NotYet},
-    workshop::give_to_caller,
 };
 
 /// Logs of more bytes are not searched for a failure that is known.
@@ -131,7 +130,7 @@ impl Kind {
     /// Whether this many nodes are Ready and cluster DNS answers, asked once.
     pub(super) async fn is_ready(&self, count: usize) -> Result<(), NotYet> {
         let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT).await?;
-        nodes::usable(&client, count).await
+        kubernetes::nodes::usable(&client, count).await
     }
 
     /// Removes the cluster's containers, with no kubeconfig but a file of ours to be edited.

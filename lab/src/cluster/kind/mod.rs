@@ -32,11 +32,12 @@ use self::{
     registries::Between,
 };
 use crate::{
-    cluster::{Cluster, Outcome, ServicePort, State, balanced},
+    cluster::{Cluster, Needs, State, balanced},
     error::unfit,
     images::Image,
+    kubernetes::ServicePort,
     live::Live,
-    profile::Profile,
+    outcome::Outcome,
 };
 
 /// Beside the control plane, as in the workshop.
@@ -66,11 +67,11 @@ enum Standing {
 impl Kind {
     /// # Errors
     /// A mirror that is no URL.
-    pub fn new(paths: &Paths, options: &Options, number: u8, profile: &dyn Profile) -> Result<Self> {
+    pub fn new(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Result<Self> {
         let cluster = options.kind.name.clone().unwrap_or_else(|| default_name(number));
         let between = match &options.kind.mirror {
             Some(url) => registries::mirror(url)?,
-            None if !profile.registries().is_empty() => Between::Caches,
+            None if !needs.registries.is_empty() => Between::Caches,
             None => Between::Nothing,
         };
         Ok(Self {

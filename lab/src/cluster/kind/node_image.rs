@@ -8,7 +8,7 @@ use super::{
     engine::{Engine, kind_version},
     failures,
 };
-use crate::{cluster::Outcome, error::unfit, live::Live};
+use crate::{error::unfit, live::Live, outcome::Outcome};
 
 impl Kind {
     /// The image that the command line names, or the newest pinned one that this kind and this machine can run.

@@ -9,10 +9,11 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    cluster::Outcome,
+    caller::{caller, give_to_caller},
     cmd::Cmd,
     live::Live,
-    workshop::{Workshop, caller, give_to_caller},
+    outcome::Outcome,
+    workshop::Workshop,
 };
 
 /// A probe of the workshop: the student's file, the source in `probes/`, the name in the store.
