@@ -16,6 +16,7 @@ use interface::{
 use xshell::{Shell, cmd};
 
 use crate::{
+    found,
     progress::Line,
     tools::{self, Need},
 };
@@ -99,7 +100,7 @@ struct Apt {
 impl Apt {
     fn new(folder: &Path, suite: &str) -> Result<Self> {
         let shell = Shell::new()?;
-        ensure!(tools::find("apt-get").is_some(), "this machine has no apt");
+        ensure!(found::find("apt-get").is_some(), "this machine has no apt");
         for state in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(state)).with_context(|| format!("make the folder {}", folder.display()))?;
         }

@@ -6,6 +6,7 @@ mod bench;
 mod build;
 mod choice;
 mod doctor;
+mod found;
 mod go_tools;
 mod helm;
 mod kernels;

@@ -33,7 +33,7 @@ pub fn obtain(why: &str) -> Result<Privilege> {
     if nix::unistd::geteuid().is_root() {
         return Ok(Privilege::Present);
     }
-    if crate::tools::find("sudo").is_none() {
+    if crate::found::find("sudo").is_none() {
         bail!("{why} needs root, and there is no sudo: run the same command as root");
     }
     let mut sudo = Command::new("sudo");

@@ -22,7 +22,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use crate::identity::Objects;
+use crate::objects::Objects;
 
 /// Slices that the cluster's own controller keeps repeat what the Services' selectors say.
 const SLICES_WITHOUT_SELECTOR: &str = "endpointslice.kubernetes.io/managed-by!=endpointslice-controller.k8s.io";

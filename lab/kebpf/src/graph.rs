@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::edges::Pair;
-use crate::identity::{Directory, Identity, ObjectName, Party, Workload};
+use crate::identity::{Directory, Identity, Party};
+use crate::objects::{ObjectName, Workload};
 
 /// Nodes by id, edges by their ends: the same input gives the same bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
-use crate::identity::{ObjectName, Objects, Workload};
+use crate::objects::{ObjectName, Objects, Workload};
 
 /// The two kinds that stand between a pod and its workload, each with what it is controlled by.
 pub struct Owners {

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::Node;
 
-use crate::identity::{Objects, cluster_ips};
+use crate::objects::{Objects, cluster_ips};
 
 /// The usual sizes, a few Services do not fill them: 10.96.0.0/16 on kind, fd00:10:96::/112.
 const SERVICE_PREFIX_V4: u8 = 16;

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use libbpf_rs::{MapCore, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
 
+use crate::memory::PERF_PAGES;
 use crate::probe::ProbeError;
 use crate::raw;
 
-/// Pages of one processor's perf buffer; a power of two. Between two looks a ring of this size holds some ten thousand records.
-pub const PERF_PAGES: usize = 64;
 /// Events taken from ring buffers in one go; without a bound a fast producer would never let go.
 const AT_ONCE: usize = 65_536;
 

@@ -5,8 +5,8 @@
 
 use libbpf_rs::MapType;
 
-use crate::events::PERF_PAGES;
-
+/// Pages of one processor's perf buffer; a power of two. Between two looks a ring of this size holds some ten thousand records.
+pub const PERF_PAGES: usize = 64;
 const HASH_ELEMENT: u64 = 48;
 const BUCKET: u64 = 16;
 const POINTER: u64 = 8;

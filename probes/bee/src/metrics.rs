@@ -6,7 +6,7 @@ use crate::exposition::{Exposition, Format, Type};
 use crate::labels::{escaped, label_name};
 use crate::object::{Kind, Map, Source};
 use crate::programs::Account;
-use crate::run::{Instance, Running};
+use crate::running::{Instance, Running};
 use crate::series::Exported;
 
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.

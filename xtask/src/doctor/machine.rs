@@ -143,7 +143,7 @@ fn filesystems() -> Option<Finding> {
 fn root() -> Finding {
     match nix::unistd::geteuid().is_root() {
         true => Finding::ok("root", "yes"),
-        false if crate::tools::find("sudo").is_some() => Finding::ok("root", "by sudo, asked for when needed"),
+        false if crate::found::find("sudo").is_some() => Finding::ok("root", "by sudo, asked for when needed"),
         false => Finding::bad("root", Verdict::Refusal, "no, and no sudo", "run as root, or install sudo"),
     }
 }

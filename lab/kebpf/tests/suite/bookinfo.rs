@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use kebpf::edges::Pair;
-use kebpf::identity::Objects;
+use kebpf::objects::Objects;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use kebpf::identity::{Directory, Identity, ObjectName, Party};
+use kebpf::identity::{Directory, Identity, Party};
+use kebpf::objects::ObjectName;
 use serde_json::json;
 
 use crate::bookinfo::{self, Cluster};

@@ -9,6 +9,7 @@ mod generator;
 mod measures;
 mod plain;
 mod process;
+mod reading;
 
 use std::{path::PathBuf, process::Command};
 

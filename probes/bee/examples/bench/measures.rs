@@ -6,7 +6,6 @@ mod start;
 mod throughput;
 
 use crate::{Setup, figure::Figure};
-pub use throughput::Reading;
 
 /// Answers the figures of one measure.
 pub type Measure = fn(&Setup) -> Vec<Figure>;

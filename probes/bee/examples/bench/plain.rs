@@ -18,7 +18,7 @@ use nix::sys::{
 use crate::{
     Setup,
     generator::{self, Call, Rate},
-    measures::Reading,
+    reading::Reading,
 };
 
 /// As bee's.

@@ -11,7 +11,7 @@ use super::lines::Lines;
 use crate::decode;
 use crate::elements::Elements;
 use crate::object::{Kind, Source};
-use crate::run::Running;
+use crate::running::Running;
 use crate::series::Exported;
 
 /// Columns begin this wide and grow with what stands in them: lines of one map are aligned with those before.

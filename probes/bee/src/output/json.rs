@@ -11,7 +11,7 @@ use super::lines::Lines;
 use crate::decode::decode;
 use crate::elements::Elements;
 use crate::object::{Kind, Source};
-use crate::run::Running;
+use crate::running::Running;
 
 /// Writes events and changed elements. Where several probes run, each line also says whose it is: `"probe":"my_probe:v1"`.
 pub struct JsonLines<'a, W> {

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::io;
 
 use crate::elements::Elements;
-use crate::run::Running;
+use crate::running::Running;
 
 /// What it is shown as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -1,5 +1,6 @@
 //! Shows a recording as if it ran now.
 
+use std::io;
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,11 +8,13 @@ use std::time::{Duration, Instant};
 use super::{Error, Frame, HELD_LIMIT, Recording, functions};
 use crate::backing::Backing;
 use crate::elements::Elements;
+use crate::end::End;
+use crate::filter::Filter;
 use crate::object::Source;
 use crate::origin;
 use crate::output::{Output, Title};
 use crate::programs::Programs;
-use crate::run::{self, End, Instance, Running};
+use crate::running::{Instance, Running};
 use crate::series::{Exported, Losses, MOST_SERIES, SeriesBounds};
 
 /// How often the output has its turn.
@@ -69,11 +72,11 @@ impl Replay {
     }
 
     /// What the probes and maps were before the first frame.
-    pub fn running(&self) -> Result<Running, Error> {
+    pub fn running(&self, filters: Vec<Filter>) -> Result<Running, Error> {
         let Recording { header, inspections, .. } = &self.recording;
         let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
         let bounds = SeriesBounds { buckets, most: header.most_series.min(MOST_SERIES) };
-        let mut running = Running { probes: vec![], maps: vec![], filters: vec![], bounds };
+        let mut running = Running::new(filters, bounds);
         for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
             let known = probe.maps.iter().filter(|map| map.loss_known).map(|map| map.name.clone());
             let losses = Losses::recorded(known);
@@ -141,7 +144,7 @@ impl Replay {
 }
 
 /// Shows all frames at their time, and then the last state, until the end.
-pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Output) -> Result<(), run::Error> {
+pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Output) -> io::Result<()> {
     let start = Instant::now();
     let mut turns = Turns { end, output, last: start };
     let over = loop {
@@ -163,7 +166,7 @@ pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Ou
     let goes_on = until.map_or("; Ctrl-C ends", |_| "");
     output.notice(&format!("{over}{goes_on}"));
     turns.until(until)?;
-    output.round().map(drop).map_err(run::Error::Output)
+    output.round().map(drop)
 }
 
 /// The output's turns, in which it writes and draws.
@@ -175,12 +178,12 @@ struct Turns<'a> {
 
 impl Turns<'_> {
     /// Waits until a time, which has come already where it is past; whether the run goes on.
-    fn until(&mut self, due: Option<Instant>) -> Result<bool, run::Error> {
+    fn until(&mut self, due: Option<Instant>) -> io::Result<bool> {
         loop {
             let now = Instant::now();
             if now - self.last >= TURN {
                 self.last = now;
-                if !self.output.round().map_err(run::Error::Output)? || self.end.has_come() {
+                if !self.output.round()? || self.end.has_come() {
                     return Ok(false);
                 }
             }

@@ -20,7 +20,7 @@ use crate::object::Source;
 use crate::origin::origin;
 use crate::output::{Output, Title};
 use crate::programs::Account;
-use crate::run::{Instance, Running};
+use crate::running::{Instance, Running};
 use crate::series::Exported;
 
 /// How often losses and costs are noted, and what was recorded is sure to be in the file.

@@ -4,11 +4,13 @@ use std::cell::Cell;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{End, Error, Running};
+use super::Error;
+use crate::end::End;
 use crate::events::{Consumer, Events};
 use crate::object::Source;
 use crate::output::Output;
 use crate::probe::{Probe, ProbeError};
+use crate::running::Running;
 use crate::series::Exported;
 
 /// How often the elements of a printed hash are looked at, and iterators run.

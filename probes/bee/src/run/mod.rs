@@ -2,7 +2,6 @@
 
 mod kernel;
 mod prepare;
-mod running;
 
 use std::fs::File;
 use std::io;
@@ -10,10 +9,10 @@ use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::end::End;
 use crate::filter::{self, Filter};
 use crate::http::{self, PortTaken};
 use crate::metrics;
@@ -24,12 +23,13 @@ use crate::pins::{self, PinOptions, Pins};
 use crate::probe::{Probe, ProbeError};
 use crate::raw;
 use crate::recording::{self, Recorder, Recording, Replay, Speed};
+use crate::running::Running;
 use crate::series::SeriesBounds;
 use crate::variants::NoSuchVariant;
 use crate::verifier;
 
+use prepare::Candidate;
 pub use prepare::{Prepared, prepare};
-pub(crate) use running::{Instance, Running};
 
 /// What to run, and how.
 pub struct RunOptions {
@@ -123,12 +123,16 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         verifier::write_to(&file).map_err(|source| Error::Debug { file, source })?;
     }
     let file = options.record.as_deref().map(recording::create).transpose()?;
-    let attach = |candidate: &prepare::Candidate| {
+    let attach = |candidate: &Candidate| {
         let probe = Probe::attach(&candidate.inspection, &candidate.variants);
         probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
     };
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
-    let running = Running::live(&candidates, &probes, options.bounds)?;
+    let mut running = Running::new(session.options.filters.clone(), options.bounds);
+    for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
+        let added = running.add(name, inspection, probe);
+        added.map_err(|source| Error::Probe { name: name.clone(), source })?;
+    }
     let names = candidates.iter().map(|candidate| candidate.name.as_str());
     let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
     let _timing = timing(options.run_time, session.options.format)?;
@@ -143,20 +147,9 @@ pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Resu
     prepare::check_filters(&show.filters, recording.inspections())?;
     let replay = Replay::new(recording, speed, show.timeout.take());
     let session = Session::open(show)?;
-    let (running, title) = (replay.running()?, replay.title(session.options.port));
+    let running = replay.running(session.options.filters.clone())?;
+    let title = replay.title(session.options.port);
     session.show(Feed::Recording(Box::new(replay)), running, &title, None)
-}
-
-/// When a run ends.
-pub(crate) struct End {
-    signal: Arc<AtomicBool>,
-    due: Option<Instant>,
-}
-
-impl End {
-    pub fn has_come(&self) -> bool {
-        self.signal.load(Ordering::Relaxed) || self.due.is_some_and(|due| Instant::now() >= due)
-    }
 }
 
 /// Where a run's data comes from.
@@ -170,7 +163,7 @@ impl Feed {
     fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
         match self {
             Self::Kernel(probes) => kernel::consume(&probes, running, end, output),
-            Self::Recording(replay) => recording::consume(*replay, running, end, output),
+            Self::Recording(replay) => recording::consume(*replay, running, end, output).map_err(Error::Output),
         }
     }
 }
@@ -178,31 +171,27 @@ impl Feed {
 /// What is taken before anything is attached: the port and the signals.
 struct Session {
     listener: TcpListener,
-    signal: Arc<AtomicBool>,
+    end: End,
     options: ShowOptions,
 }
 
 impl Session {
     fn open(options: ShowOptions) -> Result<Self, Error> {
         let listener = http::listen(options.port)?;
-        let signal = Arc::new(AtomicBool::new(false));
-        for number in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-            signal_hook::flag::register(number, signal.clone()).map_err(Error::Signals)?;
-        }
-        Ok(Self { listener, signal, options })
+        let end = End::at_signals().map_err(Error::Signals)?;
+        Ok(Self { listener, end, options })
     }
 
     /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well.
     fn show(
         self,
         feed: Feed,
-        mut running: Running,
+        running: Running,
         title: &Title,
         record: Option<(File, Vec<&[u8]>)>,
     ) -> Result<(), Error> {
-        running.filters = self.options.filters;
         let running = Arc::new(running);
-        let end = End { signal: self.signal, due: self.options.timeout.map(|timeout| Instant::now() + timeout) };
+        let end = self.end.after(self.options.timeout);
         let served = running.clone();
         let serve = move || http::serve(self.listener, move |format| metrics::text(&served, format));
         thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;

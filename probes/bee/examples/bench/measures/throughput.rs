@@ -9,20 +9,10 @@ use crate::{
     figure::{Asked, Figure},
     generator::{self, Call, Rate},
     plain, process,
+    reading::Reading,
 };
 
 const TIME: Duration = Duration::from_secs(4);
-
-/// What a reader did with the events.
-pub struct Reading {
-    /// Made, a second: no reader can take more.
-    pub made: f64,
-    /// Of those, how many the reader never saw, in percent.
-    pub lost: f64,
-    /// CPU time an event: in the reader's own code, and in the kernel for it.
-    pub user: Duration,
-    pub system: Duration,
-}
 
 pub fn measure(setup: &Setup) -> Vec<Figure> {
     let asked = Rate::EventsPerSecond(2_000_000);

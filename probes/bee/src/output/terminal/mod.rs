@@ -15,7 +15,7 @@ use super::{Output, Title};
 use crate::elements::Elements;
 use crate::object::Kind;
 use crate::programs::Account;
-use crate::run::Running;
+use crate::running::Running;
 use crate::series::Exported;
 use keys::{Choices, Wish};
 use picture::Picture;

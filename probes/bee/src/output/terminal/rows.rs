@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::object::{Kind, Source};
-use crate::run::Running;
+use crate::running::Running;
 
 /// Rows that are kept of one map; who wants more asks for the metrics.
 const KEPT: usize = 2000;

@@ -1,10 +1,8 @@
 //! What all outputs and the metrics look at: the maps of the probes that run, and the accounts of what they lose and cost.
 
-use super::Error;
-use super::prepare::Candidate;
 use crate::backing::Backing;
 use crate::filter::Filter;
-use crate::object::Map;
+use crate::object::{Inspection, Map};
 use crate::probe::{Probe, ProbeError};
 use crate::programs::Programs;
 use crate::series::{Exported, Losses, SeriesBounds};
@@ -28,22 +26,22 @@ pub(crate) struct Instance {
 }
 
 impl Running {
-    /// Of probes that are attached.
-    pub(super) fn live(candidates: &[Candidate], probes: &[Probe], bounds: SeriesBounds) -> Result<Self, Error> {
-        let mut running = Self { probes: vec![], maps: vec![], filters: vec![], bounds };
-        for (index, (Candidate { name, inspection, .. }, probe)) in candidates.iter().zip(probes).enumerate() {
-            let exported = |map: &Map| {
-                let backing = Backing::Kernel(probe.map(&map.name)?);
-                Ok(Exported::new(index, map, backing, &running.bounds))
-            };
-            let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, ProbeError>>();
-            let maps = maps.map_err(|source| Error::Probe { name: name.clone(), source })?;
-            let losses = Losses::new(probe, &inspection.btf, &maps);
-            let (programs, iterators) = (Programs::new(probe), probe.iterators());
-            running.probes.push(Instance { name: name.clone(), losses, programs, iterators });
-            running.maps.extend(maps);
-        }
-        Ok(running)
+    pub fn new(filters: Vec<Filter>, bounds: SeriesBounds) -> Self {
+        Self { probes: vec![], maps: vec![], filters, bounds }
+    }
+
+    /// Adds a probe that is attached.
+    pub fn add(&mut self, name: &str, inspection: &Inspection, probe: &Probe) -> Result<(), ProbeError> {
+        let exported = |map: &Map| {
+            let backing = Backing::Kernel(probe.map(&map.name)?);
+            Ok(Exported::new(self.probes.len(), map, backing, &self.bounds))
+        };
+        let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, ProbeError>>()?;
+        let losses = Losses::new(probe, &inspection.btf, &maps);
+        let (programs, iterators) = (Programs::new(probe), probe.iterators());
+        self.probes.push(Instance { name: name.to_owned(), losses, programs, iterators });
+        self.maps.extend(maps);
+        Ok(())
     }
 
     /// Whether the filters let an event, or an element of this key, be shown.
