@@ -1,6 +1,6 @@
 //! Scenes as trials of a harness: named, marked as needing root, run one after the other on a cluster that they share.
 
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, time::Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -12,8 +12,16 @@ pub type Scene = fn(&TestCluster);
 /// The trials of one group.
 pub fn group(name: &str, cluster: fn() -> TestCluster, scenes: &'static [(&'static str, Scene)]) -> Vec<Trial> {
     let trial = |&(title, scene): &(&'static str, Scene)| {
-        let run = move || run(cluster, scene);
-        Trial::test(format!("{name}::{title}"), run).with_kind("needs root (starts clusters)").with_ignored_flag(true)
+        let name = format!("{name}::{title}");
+        let timed = name.clone();
+        let run = move || {
+            let start = Instant::now();
+            let outcome = run(cluster, scene);
+            // Where a suite's minutes go.
+            eprintln!("{timed}: {:.1} s", start.elapsed().as_secs_f64());
+            outcome
+        };
+        Trial::test(name, run).with_kind("needs root (starts clusters)").with_ignored_flag(true)
     };
     scenes.iter().map(trial).collect()
 }
