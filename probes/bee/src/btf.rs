@@ -1,10 +1,16 @@
-//! The BPF type format: what types an object's maps and variables have. Read without libbpf, and nothing in it is trusted.
+//! The BPF type format: what types an object's maps and variables have. Read without libbpf, of which there are only the names of kinds; nothing in it is trusted.
 //!
 //! <https://docs.kernel.org/bpf/btf.html>
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use libbpf_sys::{
+    BTF_KIND_ARRAY, BTF_KIND_CONST, BTF_KIND_DATASEC, BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64,
+    BTF_KIND_FLOAT, BTF_KIND_FUNC, BTF_KIND_FUNC_PROTO, BTF_KIND_FWD, BTF_KIND_INT, BTF_KIND_PTR, BTF_KIND_RESTRICT,
+    BTF_KIND_STRUCT, BTF_KIND_TYPE_TAG, BTF_KIND_TYPEDEF, BTF_KIND_UNION, BTF_KIND_VAR, BTF_KIND_VOLATILE,
+};
 
 /// The number of a type; 0 is `void`.
 pub type TypeId = u32;
@@ -19,7 +25,7 @@ const NAMES: usize = 64 << 20;
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
 /// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
-const CONST_VOID: [u32; 3] = [0, 10 << 24, 0];
+const CONST_VOID: [u32; 3] = [0, BTF_KIND_CONST << 24, 0];
 
 /// Why BTF can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -263,30 +269,36 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
     let body = at + 12;
     let entry = |index: u32, words: usize, field: usize| word(types, body + (index as usize * words + field) * 4);
     let (kind, words) = match kind {
-        1 => {
+        BTF_KIND_INT => {
             let encoding = word(types, body)? >> 24;
             (TypeKind::Int { bytes: size_or_type, signed: encoding & 1 != 0, boolean: encoding & 4 != 0 }, 1)
         }
-        2 => (TypeKind::Pointer(size_or_type), 0),
-        3 => (TypeKind::Array { element: word(types, body)?, length: word(types, body + 8)? }, 3),
-        4 | 5 => {
+        BTF_KIND_PTR => (TypeKind::Pointer(size_or_type), 0),
+        BTF_KIND_ARRAY => (TypeKind::Array { element: word(types, body)?, length: word(types, body + 8)? }, 3),
+        BTF_KIND_STRUCT | BTF_KIND_UNION => {
             let member = |index| member(parts, entry(index, 3, 0)?, entry(index, 3, 1)?, entry(index, 3, 2)?, flag);
             let members = (0..count).map(member).collect::<Result<_, _>>()?;
             let bytes = size_or_type;
-            let kind = if kind == 4 { TypeKind::Struct { bytes, members } } else { TypeKind::Union { bytes, members } };
+            let kind = if kind == BTF_KIND_STRUCT {
+                TypeKind::Struct { bytes, members }
+            } else {
+                TypeKind::Union { bytes, members }
+            };
             (kind, count * 3)
         }
-        6 => {
+        BTF_KIND_ENUM => {
             let value = |index| Ok((parts.name(entry(index, 2, 0)?)?, i64::from(entry(index, 2, 1)? as i32)));
             let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
             (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 2)
         }
-        8 => (TypeKind::Typedef(size_or_type), 0),
-        9 | 10 | 11 | 18 => (TypeKind::Modifier(size_or_type), 0),
-        7 | 12 => (TypeKind::Other, 0),
-        13 => (TypeKind::Other, count * 2),
-        14 => (TypeKind::Variable(size_or_type), 1),
-        15 => {
+        BTF_KIND_TYPEDEF => (TypeKind::Typedef(size_or_type), 0),
+        BTF_KIND_VOLATILE | BTF_KIND_CONST | BTF_KIND_RESTRICT | BTF_KIND_TYPE_TAG => {
+            (TypeKind::Modifier(size_or_type), 0)
+        }
+        BTF_KIND_FWD | BTF_KIND_FUNC => (TypeKind::Other, 0),
+        BTF_KIND_FUNC_PROTO => (TypeKind::Other, count * 2),
+        BTF_KIND_VAR => (TypeKind::Variable(size_or_type), 1),
+        BTF_KIND_DATASEC => {
             let variable = |index| {
                 Ok(SectionVariable {
                     type_id: entry(index, 3, 0)?,
@@ -296,9 +308,9 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
             };
             (TypeKind::Section((0..count).map(variable).collect::<Result<_, BtfError>>()?), count * 3)
         }
-        16 => (TypeKind::Float { bytes: size_or_type }, 0),
-        17 => (TypeKind::Tag(size_or_type), 1),
-        19 => {
+        BTF_KIND_FLOAT => (TypeKind::Float { bytes: size_or_type }, 0),
+        BTF_KIND_DECL_TAG => (TypeKind::Tag(size_or_type), 1),
+        BTF_KIND_ENUM64 => {
             let value = |index| {
                 let wide = u64::from(entry(index, 3, 1)?) | u64::from(entry(index, 3, 2)?) << 32;
                 Ok((parts.name(entry(index, 3, 0)?)?, wide as i64))
