@@ -45,11 +45,18 @@
 #define BEE_BUCKETS(text)
 #endif
 
-#define BEE_RING(map) __u64 bee_lost_##map
+/*
+ * bee_rests: bee looks at the rings again in some milliseconds and need not be woken. A wakeup costs whoever made the event an
+ * interrupt to its own processor, some microseconds where a hypervisor sees it, and comes with each event that finds the ring empty.
+ * Readers that do not know of it leave it 0, and are woken.
+ */
+#define BEE_RING(map)                                                                                                                  \
+	__u64 bee_lost_##map;                                                                                                          \
+	__attribute__((weak)) volatile __u32 bee_rests SEC(".data.bee")
 #define BEE_HASH(map) __u64 bee_failed_##map
 
 #define BEE_RESERVE(map, type) ((type *)bee_reserve(&map, sizeof(type), &bee_lost_##map))
-#define BEE_SUBMIT(event) bpf_ringbuf_submit(event, 0)
+#define BEE_SUBMIT(event) bpf_ringbuf_submit(event, bee_rests ? BPF_RB_NO_WAKEUP : 0)
 #define BEE_INCREMENT(map, key) bee_add(&map, key, 1, &bee_failed_##map)
 
 #define BEE_OBSERVE(map, key, value)                                                                                                   \

@@ -1,8 +1,10 @@
 //! The events of a probe's ring buffers and perf buffers, taken when the consumer has time.
 
+use std::cell::Cell;
+use std::thread;
 use std::time::Duration;
 
-use libbpf_rs::{MapCore, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
 
 use crate::memory::PERF_PAGES;
 use crate::probe::ProbeError;
@@ -15,6 +17,9 @@ const AT_ONCE: usize = 65_536;
 pub struct Events<'a> {
     rings: Option<RingBuffer<'a>>,
     perfs: Vec<PerfBuffer<'a>>,
+    /// Where the probes look whether we rest and need not be woken.
+    rests: Vec<MapHandle>,
+    is_resting: Cell<bool>,
 }
 
 /// What becomes of events; both get the index of the buffer's map.
@@ -26,7 +31,7 @@ pub struct Consumer<'a> {
 }
 
 impl<'a> Events<'a> {
-    pub fn new(maps: &[(&str, MapHandle)], consumer: Consumer<'a>) -> Result<Self, ProbeError> {
+    pub fn new(maps: &[(&str, MapHandle)], rests: Vec<MapHandle>, consumer: Consumer<'a>) -> Result<Self, ProbeError> {
         let failed = |name: &str| {
             let map = name.to_owned();
             move |source| ProbeError::Map { map, source }
@@ -45,7 +50,7 @@ impl<'a> Events<'a> {
             first.get_or_insert(*name);
         }
         let rings = first.map(|name| builder.build().map_err(failed(name))).transpose()?;
-        Ok(Self { rings, perfs })
+        Ok(Self { rings, perfs, rests, is_resting: Cell::new(false) })
     }
 
     /// Hands over what there is, of the rings up to a bound; whether there may be more.
@@ -58,11 +63,29 @@ impl<'a> Events<'a> {
         usize::try_from(taken).is_ok_and(|taken| taken >= AT_ONCE)
     }
 
-    /// Rests until there are events, or for so long.
+    /// Rests, however many events come.
+    pub fn rest(&self, time: Duration) {
+        self.tell(true);
+        thread::sleep(time);
+    }
+
+    /// Rests until there are events, or for so long. Returns at once where events may have come that woke nobody.
     pub fn wait(&self, timeout: Duration) {
+        if self.tell(false) {
+            return;
+        }
         let rings = self.rings.iter().map(RingBuffer::epoll_fd);
         let descriptors: Vec<_> = rings.chain(self.perfs.iter().map(PerfBuffer::epoll_fd)).collect();
         raw::wait(&descriptors, timeout);
+    }
+
+    /// Tells the probes whether we rest; whether that is news. One that can't be told goes on waking us.
+    fn tell(&self, is_resting: bool) -> bool {
+        let is_news = self.is_resting.replace(is_resting) != is_resting;
+        for rests in self.rests.iter().filter(|_| is_news) {
+            let _ = rests.update(&0u32.to_ne_bytes(), &u32::from(is_resting).to_ne_bytes(), MapFlags::ANY);
+        }
+        is_news
     }
 }
 

@@ -98,7 +98,16 @@ impl Probe {
 
     /// The map of the program's zero-initialised global variables, in which bee.h counts losses.
     pub fn globals(&self) -> Option<MapHandle> {
-        let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"))?;
+        self.variables(".bss")
+    }
+
+    /// The map of the one variable by which bee.h knows that bee rests and need not be woken.
+    pub fn rests(&self) -> Option<MapHandle> {
+        self.variables(".data.bee")
+    }
+
+    fn variables(&self, section: &str) -> Option<MapHandle> {
+        let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(section))?;
         MapHandle::try_from(&map).ok()
     }
 

@@ -9,6 +9,7 @@ use end_to_end::{
     connections::{OVER_IPV6, Pair, connect_over_ipv6},
     probe::{Run, until},
 };
+use libbpf_rs::{MapCore, MapFlags, MapHandle};
 
 /// A probe of the workshop, built into a folder of the test's.
 fn build(folder: &Path, source: &str) -> PathBuf {
@@ -123,4 +124,29 @@ fn what_was_shown_is_detached_when_bee_is_killed() {
     // A second run finds nothing in its way: no port, no pin, no program.
     let run = run(&object);
     assert!(run.stop().is_empty(), "counted maps are not printed");
+}
+
+/// Waking a reader costs whoever made the event more than all that the probe does besides.
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn who_connects_wakes_bee_only_where_it_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(&build(folder.path(), "tcpconnect.bpf.c"));
+    assert!(until(|| rests(run.id()) == Some(0)), "nothing has come for a while: it waits to be woken");
+    let busy = || {
+        Pair::of(7).connect(1, 1);
+        rests(run.id()) == Some(1)
+    };
+    assert!(until(busy), "events come: it looks by itself");
+    assert!(until(|| rests(run.id()) == Some(0)), "nothing comes any more");
+}
+
+/// What a running bee tells its probe.
+fn rests(process: u32) -> Option<u32> {
+    let entries = std::fs::read_dir(format!("/proc/{process}/fdinfo")).unwrap().flatten();
+    let info = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    let ids = info.filter_map(|info| info.lines().find_map(|line| line.strip_prefix("map_id:")?.trim().parse().ok()));
+    let map = ids.filter_map(|id| MapHandle::from_map_id(id).ok()).find(|map| map.name() == ".data.bee")?;
+    let value = map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;
+    Some(u32::from_ne_bytes(value.try_into().ok()?))
 }

@@ -1,7 +1,6 @@
 //! Takes events from the kernel's buffers and looks at the maps' elements, as long as the run lasts.
 
 use std::cell::Cell;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Error;
@@ -61,7 +60,7 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
         }
         match now.get() - came.get() >= IDLE {
             true => events.wait(LONGEST_WAIT),
-            false => thread::sleep(REST),
+            false => events.rest(REST),
         }
     }
 }
@@ -76,7 +75,8 @@ fn events<'a>(
     let open = |exported: &Exported| probes[exported.probe].map(&exported.map.name);
     let handles = exported.clone().map(open).collect::<Result<Vec<_>, _>>()?;
     let names = exported.map(|exported| exported.map.name.as_str());
-    Events::new(&names.zip(handles).collect::<Vec<_>>(), consumer)
+    let rests = probes.iter().filter_map(Probe::rests).collect();
+    Events::new(&names.zip(handles).collect::<Vec<_>>(), rests, consumer)
 }
 
 fn run_iterators(probes: &[Probe], output: &dyn Output) {

@@ -6,6 +6,8 @@ use std::{
     collections::BTreeMap,
     fs,
     process::{Command, Stdio},
+    thread,
+    time::Duration,
 };
 
 use end_to_end::{
@@ -21,6 +23,9 @@ use crate::{
 const THREADS: usize = 2;
 const EACH: usize = 5000;
 const CONNECTIONS: f64 = (THREADS * EACH) as f64;
+/// Connections that come one by one, each with time enough for a reader to have taken the one before.
+const SPARSE: usize = 500;
+const PAUSE: Duration = Duration::from_millis(2);
 /// The connections that are opened, by the addresses of their ends.
 const COUNT: &str = "tracepoint:sock:inet_sock_set_state /args->oldstate == 2 && args->family == 2/ \
                      { @[ntop(args->saddr), ntop(args->daddr)] = count(); }";
@@ -45,10 +50,11 @@ struct Cost {
     runs: f64,
     whole: f64,
     own: f64,
+    own_if_sparse: f64,
 }
 
 impl Cost {
-    fn figures(&self) -> [Figure; 4] {
+    fn figures(&self) -> [Figure; 5] {
         let figure =
             |what: &str, value, unit| Figure::new(format!("{} {what}", self.variant), value, unit, Asked::Nothing);
         [
@@ -56,6 +62,7 @@ impl Cost {
             figure("tcpconnect, runs a connection", self.runs, ""),
             figure("tcpconnect, a connection", self.whole, "ns"),
             figure("tcpconnect, a connection, beyond empty programs", self.own, "ns"),
+            figure("tcpconnect, one of 500 a second, beyond empty programs", self.own_if_sparse, "ns"),
         ]
     }
 }
@@ -65,10 +72,20 @@ fn cost_of(setup: &Setup, variant: &'static str) -> Option<Cost> {
     let run = |object| Run::try_start(Command::new(&setup.bee), object, &["--variant", variant]).ok();
     let (empty, probe) = (run(&setup.empty)?, run(&setup.tcpconnect)?);
     Pair::of(90).connect(THREADS, EACH);
-    let (empty, probe) = (Used::by(empty.id()), Used::by(probe.id()));
-    let floor = empty.nanoseconds / empty.runs;
-    let own = (probe.nanoseconds - floor * probe.runs) / CONNECTIONS;
-    Some(Cost { variant, floor, runs: probe.runs / CONNECTIONS, whole: probe.nanoseconds / CONNECTIONS, own })
+    let (floor, many) = (Used::by(empty.id()).a_run(), Used::by(probe.id()));
+    for _ in 0..SPARSE {
+        Pair::of(90).connect(1, 1);
+        thread::sleep(PAUSE);
+    }
+    let sparse = Used::by(probe.id()).since(&many);
+    Some(Cost {
+        variant,
+        floor,
+        runs: many.runs / CONNECTIONS,
+        whole: many.nanoseconds / CONNECTIONS,
+        own: many.beyond(floor) / CONNECTIONS,
+        own_if_sparse: sparse.beyond(floor) / SPARSE as f64,
+    })
 }
 
 /// The same count by bpftrace, where it is installed. Debian's looks for tracepoints below debugfs alone: it gets that in a mount
@@ -106,6 +123,20 @@ impl Used {
         let programs: BTreeMap<_, _> = programs.map(|info| (number(info, "prog_id:"), info)).collect();
         let sum = |name| programs.values().map(|info| number(info, name) as f64).sum();
         Self { programs: programs.len(), nanoseconds: sum("run_time_ns:"), runs: sum("run_cnt:") }
+    }
+
+    fn a_run(&self) -> f64 {
+        self.nanoseconds / self.runs
+    }
+
+    fn since(&self, before: &Self) -> Self {
+        let (nanoseconds, runs) = (self.nanoseconds - before.nanoseconds, self.runs - before.runs);
+        Self { programs: self.programs, nanoseconds, runs }
+    }
+
+    /// The time that empty programs would not have taken.
+    fn beyond(&self, floor: f64) -> f64 {
+        self.nanoseconds - floor * self.runs
     }
 }
 
