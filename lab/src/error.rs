@@ -46,19 +46,19 @@ pub fn unfit_for(error: oci::Error) -> anyhow::Error {
 
 /// The whole chain in one line; of what the API server says only the sentence, without the debug form that `kube::Error` adds.
 pub fn message(error: &anyhow::Error) -> String {
-    let mut words = vec![];
+    let mut said = vec![];
     for cause in error.chain() {
-        if let Some(kube::Error::Api(status)) = cause.downcast_ref() {
-            words.push(status.message.clone());
+        if let Some(error @ kube::Error::Api(_)) = cause.downcast_ref() {
+            said.push(words(error));
             break;
         }
         // Some libraries' messages end in their cause's already.
         let cause = cause.to_string();
-        if !words.last().is_some_and(|words: &String| words.ends_with(&cause)) {
-            words.push(cause);
+        if !said.last().is_some_and(|said: &String| said.ends_with(&cause)) {
+            said.push(cause);
         }
     }
-    words.join(": ")
+    said.join(": ")
 }
 
 /// What the API server says, without the debug form that `kube::Error` adds.

@@ -52,7 +52,7 @@
  */
 #define BEE_RING(map)                                                                                                                  \
 	__u64 bee_lost_##map;                                                                                                          \
-	__attribute__((weak)) volatile __u32 bee_rests SEC(".data.bee")
+	static volatile __u32 bee_rests SEC(".data") __attribute__((unused))
 #define BEE_HASH(map) __u64 bee_failed_##map
 
 #define BEE_RESERVE(map, type) ((type *)bee_reserve(&map, sizeof(type), &bee_lost_##map))

@@ -1,4 +1,5 @@
-//! The BPF type format: what types an object's maps and variables have. Read without libbpf, of which there are only the names of kinds; nothing in it is trusted.
+//! The BPF type format: what types an object's maps and variables have. Read without libbpf, of which there are only the names of
+//! kinds; nothing in it is trusted.
 //!
 //! <https://docs.kernel.org/bpf/btf.html>
 

@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::thread;
 use std::time::Duration;
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
+use libbpf_rs::{MapCore, MapHandle, MapType, PerfBuffer, PerfBufferBuilder, RingBuffer, RingBufferBuilder};
 
 use crate::memory::PERF_PAGES;
 use crate::probe::ProbeError;
 use crate::raw;
+use crate::rests::Rests;
 
 /// Events taken from ring buffers in one go; without a bound a fast producer would never let go.
 const AT_ONCE: usize = 65_536;
@@ -18,7 +19,7 @@ pub struct Events<'a> {
     rings: Option<RingBuffer<'a>>,
     perfs: Vec<PerfBuffer<'a>>,
     /// Where the probes look whether we rest and need not be woken.
-    rests: Vec<MapHandle>,
+    rests: Vec<&'a Rests>,
     is_resting: Cell<bool>,
 }
 
@@ -31,7 +32,7 @@ pub struct Consumer<'a> {
 }
 
 impl<'a> Events<'a> {
-    pub fn new(maps: &[(&str, MapHandle)], rests: Vec<MapHandle>, consumer: Consumer<'a>) -> Result<Self, ProbeError> {
+    pub fn new(maps: &[(&str, MapHandle)], rests: Vec<&'a Rests>, consumer: Consumer<'a>) -> Result<Self, ProbeError> {
         let failed = |name: &str| {
             let map = name.to_owned();
             move |source| ProbeError::Map { map, source }
@@ -79,12 +80,10 @@ impl<'a> Events<'a> {
         raw::wait(&descriptors, timeout);
     }
 
-    /// Tells the probes whether we rest; whether that is news. One that can't be told goes on waking us.
+    /// Tells the probes whether we rest; whether that is news.
     fn tell(&self, is_resting: bool) -> bool {
         let is_news = self.is_resting.replace(is_resting) != is_resting;
-        for rests in self.rests.iter().filter(|_| is_news) {
-            let _ = rests.update(&0u32.to_ne_bytes(), &u32::from(is_resting).to_ne_bytes(), MapFlags::ANY);
-        }
+        self.rests.iter().filter(|_| is_news).for_each(|rests| rests.tell(is_resting));
         is_news
     }
 }

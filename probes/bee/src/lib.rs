@@ -40,6 +40,7 @@ mod programs;
 mod raw;
 pub mod recording;
 pub mod registry;
+mod rests;
 pub mod run;
 mod running;
 pub mod series;

@@ -10,6 +10,7 @@ use crate::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::memory::Dimensions;
 use crate::object::{Inspection, Source};
 use crate::parameters::{self, Constant};
+use crate::rests::Rests;
 use crate::{variants, verifier};
 
 /// The most text that is read of one iterator in one look.
@@ -53,6 +54,8 @@ pub struct Probe {
     /// By program. Before the object: links go before what they attach.
     attached: Vec<(String, Attached)>,
     object: Object,
+    /// Where it looks whether it has to wake us.
+    pub(crate) rests: Option<Rests>,
     /// Which variant runs, if the probe has several.
     pub variant: Option<String>,
     /// Why the variants before it do not.
@@ -70,7 +73,8 @@ impl Probe {
             match try_variant(inspection, variant.as_deref()) {
                 Ok((object, attached)) => {
                     verifier::forget();
-                    return Ok(Self { attached, object, variant: variant.clone(), refused });
+                    let rests = Rests::of(&object, &inspection.btf);
+                    return Ok(Self { attached, object, rests, variant: variant.clone(), refused });
                 }
                 Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
             }
@@ -98,16 +102,7 @@ impl Probe {
 
     /// The map of the program's zero-initialised global variables, in which bee.h counts losses.
     pub fn globals(&self) -> Option<MapHandle> {
-        self.variables(".bss")
-    }
-
-    /// The map of the one variable by which bee.h knows that bee rests and need not be woken.
-    pub fn rests(&self) -> Option<MapHandle> {
-        self.variables(".data.bee")
-    }
-
-    fn variables(&self, section: &str) -> Option<MapHandle> {
-        let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(section))?;
+        let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"))?;
         MapHandle::try_from(&map).ok()
     }
 

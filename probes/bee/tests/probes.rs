@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
@@ -10,6 +11,7 @@ use end_to_end::{
     probe::{Run, until},
 };
 use libbpf_rs::{MapCore, MapFlags, MapHandle};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SectionKind};
 
 /// A probe of the workshop, built into a folder of the test's.
 fn build(folder: &Path, source: &str) -> PathBuf {
@@ -38,6 +40,31 @@ fn the_workshops_probes_build_without_a_warning() {
             .arg("--cflags=-Werror")
             .assert()
             .success();
+    }
+}
+
+/// Of cilium/ebpf 0.10, which BumbleBee loads with: it takes no other section of variables, and no weak symbol.
+#[test]
+fn what_the_workshops_probes_refer_to_is_what_bumblebees_loader_knows() {
+    let folder = tempfile::tempdir().unwrap();
+    for source in ["probe.bpf.c", "tcpconnect.bpf.c"] {
+        let bytes = std::fs::read(build(folder.path(), source)).unwrap();
+        let elf = object::File::parse(bytes.as_slice()).unwrap();
+        let programs = elf.sections().filter(|section| section.kind() == SectionKind::Text);
+        let targets = programs.flat_map(|program| program.relocations().map(|(_, relocation)| relocation.target()));
+        let symbols = targets.filter_map(|target| match target {
+            RelocationTarget::Symbol(index) => elf.symbol_by_index(index).ok(),
+            _ => None,
+        });
+        let sections: BTreeSet<_> = symbols
+            .map(|symbol| {
+                assert!(!symbol.is_weak(), "{source}: {:?}", symbol.name());
+                elf.section_by_index(symbol.section_index().unwrap()).unwrap().name().unwrap().to_owned()
+            })
+            .collect();
+        let known =
+            |name: &String| [".bss", ".data", ".rodata", ".text"].contains(&name.as_str()) || name.starts_with(".maps");
+        assert!(sections.len() > 1 && sections.iter().all(known), "{source}: {sections:?}");
     }
 }
 
@@ -146,7 +173,7 @@ fn rests(process: u32) -> Option<u32> {
     let entries = std::fs::read_dir(format!("/proc/{process}/fdinfo")).unwrap().flatten();
     let info = entries.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
     let ids = info.filter_map(|info| info.lines().find_map(|line| line.strip_prefix("map_id:")?.trim().parse().ok()));
-    let map = ids.filter_map(|id| MapHandle::from_map_id(id).ok()).find(|map| map.name() == ".data.bee")?;
+    let map = ids.filter_map(|id| MapHandle::from_map_id(id).ok()).find(|map| map.name() == "bee.data")?;
     let value = map.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;
     Some(u32::from_ne_bytes(value.try_into().ok()?))
 }

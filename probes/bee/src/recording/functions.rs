@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 
 use crate::elements::Elements;
+use crate::layout::Layout;
 use crate::meaning::Meaning;
 use crate::object::Source;
-use crate::origin::function;
+use crate::origin::{self, function};
 use crate::series::Exported;
 
 /// So many functions are named at the most, by a recording and in its replay; the rest stay numbers.
-pub const LIMIT: usize = 1 << 16;
+const LIMIT: usize = 1 << 16;
+
+/// The kernel's own names are shorter (KSYM_NAME_LEN, 512 since Linux 6.1), also with the distance from where they begin.
+const NAME_LIMIT: usize = 600;
 
 /// An address and its function, as in `tcp_connect+0x1f`.
 pub type Named = (u64, String);
 
 /// Where the addresses are in a run's data, and which of them are named already.
-#[derive(Default)]
 pub struct Functions {
     /// Of each map.
     places: Vec<Places>,
@@ -23,7 +26,6 @@ pub struct Functions {
 }
 
 /// Offsets in bytes: in events or keys, and in values.
-#[derive(Default)]
 struct Places {
     key: Vec<usize>,
     value: Vec<usize>,
@@ -31,15 +33,12 @@ struct Places {
 
 impl Functions {
     pub fn of(maps: &[Exported]) -> Self {
+        let addresses = |layout: &Layout| layout.places(Meaning::KernelAddress);
         let places = |exported: &Exported| match &exported.map.source {
-            Source::Events(layout) => Places { key: layout.places(Meaning::KernelAddress), value: vec![] },
+            Source::Events(layout) => Places { key: addresses(layout), value: vec![] },
             // Values of all processors are shown as their sum, which is no address.
-            Source::Elements { key, per_cpu: true, .. } => {
-                Places { key: key.places(Meaning::KernelAddress), value: vec![] }
-            }
-            Source::Elements { key, value, .. } => {
-                Places { key: key.places(Meaning::KernelAddress), value: value.places(Meaning::KernelAddress) }
-            }
+            Source::Elements { key, per_cpu: true, .. } => Places { key: addresses(key), value: vec![] },
+            Source::Elements { key, value, .. } => Places { key: addresses(key), value: addresses(value) },
         };
         Self { places: maps.iter().map(places).collect(), named: HashSet::new() }
     }
@@ -64,6 +63,11 @@ impl Functions {
         }
         found
     }
+}
+
+/// Takes names from a recording, which may be somebody else's.
+pub fn learn(named: Vec<Named>) {
+    origin::learn_functions(named.into_iter().filter(|(_, name)| name.len() <= NAME_LIMIT), LIMIT);
 }
 
 fn new(named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) -> impl Iterator<Item = Named> {

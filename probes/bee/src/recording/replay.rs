@@ -121,7 +121,7 @@ impl Replay {
                 output.text(probe, &program, &text);
             }
             Frame::Accounts { probe, accounts } => instance(probe)?.programs.set(accounts),
-            Frame::Functions(named) => origin::learn_functions(named, functions::LIMIT),
+            Frame::Functions(named) => functions::learn(named),
         }
         Ok(())
     }

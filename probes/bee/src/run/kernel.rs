@@ -66,7 +66,7 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
 }
 
 fn events<'a>(
-    probes: &[Probe],
+    probes: &'a [Probe],
     running: &Running,
     buffers: &[usize],
     consumer: Consumer<'a>,
@@ -75,7 +75,7 @@ fn events<'a>(
     let open = |exported: &Exported| probes[exported.probe].map(&exported.map.name);
     let handles = exported.clone().map(open).collect::<Result<Vec<_>, _>>()?;
     let names = exported.map(|exported| exported.map.name.as_str());
-    let rests = probes.iter().filter_map(Probe::rests).collect();
+    let rests = probes.iter().filter_map(|probe| probe.rests.as_ref()).collect();
     Events::new(&names.zip(handles).collect::<Vec<_>>(), rests, consumer)
 }
 
