@@ -19,7 +19,7 @@ use super::reference;
 use crate::{caller::give_to_caller, error::unfit_for};
 
 /// Raised when the same inputs begin to give another image.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// What stands beside an archive.
 #[derive(Serialize, Deserialize)]

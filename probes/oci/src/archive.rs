@@ -239,7 +239,7 @@ mod tests {
     fn two_builds_are_byte_identical_and_every_digest_holds() {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("tool");
-        fs::write(&program, "#!program").unwrap();
+        fs::write(&program, "#!/bin/sh\n").unwrap();
         let build = |folder: &str| {
             let folder = dir.path().join(folder);
             fs::create_dir(&folder).unwrap();

@@ -192,7 +192,7 @@ mod tests {
 
     fn image(folder: &Path) -> Image {
         let program = folder.join("tool");
-        fs::write(&program, "#!program").unwrap();
+        fs::write(&program, "#!/bin/sh\n").unwrap();
         let recipe = Recipe { name: "tool".into(), program, files: vec![], arguments: vec!["serve".into()] };
         archive::write(folder, &recipe, "localhost/ebpf-lab/tool:lab").unwrap()
     }

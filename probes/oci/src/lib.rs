@@ -1,7 +1,8 @@
 //! OCI images without Docker: what lab's images and bee's probes have in common.
 //!
-//! Reading order: [`rootfs`] says what lies in an image, [`archive`] writes it down, [`layout`] reads it back and verifies it;
-//! [`client`] speaks to a registry as whoever [`credentials`] finds. Each error says what to do next.
+//! Reading order: [`rootfs`] says what lies in an image, [`libraries`] what its program needs there, [`archive`] writes it down,
+//! [`layout`] reads it back and verifies it; [`client`] speaks to a registry as whoever [`credentials`] finds. Each error says
+//! what to do next.
 
 pub mod archive;
 pub mod client;
@@ -11,7 +12,10 @@ pub mod layout;
 pub mod libraries;
 pub mod rootfs;
 
+mod elf;
 mod error;
+mod ld_cache;
+mod loader;
 mod manifest;
 mod refusal;
 

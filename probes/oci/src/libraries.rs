@@ -1,39 +1,95 @@
 //! The loader and shared libraries of a program, which travel with it into an image or a virtual machine.
+//!
+//! Read from the program itself, not from what `ldd` prints: that says the loader by its name on Debian and by where the name
+//! leads on Arch and Nix, and the kernel looks for the name.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use crate::Error;
+use crate::{
+    Error, elf,
+    loader::{Loader, Module},
+};
 
-/// Reads what `ldd` prints: `libc.so.6 => /lib/…/libc.so.6 (0x…)` and `/lib64/ld-linux-x86-64.so.2 (0x…)`; the vDSO has no path.
+/// Files by the path at which they must lie beside the program: there, the file of this machine.
+pub type Libraries = BTreeMap<PathBuf, PathBuf>;
+
+/// What a program needs that will lie at `inside` in a file system of its own, without a cache of libraries. None for a static
+/// one; for a script its interpreter with all that it needs.
 ///
 /// # Errors
-/// A library is missing.
-pub fn of_listing(listing: &str) -> Result<Vec<PathBuf>, Error> {
-    if let Some(missing) = listing.lines().find(|line| line.contains("not found")) {
-        return Err(Error::new(format!("a shared library is missing: {}", missing.trim())));
-    }
-    let path = |line: &str| {
-        let line = line.split_once("=> ").map_or(line, |(_, after)| after).trim();
-        line.starts_with('/').then(|| PathBuf::from(line.split(" (").next().unwrap_or(line)))
-    };
-    Ok(listing.lines().filter_map(path).collect())
+/// It is no program, or something that it needs is not on this machine.
+pub fn of(program: &Path, inside: &Path) -> Result<Libraries, Error> {
+    let here = fs::canonicalize(program).map_err(Error::at(format!("failed to find {}", program.display())))?;
+    let bytes = read(&here)?;
+    let Some(interpreter) = interpreter(&bytes) else { return of_elf(&bytes, &here, inside) };
+    let mut libraries = of_elf(&read(&interpreter)?, &interpreter, &interpreter)?;
+    libraries.insert(interpreter.clone(), interpreter);
+    Ok(libraries)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn read(program: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(program).map_err(Error::at(format!("failed to read {}", program.display())))
+}
 
-    #[test]
-    fn libraries_are_read_from_what_ldd_prints() {
-        let listing = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f)\n\
-                       \t/lib64/ld-linux-x86-64.so.2 (0x00007f)\n";
-        let paths = ["/lib/x86_64-linux-gnu/libz.so.1", "/lib64/ld-linux-x86-64.so.2"].map(PathBuf::from);
-        assert_eq!(of_listing(listing).unwrap(), paths);
-    }
+/// The program that a script's first line names.
+fn interpreter(bytes: &[u8]) -> Option<PathBuf> {
+    let line = bytes.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    Some(std::str::from_utf8(line).ok()?.split_whitespace().next()?.into())
+}
 
-    #[test]
-    fn a_missing_library_is_an_error_that_names_it() {
-        let error = of_listing("\tlibelf.so.1 => not found\n").unwrap_err();
-        assert!(error.to_string().contains("libelf.so.1"), "{error}");
+fn of_elf(bytes: &[u8], here: &Path, inside: &Path) -> Result<Libraries, Error> {
+    let elf = elf::parse(bytes)
+        .ok_or_else(|| Error::new(format!("{} is no program: neither an ELF file nor a script", here.display())))?;
+    let Some(path) = elf.interpreter.clone() else {
+        if elf.needed.is_empty() {
+            return Ok(Libraries::new());
+        }
+        return Err(Error::new(format!("{} is no program: it needs libraries but names no loader", here.display())));
+    };
+    let loader = Loader::open(&path, here)?;
+    let program = Module { here: here.to_owned(), inside: inside.to_owned(), elf, needed_by: None };
+    let found = closure(&loader, program)?;
+    let mut libraries: Libraries = found.into_iter().skip(1).map(|module| (module.inside, module.here)).collect();
+    libraries.insert(path.clone(), path);
+    Ok(libraries)
+}
+
+/// The program and all that it needs, in the order of loading: breadth first, each name once.
+fn closure(loader: &Loader, program: Module) -> Result<Vec<Module>, Error> {
+    let mut modules = vec![program];
+    let mut next = 0;
+    while next < modules.len() {
+        for name in modules[next].elf.needed.clone() {
+            if !loader.is(&name) && !modules.iter().any(|module| is_called(module, &name)) {
+                let (here, inside, elf) =
+                    loader.find(&name, &chain(&modules, next)).ok_or_else(|| missing(&name, &modules[next]))?;
+                modules.push(Module { here, inside, elf, needed_by: Some(next) });
+            }
+        }
+        next += 1;
     }
+    Ok(modules)
+}
+
+fn is_called(module: &Module, name: &str) -> bool {
+    module.elf.soname.as_deref() == Some(name) || module.needed_by.is_some() && module.here.ends_with(name)
+}
+
+/// A module, whoever needed it, and so on up to the program.
+fn chain(modules: &[Module], from: usize) -> Vec<&Module> {
+    std::iter::successors(Some(&modules[from]), |module| Some(&modules[module.needed_by?])).collect()
+}
+
+fn missing(name: &str, asker: &Module) -> Error {
+    let asker = asker.here.display();
+    Error::mendable(
+        format!("failed to find the shared library {name}, which {asker} needs"),
+        format!(
+            "install it, or name its folder in /etc/ld.so.conf and run `ldconfig`; `ldd {asker}` lists what is found"
+        ),
+    )
 }

@@ -5,10 +5,12 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use crate::{Error, Recipe, libraries};
+use crate::{
+    Error, Recipe,
+    libraries::{self, Libraries},
+};
 
 /// A file of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,21 +32,22 @@ const NSSWITCH: &str = "hosts: files dns\n";
 const CERTIFICATES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
-/// glibc loads these by name, so that no `ldd` lists them. From 2.34 on they are empty: the code is in libc itself.
+/// glibc loads these by name, so that no program says that it needs them. From 2.34 on they are empty: the code is in libc itself.
 const NAME_SERVICES: [&str; 3] = ["libnss_files.so.2", "libnss_dns.so.2", "libresolv.so.2"];
 
 /// The files of a recipe's image by their absolute path in it.
 pub fn files(recipe: &Recipe) -> Result<Files, Error> {
-    let name = recipe.program.file_name().unwrap_or_default();
+    let program = Path::new("/bin").join(recipe.program.file_name().unwrap_or_default());
     let text = |text: &str| Content::Bytes(text.as_bytes().to_vec());
     let mut files = BTreeMap::from([
-        (Path::new("/bin").join(name), Content::File { source: recipe.program.clone(), executable: true }),
+        (program.clone(), Content::File { source: recipe.program.clone(), executable: true }),
         (PathBuf::from("/etc/passwd"), text(PASSWD)),
         (PathBuf::from("/etc/group"), text(GROUP)),
         (PathBuf::from("/etc/nsswitch.conf"), text(NSSWITCH)),
     ]);
-    for library in libraries(&recipe.program)? {
-        files.insert(library.clone(), Content::File { source: library, executable: true });
+    let libraries = libraries::of(&recipe.program, &program)?;
+    for (inside, source) in name_services(&libraries).into_iter().chain(libraries) {
+        files.insert(inside, Content::File { source, executable: true });
     }
     if let Some(certificates) = CERTIFICATES.iter().find(|path| Path::new(path).is_file()) {
         let source = PathBuf::from(certificates);
@@ -54,18 +57,13 @@ pub fn files(recipe: &Recipe) -> Result<Files, Error> {
     Ok(files)
 }
 
-/// The loader and shared libraries of a program at their own paths; none for a static one.
-fn libraries(program: &Path) -> Result<Vec<PathBuf>, Error> {
-    let listing = Command::new("ldd").arg(program).output();
-    let listing = listing.map_err(Error::at("ask ldd for the program's shared libraries"))?;
-    if !listing.status.success() {
-        return Ok(vec![]);
-    }
-    let mut libraries = libraries::of_listing(&String::from_utf8_lossy(&listing.stdout))?;
-    let folder = libraries.iter().find(|path| path.ends_with("libc.so.6")).and_then(|libc| libc.parent());
-    let services: Vec<_> = folder.into_iter().flat_map(|dir| NAME_SERVICES.map(|name| dir.join(name))).collect();
-    libraries.extend(services.into_iter().filter(|path| path.is_file()));
-    Ok(libraries)
+/// What glibc would load by name, from beside the C library.
+fn name_services(libraries: &Libraries) -> Libraries {
+    let Some((inside, here)) = libraries.iter().find(|(inside, _)| inside.ends_with("libc.so.6")) else {
+        return Libraries::new();
+    };
+    let services = NAME_SERVICES.map(|name| (inside.with_file_name(name), here.with_file_name(name)));
+    services.into_iter().filter(|(_, here)| here.is_file()).collect()
 }
 
 impl Content {

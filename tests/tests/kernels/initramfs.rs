@@ -5,7 +5,6 @@ use std::{
     fs,
     io::Write,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use cpio::newc::{self, ModeFileType};
@@ -25,10 +24,8 @@ impl Contents {
 
     /// A program of this machine's, its loader and its shared libraries.
     pub fn program(mut self, program: &Path, path: &str) -> Self {
-        let listing = Command::new("ldd").arg(program).output().expect("start ldd");
-        let libraries = libraries::of_listing(&String::from_utf8_lossy(&listing.stdout)).unwrap();
-        for library in libraries {
-            let inside = library.strip_prefix("/").unwrap().to_owned();
+        for (inside, library) in libraries::of(program, &Path::new("/").join(path)).unwrap() {
+            let inside = inside.strip_prefix("/").unwrap().to_owned();
             self.files.insert(inside, (fs::read(&library).unwrap(), 0o755));
         }
         let content = fs::read(program).unwrap_or_else(|error| panic!("read {}: {error}", program.display()));
