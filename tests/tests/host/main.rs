@@ -1,5 +1,6 @@
-//! The labs on real clusters of this machine, in order: the six labs, each check with its lab broken on purpose, what a
-//! good neighbour leaves alone, recovery, a cluster that is not ours, the upstream profile, and nodes that pull our images.
+//! The labs on real clusters of this machine, in order: the six labs, each check with its lab broken on purpose, what a good
+//! neighbour leaves alone, recovery, a machine like NixOS, a cluster that is not ours, the upstream profile, and nodes that pull
+//! our images.
 //!
 //! The trials of a group share a cluster and stand in an order that makes sense to a reader; so they run one at a time
 //! (`--test-threads=1`), and a group's cluster goes when its last trial is done.
@@ -8,6 +9,7 @@
 
 mod context;
 mod neighbour;
+mod nixos;
 mod recovery;
 mod registry;
 mod upstream;
@@ -28,12 +30,13 @@ fn main() {
         group("context", || TestCluster::of(21), context::SCENES),
         group("recovery", || TestCluster::of(22), recovery::SCENES),
         group("neighbour", || TestCluster::of(23), neighbour::SCENES),
+        group("nixos", || TestCluster::of(24), nixos::SCENES),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
         group("registry", || TestCluster::of(61), registry::SCENES),
     ];
     let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
     if arguments.ignored && std::env::var_os("EBPF_LAB_KEEP").is_none() {
-        for number in [21, 22, 23, 51, 61] {
+        for number in [21, 22, 23, 24, 51, 61] {
             TestCluster::of(number).lab(&["clean"]);
         }
     }

@@ -40,7 +40,7 @@ use self::{
     containers::Containerd,
     folders::{Folders, MountPoints},
     network::Network,
-    node::Place,
+    node::{Place, tools::Tool},
     proxy::Proxy,
 };
 use crate::{
@@ -144,7 +144,7 @@ impl Host {
     }
 
     /// What can be done before anything runs.
-    fn prepare(&self, pause: &str) -> Result<()> {
+    fn prepare(&self, pause: &str, tools: Vec<Tool>) -> Result<()> {
         if !self.paths.programs.is_dir() {
             return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
         }
@@ -154,7 +154,7 @@ impl Host {
         self.network.refuse_overlap()?;
         self.folders.create(&NODES)?;
         MountPoints::create()?;
-        self.link_programs()?;
+        self.link_programs(tools)?;
         keys::create(&self.folders.pki(), self.addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
@@ -164,11 +164,11 @@ impl Host {
     }
 
     /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
-    fn link_programs(&self) -> Result<()> {
+    fn link_programs(&self, tools: Vec<Tool>) -> Result<()> {
         let bin = self.paths.programs.join("bin");
         let components = COMPONENTS.map(|name| (name, bin.join("hyperkube")));
         let runtime = RUNTIME.map(|name| (name, bin.join(name)));
-        for (name, target) in components.into_iter().chain(runtime) {
+        for (name, target) in components.into_iter().chain(runtime).chain(tools) {
             let link = self.folders.bin().join(name);
             if fs::read_link(&link).ok().as_ref() != Some(&target) {
                 let _ = fs::remove_file(&link);
@@ -265,8 +265,9 @@ impl Cluster for Host {
         if !self.registries.is_empty() {
             self.see_registries(live).await?;
         }
+        let tools = node::tools::find()?;
         let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
-        self.prepare(&images::reference("pause"))?;
+        self.prepare(&images::reference("pause"), tools)?;
         if self.pulls {
             self.proxy.start(live).await?;
         }

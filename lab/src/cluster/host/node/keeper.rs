@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Place, enter};
+use super::{Place, enter, tools};
 use crate::{cluster::host::cgroups, cmd::Cmd};
 
 /// The rest between the end of a node and its next start.
@@ -69,11 +69,7 @@ fn log(place: &Place) -> Result<File> {
     File::options().create(true).append(true).open(&path).with_context(|| format!("open {}", path.display()))
 }
 
-/// The cluster's own programs first; `nft` and `mount` lie in the system's folders.
+/// The cluster's own programs first, and the tools that were linked beside them.
 fn path(place: &Place) -> String {
-    let inherited = std::env::var("PATH").unwrap_or_default();
-    format!(
-        "{}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{inherited}",
-        place.folders.bin().display()
-    )
+    format!("{}:{}", place.folders.bin().display(), tools::path())
 }

@@ -9,6 +9,7 @@ mod init;
 mod keeper;
 mod mounts;
 mod routes;
+pub mod tools;
 
 use std::process::ExitCode;
 

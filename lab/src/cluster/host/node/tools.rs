@@ -1,0 +1,117 @@
+//! The programs of this machine that a node's components start by name.
+//!
+//! They are found before anything is built and linked beside the cluster's own, each to its real file: a node has folders of its
+//! own over some of the machine's. On NixOS `mount` is in `/run/wrappers` and `/run/current-system`, and a node's `/run` has
+//! neither; what they lead to lies in `/nix/store`.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+
+use crate::{cluster::host::folders::PRIVATE, error::unfit};
+
+/// kubelet mounts volumes, kube-proxy writes rules, [`super::routes`] routes; with what brings each.
+const TOOLS: [(&str, &str); 4] =
+    [("ip", "iproute2"), ("mount", "util-linux"), ("nft", "nftables"), ("umount", "util-linux")];
+
+/// Where administration tools lie, which many users' `PATH` lacks.
+const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program by the name that it is called by, and its file.
+pub type Tool = (&'static str, PathBuf);
+
+/// Each tool, as whoever starts the cluster has it.
+///
+/// # Errors
+/// One is missing, or lies only where a node can't see it.
+pub fn find() -> Result<Vec<Tool>> {
+    find_in(&path(), &hidden())
+}
+
+/// The usual folders, then `PATH` of whoever starts the cluster: that of NixOS and of `nix develop` has them in the store.
+pub fn path() -> String {
+    let inherited = std::env::var("PATH").unwrap_or_default();
+    format!("{USUAL}:{inherited}")
+}
+
+/// What a node has of its own.
+fn hidden() -> Vec<&'static Path> {
+    ["/run", "/proc", "/sys"].into_iter().chain(PRIVATE.map(|(_, point)| point)).map(Path::new).collect()
+}
+
+fn find_in(path: &str, hidden: &[&Path]) -> Result<Vec<Tool>> {
+    let find = |(name, package): (&'static str, &str)| {
+        let file = file(name, path, hidden).ok_or_else(|| missing(name, package))?;
+        Ok((name, file))
+    };
+    TOOLS.into_iter().map(find).collect()
+}
+
+/// The first program of this name that a node can see.
+fn file(name: &str, path: &str, hidden: &[&Path]) -> Option<PathBuf> {
+    let folders = std::env::split_paths(OsStr::new(path)).filter(|folder| folder.is_absolute());
+    let mut files = folders.filter_map(|folder| fs::canonicalize(folder.join(name)).ok());
+    files.find(|file| is_program(file) && !hidden.iter().any(|folder| file.starts_with(folder)))
+}
+
+fn is_program(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+fn missing(name: &str, package: &str) -> anyhow::Error {
+    unfit(
+        format!("failed to find the program `{name}`, which the cluster's nodes call"),
+        format!("install {package}, or put its folder on PATH; on NixOS start from `nix develop`"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A machine like NixOS: each tool is a file in the store, and links lead to it from `/run`.
+    fn nixos() -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let (store, system) = (root.path().join("nix/store/a0-tools/bin"), root.path().join("run/system/bin"));
+        for folder in [&store, &system, &root.path().join("run/wrappers")] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        for (name, _) in TOOLS {
+            program(&store.join(name));
+            symlink(store.join(name), system.join(name)).unwrap();
+        }
+        program(&root.path().join("run/wrappers/mount"));
+        root
+    }
+
+    fn program(file: &Path) {
+        fs::write(file, "").unwrap();
+        fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn a_link_below_run_counts_as_what_it_leads_to_and_a_file_there_does_not_count() {
+        let machine = nixos();
+        let root = machine.path().canonicalize().unwrap();
+        let path = format!("{0}/run/wrappers:{0}/run/system/bin", root.display());
+        let found = find_in(&path, &[&root.join("run")]).unwrap();
+        let store = root.join("nix/store/a0-tools/bin");
+        assert_eq!(found, TOOLS.map(|(name, _)| (name, store.join(name))));
+    }
+
+    #[test]
+    fn a_tool_that_is_missing_or_no_program_is_named_with_what_brings_it() {
+        let machine = nixos();
+        let store = machine.path().join("nix/store/a0-tools/bin");
+        fs::set_permissions(store.join("umount"), fs::Permissions::from_mode(0o644)).unwrap();
+        let error = crate::error::message(&find_in(&store.display().to_string(), &[]).unwrap_err());
+        assert!(error.contains("`umount`") && error.contains("util-linux"), "{error}");
+    }
+}
