@@ -31,20 +31,6 @@
       # compiler itself; host programs keep their hardening. Our headers need neither the kernel's nor libc's.
       bpfClang = pkgs: "${pkgs.llvmPackages.clang-unwrapped}/bin/clang";
 
-      pins = builtins.fromTOML (builtins.readFile ./manifests/pins.toml);
-
-      # A program of nixpkgs. If it is older than the pins ask for, evaluation fails, not a lab.
-      newEnough =
-        name: package:
-        let
-          version = lib.getVersion package;
-          inherit (pins.tools.${name}) least;
-        in
-        assert lib.assertMsg (lib.versionAtLeast version least) ''
-          nixpkgs has ${name} ${version}, manifests/pins.toml asks for ${least}: nix flake update nixpkgs
-        '';
-        package;
-
       workspace =
         pkgs:
         import ./nix/workspace.nix {
@@ -52,6 +38,14 @@
           toolchain = toolchain pkgs;
           bpfClang = bpfClang pkgs;
           checkout = self;
+        };
+
+      shell =
+        pkgs:
+        import ./nix/shell.nix {
+          inherit pkgs;
+          toolchain = toolchain pkgs;
+          bpfClang = bpfClang pkgs;
         };
 
       # xtask in the dev shell, in the checkout that this is typed in. Programs are built there, not in the store: labs
@@ -66,27 +60,9 @@
       };
     in
     {
-      # `nix develop`: all that `cargo xtask` looks for, so that `--install` is not needed.
+      # `nix develop`
       devShells = forEachSystem (pkgs: {
-        default = pkgs.mkShell {
-          packages = [
-            (toolchain pkgs)
-            (newEnough "kind" pkgs.kind)
-            (newEnough "helm" pkgs.kubernetes-helm)
-            pkgs.kubectl
-            pkgs.bpftools
-            pkgs.chromium
-            pkgs.elfutils
-            pkgs.go
-            pkgs.iproute2
-            pkgs.libseccomp
-            pkgs.nftables
-            pkgs.nodejs
-            pkgs.pkg-config
-            pkgs.zlib
-          ];
-          env.BPF_CLANG = bpfClang pkgs;
-        };
+        default = (shell pkgs).shell;
       });
 
       # `nix build .#bee`
@@ -99,7 +75,7 @@
       });
 
       # `nix flake check`
-      checks = forEachSystem (pkgs: (workspace pkgs).checks);
+      checks = forEachSystem (pkgs: (workspace pkgs).checks // (shell pkgs).checks);
 
       formatter = forEachSystem (pkgs: pkgs.nixfmt-tree);
     };

@@ -133,12 +133,19 @@ rec {
     lints = check "lints" [ ] ''
       cargo clippy --release --frozen --workspace --all-targets -- --deny warnings
     '';
-    # `tidy`, the invariants, asks git which files there are.
-    tests = check "tests" [ pkgs.git ] ''
-      git init --quiet
-      git add --all
-      cargo test --release --frozen --workspace --lib --bins --test tidy
-    '';
+    # `tidy`, the invariants, asks git which files there are; `chroot` makes images of programs as nixpkgs links them, with its
+    # own loader and in the store, and starts them.
+    tests =
+      check "tests"
+        [
+          pkgs.git
+          pkgs.util-linux
+        ]
+        ''
+          git init --quiet
+          git add --all
+          cargo test --release --frozen --workspace --lib --bins --test tidy --test chroot
+        '';
     probes = pkgs.runCommand "check-probes" { } ''
       for probe in ${../probes}/*.bpf.c; do
         for processor in amd64 arm64; do

@@ -4,6 +4,7 @@
   # The versions that the stub has.
   kind ? "99.0",
   helm ? "99.0",
+  go ? "99.0",
 }:
 let
   flake = import ../../flake.nix;
@@ -23,6 +24,7 @@ let
       # The one place that this file can reach the stub by.
       kind = previous.stub "kind-${kind}" { };
       kubernetes-helm = previous.stub "kubernetes-helm-${helm}" { };
+      go = previous.stub "go-${go}" { };
     };
   };
 

@@ -29,10 +29,18 @@ fn has_nix() -> bool {
     false
 }
 
-/// Evaluates the flake against a nixpkgs with this version of kind.
-fn evaluate(kind: &str) -> Output {
+/// Evaluates the flake against a nixpkgs with this version of a package.
+fn evaluate(package: &str, version: &str) -> Output {
     let mut nix = Command::new("nix-instantiate");
-    nix.current_dir(root()).args(["--eval", "--strict", "--json", "tests/nix/outputs.nix", "--argstr", "kind", kind]);
+    nix.current_dir(root()).args([
+        "--eval",
+        "--strict",
+        "--json",
+        "tests/nix/outputs.nix",
+        "--argstr",
+        package,
+        version,
+    ]);
     // Nothing is built or copied: no store is needed, and no root.
     nix.args(["--store", "dummy://"]).output().unwrap()
 }
@@ -40,7 +48,7 @@ fn evaluate(kind: &str) -> Output {
 /// The flake's inputs and outputs, evaluated once for all tests.
 fn flake() -> Option<&'static Value> {
     static FLAKE: LazyLock<Value> = LazyLock::new(|| {
-        let output = evaluate("99.0");
+        let output = evaluate("kind", "99.0");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     });
@@ -57,7 +65,7 @@ fn both_systems_have_every_output() {
     for (system, _) in SYSTEMS {
         let of = |kind: &str| names(&flake["outputs"][kind][system]);
         assert_eq!(of("apps"), ["default", "lab"]);
-        assert_eq!(of("checks"), ["format", "lints", "probes", "tests"]);
+        assert_eq!(of("checks"), ["format", "lints", "probes", "shell", "tests"]);
         assert_eq!(of("devShells"), ["default"]);
         assert_eq!(of("packages"), ["bee", "bookinfo", "kebpf", "lab"]);
         assert_eq!(flake["outputs"]["formatter"][system]["name"], "nixfmt-tree");
@@ -81,24 +89,38 @@ fn the_dev_shell_has_the_pinned_rust_the_bare_clang_and_the_tools() {
     let toolchain: toml::Value =
         toml::from_str(&fs::read_to_string(root().join("rust-toolchain.toml")).unwrap()).unwrap();
     let rust = format!("-rust-{}", toolchain["toolchain"]["channel"].as_str().unwrap());
-    let tools = ["-kind-99.0", "-kubernetes-helm-99.0", "-kubectl", "-bpftools", "-go", "-nodejs", "-chromium"];
-    for tool in tools.into_iter().chain([rust.as_str()]) {
+    let tools = ["-kind-99.0", "-kubernetes-helm-99.0", "-go-99.0", "-kubectl", "-bpftools", "-nodejs", "-chromium"];
+    let of_nodes = ["-util-linux", "-iproute2", "-nftables", "-iptables"];
+    for tool in tools.into_iter().chain(of_nodes).chain([rust.as_str()]) {
         assert!(packages.iter().any(|path| path.ends_with(tool)), "no {tool} in {packages:?}");
     }
     assert!(shell["BPF_CLANG"].as_str().unwrap().ends_with("-clang-unwrapped/bin/clang"));
 }
 
+/// stdenv's setup exports it, <https://github.com/NixOS/nixpkgs/blob/master/pkgs/stdenv/generic/setup.sh>.
 #[test]
-fn a_kind_that_is_older_than_the_pins_ask_for_fails_the_evaluation() {
+fn what_the_dev_shell_builds_is_not_of_1980() {
+    let Some(flake) = flake() else { return };
+    let hook = flake["outputs"]["devShells"]["x86_64-linux"]["default"]["shellHook"].as_str().unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-c", "eval \"$1\"; echo \"<${SOURCE_DATE_EPOCH-}>\"", "shell", hook]);
+    let output = shell.env("SOURCE_DATE_EPOCH", "315532800").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "<>\n");
+}
+
+#[test]
+fn a_package_that_is_older_than_what_asks_for_it_fails_the_evaluation() {
     if !has_nix() {
         return;
     }
-    let output = evaluate("0.1");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        !output.status.success() && error.contains("nixpkgs has kind 0.1, manifests/pins.toml asks for"),
-        "{error}"
-    );
+    for (package, file) in
+        [("kind", "manifests/pins.toml"), ("helm", "manifests/pins.toml"), ("go", "lab/kubernetes/go.mod")]
+    {
+        let output = evaluate(package, "0.1");
+        let error = String::from_utf8_lossy(&output.stderr);
+        let words = format!("nixpkgs has {package} 0.1, {file} asks for");
+        assert!(!output.status.success() && error.contains(&words), "{error}");
+    }
 }
 
 #[test]

@@ -26,10 +26,12 @@ let
     named [
       "bpftools"
       "chromium"
+      "curl"
       "elfutils"
       "git"
-      "go"
+      "gnumake"
       "iproute2"
+      "iptables"
       "kubectl"
       "libseccomp"
       "makeBinaryWrapper"
@@ -37,6 +39,7 @@ let
       "nixfmt-tree"
       "nodejs"
       "pkg-config"
+      "util-linux"
       "zlib"
     ]
     // {
@@ -54,7 +57,13 @@ let
         platform = "linux";
       };
 
-      mkShell = { packages, env }: stub "shell" ({ inherit packages; } // env);
+      mkShell =
+        {
+          packages,
+          shellHook,
+          env,
+        }:
+        stub "shell" ({ inherit packages shellHook; } // env);
       runCommand =
         name: environment: text:
         stub name (environment // { inherit text; });

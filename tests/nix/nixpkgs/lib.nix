@@ -12,6 +12,16 @@ rec {
   versionAtLeast = version: least: builtins.compareVersions version least >= 0;
   assertMsg = condition: message: condition || throw message;
   importJSON = file: builtins.fromJSON (builtins.readFile file);
+  hasPrefix = prefix: text: builtins.substring 0 (builtins.stringLength prefix) text == prefix;
+  removePrefix =
+    prefix: text:
+    if hasPrefix prefix text then
+      builtins.substring (builtins.stringLength prefix) (builtins.stringLength text) text
+    else
+      text;
+  findFirst =
+    wanted: default: list:
+    builtins.head (builtins.filter wanted list ++ [ default ]);
   last = list: builtins.elemAt list (builtins.length list - 1);
   # Of separators that mean nothing in a regular expression.
   splitString = separator: text: builtins.filter builtins.isString (builtins.split separator text);
