@@ -1,17 +1,26 @@
-//! What a step shows while it runs: one live line on a terminal, one plain line per half minute elsewhere.
+//! What a step shows while it runs: a live line on a terminal, one plain line per half minute elsewhere.
 //!
-//! All of it goes to stderr; stdout is for data.
+//! All of it goes to stderr; stdout is for data. Steps and checks run side by side, so that there may be several live lines;
+//! whatever else is printed meanwhile goes above them, by [`say`].
 
 use std::{
     io::IsTerminal,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 /// How often a waiting step says so when stderr is not a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(30);
+
+/// All live lines: whoever prints beside them would tear them.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Prints a line above the live ones.
+pub fn say(line: &str) {
+    LINES.suspend(|| eprintln!("{line}"));
+}
 
 /// A handle to the live line of the step that runs now; cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,7 +42,7 @@ impl Live {
         let title = title.into();
         if std::io::stderr().is_terminal() {
             let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}");
-            let bar = ProgressBar::new_spinner().with_prefix(title);
+            let bar = LINES.add(ProgressBar::new_spinner()).with_prefix(title);
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
             bar.enable_steady_tick(Duration::from_millis(120));
             return Self { bar, plain: None };
@@ -55,15 +64,15 @@ impl Live {
             let mut plain = plain.lock().unwrap_or_else(PoisonError::into_inner);
             if plain.last.elapsed() >= PLAIN_EVERY {
                 plain.last = Instant::now();
-                eprintln!("{} … {what} ({} s)", plain.title, plain.started.elapsed().as_secs());
+                say(&format!("{} … {what} ({} s)", plain.title, plain.started.elapsed().as_secs()));
             }
         }
         self.bar.set_message(what);
     }
 
-    /// Prints a line above the live one.
+    /// Prints a line above the live ones.
     pub fn say(&self, line: &str) {
-        self.bar.suspend(|| eprintln!("{line}"));
+        say(line);
     }
 
     /// Removes the live line; the caller prints what became of the step.

@@ -11,7 +11,7 @@ use interface::Options;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde::Serialize;
 
-use crate::{check::Check, finding::Finding, labs::Lab, outcome::Outcome, steps::Step};
+use crate::{check::Check, finding::Finding, labs::Lab, live, outcome::Outcome, steps::Step};
 
 /// Raised when a field of [`Record`] changes its meaning.
 const VERSION: u32 = 1;
@@ -86,7 +86,7 @@ impl Record {
         let note = if self.outcome == "unchanged" { ", nothing to do" } else { "" };
         match self.kind {
             Kind::Step => format!("{mark} [{index}/{total}] {title} ({seconds:.1} s{note})"),
-            Kind::Check => format!("{mark} {title}"),
+            Kind::Check => format!("{mark} {title} ({seconds:.1} s)"),
         }
     }
 
@@ -119,16 +119,16 @@ impl Report {
     }
 
     pub fn begin(&self, lab: &Lab) {
-        eprintln!("lab {}: {}", lab.number, lab.title);
+        live::say(&format!("lab {}: {}", lab.number, lab.title));
     }
 
     pub fn add(&mut self, record: Record) {
         let (line, code) = (record.line(), if record.error.is_some() { 31 } else { 32 });
         match line.split_once(' ') {
-            Some((mark, rest)) if self.colour => eprintln!("\u{1b}[{code}m{mark}\u{1b}[0m {rest}"),
-            _ => eprintln!("{line}"),
+            Some((mark, rest)) if self.colour => live::say(&format!("\u{1b}[{code}m{mark}\u{1b}[0m {rest}")),
+            _ => live::say(&line),
         }
-        record.explanation().iter().for_each(|line| eprintln!("{line}"));
+        record.explanation().iter().for_each(|line| live::say(line));
         self.add_quietly(record);
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_failed_check_says_object_condition_why_and_mending() {
-        assert_eq!(failed().line(), "✗ daemonset/bumblebee is ready");
+        assert_eq!(failed().line(), "✗ daemonset/bumblebee is ready (1.2 s)");
         assert_eq!(
             failed().explanation(),
             [

@@ -1,12 +1,15 @@
-//! Drives labs and checks: one step after the other, each named before it runs, each result reported.
+//! Drives labs and checks: each step named before it runs, each result reported, in the order of the labs.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Error, Result, bail};
+use futures::{StreamExt, stream};
 use interface::LabRange;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     check::Check,
@@ -29,17 +32,41 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Runs labs in order, each followed by its checks.
+///
+/// Most of a first run is waiting for pods. So the steps of the next labs run while the checks of one wait, and what is
+/// applied early is ready early; what is printed stays in the order of the labs.
 pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> Result<()> {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    // A task of its own, because some steps block; it ends with whoever waits for it.
+    let _running = AbortOnDropHandle::new(tokio::spawn(run_ahead(workshop.clone(), range, tell)));
     for number in range.iter() {
         let lab = labs::lab(number, workshop);
         report.begin(&lab);
-        if let Err(error) = steps(workshop, number, &lab.steps, report).await {
-            explain_folder(workshop, number).await;
-            return Err(error);
+        for _ in &lab.steps {
+            let Ended { record, error } = told.recv().await.context("a step ended without a word")?;
+            report.add(record);
+            if let Some(error) = error {
+                explain_folder(workshop, number).await;
+                return Err(error);
+            }
         }
         check(workshop, &lab, workshop.profile.patience(), report, true).await?;
     }
     Ok(())
+}
+
+/// The steps of labs, one after the other, until one fails or nobody listens any more.
+async fn run_ahead(workshop: Workshop, range: LabRange, tell: mpsc::UnboundedSender<Ended>) {
+    for number in range.iter() {
+        let steps = labs::lab(number, &workshop).steps;
+        for index in 0..steps.len() {
+            let ended = run_step(&workshop, number, &steps, index).await;
+            let failed = ended.error.is_some();
+            if tell.send(ended).is_err() || failed {
+                return;
+            }
+        }
+    }
 }
 
 /// Runs the checks of labs; all labs are looked at, whatever the first ones say.
@@ -61,22 +88,36 @@ pub async fn checks(workshop: &Workshop, range: LabRange, wait: Duration, report
 
 /// Runs steps in order; stops at the first that fails.
 pub async fn steps(workshop: &Workshop, lab: u8, steps: &[Step], report: &mut Report) -> Result<()> {
-    for (index, step) in steps.iter().enumerate() {
-        let live = Live::new(format!("[{}/{}] {}", index + 1, steps.len(), step.title));
-        let started = Instant::now();
-        let outcome = bounded(workshop, step, &live).await;
-        live.finish();
-        let mut record = Record::step(lab, index + 1, steps.len(), step, started.elapsed());
-        match outcome {
-            Ok(outcome) => report.add(record.done(outcome)),
-            Err(error) => {
-                record = record.failed(crate::error::message(&error), None);
-                report.add(record);
-                return Err(error.context(format!("lab {lab}: could not {}", step.title)));
-            }
+    for index in 0..steps.len() {
+        let Ended { record, error } = run_step(workshop, lab, steps, index).await;
+        report.add(record);
+        if let Some(error) = error {
+            return Err(error);
         }
     }
     Ok(())
+}
+
+/// What became of a step.
+struct Ended {
+    record: Record,
+    error: Option<Error>,
+}
+
+async fn run_step(workshop: &Workshop, lab: u8, steps: &[Step], index: usize) -> Ended {
+    let step = &steps[index];
+    let live = Live::new(format!("[{}/{}] {}", index + 1, steps.len(), step.title));
+    let started = Instant::now();
+    let outcome = bounded(workshop, step, &live).await;
+    live.finish();
+    let record = Record::step(lab, index + 1, steps.len(), step, started.elapsed());
+    match outcome {
+        Ok(outcome) => Ended { record: record.done(outcome), error: None },
+        Err(error) => Ended {
+            record: record.failed(crate::error::message(&error), None),
+            error: Some(error.context(format!("lab {lab}: could not {}", step.title))),
+        },
+    }
 }
 
 /// Runs a step for at most `--timeout`. A wait within it that ends just then is heard first: it knows what was missing.
@@ -90,15 +131,17 @@ async fn bounded(workshop: &Workshop, step: &Step, live: &Live) -> Result<Outcom
     cut.unwrap_or_else(|_| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
 }
 
-/// Polls a lab's checks, one after the other, until each passes or the time is up for all of them.
+/// Polls a lab's checks, side by side, until each passes or the time is up for all of them.
 async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Report, loud: bool) -> Result<()> {
-    let deadline = Instant::now() + wait;
-    let mut failed = 0;
-    for (index, check) in lab.checks.iter().enumerate() {
+    let asked = lab.checks.iter().map(|check| async move {
         let started = Instant::now();
-        let left = deadline.saturating_duration_since(started);
-        let result = ask(workshop, check, left).await;
-        let record = Record::check(lab.number, index + 1, lab.checks.len(), check, started.elapsed());
+        let result = ask(workshop, check, wait).await;
+        (result, started.elapsed())
+    });
+    let mut results = stream::iter(asked).buffered(lab.checks.len().max(1)).enumerate();
+    let mut failed = 0;
+    while let Some((index, (result, took))) = results.next().await {
+        let record = Record::check(lab.number, index + 1, lab.checks.len(), &lab.checks[index], took);
         match result {
             Ok(()) if loud => report.add(record.done(Outcome::Unchanged)),
             Ok(()) => report.add_quietly(record.done(Outcome::Unchanged)),
@@ -108,6 +151,7 @@ async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Repo
             }
         }
     }
+    drop(results);
     if failed == 0 {
         return Ok(());
     }

@@ -6,6 +6,7 @@ use std::{
     io::Read,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     process::{Child, Stdio},
+    sync::atomic::{AtomicU8, AtomicU16, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -117,10 +118,12 @@ async fn try_out(workshop: &Workshop, live: &Live, probe: Probe) -> Result<Seen>
     Ok(Seen { made, printed: pair.printed(&output), ring, hash })
 }
 
-/// A port that nobody listens on, outside the range from which the kernel takes ports for connections: there, asking a port until
-/// somebody answers may end in a connection with itself.
+/// A port that nobody listens on, another one each time, outside the range from which the kernel takes ports for connections:
+/// there, asking a port until somebody answers may end in a connection with itself.
 fn free_port() -> Option<u16> {
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or(0);
+    static TRIED: AtomicU16 = AtomicU16::new(0);
+    let of_process = u16::try_from(std::process::id() % 10_000).unwrap_or(0);
+    let first = 20_000 + of_process + TRIED.fetch_add(1, Relaxed) % 100 * 20;
     (first..32_000).find(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok())
 }
 
@@ -192,8 +195,11 @@ struct Pair {
 
 impl Pair {
     fn unused() -> Self {
+        static TRIED: AtomicU8 = AtomicU8::new(0);
+        // Other processes try probes out as well, and this one several at a time.
         let [_, _, high, low] = std::process::id().to_be_bytes();
-        Self { source: Ipv4Addr::new(127, 71, high, low), target: Ipv4Addr::new(127, 72, high, low) }
+        let second = 2 * (TRIED.fetch_add(1, Relaxed) % 64);
+        Self { source: Ipv4Addr::new(127, 71 + second, high, low), target: Ipv4Addr::new(127, 72 + second, high, low) }
     }
 
     async fn connect(self, count: usize) -> Result<usize> {

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::Lab;
 use crate::{
-    check::{self, Check, connections, targets},
+    check::{self, Check, bookinfo, connections, targets},
     cmd,
     kubernetes::{exec, pods, rollout::Workload},
     live::Live,
@@ -28,7 +28,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
         Step::new(
             format!("make {REQUESTS} requests in the productpage pod"),
             traffic_in_shell(workshop),
-            |workshop, live| Box::pin(traffic(workshop, live)),
+            |workshop, live| Box::pin(first_traffic(workshop, live)),
         ),
     ];
     let checks =
@@ -49,6 +49,14 @@ async fn scraped(workshop: &Workshop, live: &Live) -> Result<Outcome> {
 
 pub fn traffic_in_shell(workshop: &Workshop) -> String {
     format!("kubectl exec deploy/productpage-v1 -- {}", cmd::line(workshop.profile.requests(PAGE, REQUESTS)))
+}
+
+/// Lab 4's pods may still be starting: what they can't answer yet, the graph would lack.
+async fn first_traffic(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+    let client = workshop.client().await?;
+    let ask = || async { bookinfo::pods_ready(&client).await.map_err(NotYet::found) };
+    wait::poll("Bookinfo to be ready", workshop.timeout(), live, ask).await?;
+    traffic(workshop, live).await
 }
 
 /// The workshop's requests, from within the productpage pod.
