@@ -3,8 +3,9 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    io::IsTerminal,
+    io::{self, IsTerminal},
     process::{Command, Stdio},
+    sync::Once,
     time::Duration,
 };
 
@@ -33,29 +34,45 @@ pub fn obtain(why: &str) -> Result<Privilege> {
     if nix::unistd::geteuid().is_root() {
         return Ok(Privilege::Present);
     }
+    // Not by what starting it says: where `PATH` has a folder that is not the user's to read, that is no better than "denied".
     if crate::found::find("sudo").is_none() {
-        bail!("{why} needs root, and there is no sudo: run the same command as root");
+        bail!("{why} needs root, and there is no sudo: run the same command as root, or install sudo");
     }
-    let mut sudo = Command::new("sudo");
-    if std::io::stdin().is_terminal() {
-        eprintln!("{why} needs root; sudo may ask for your password");
-        sudo.arg("-v");
-    } else {
-        sudo.args(["-n", "-v"]).stderr(Stdio::null());
+    if !asks_nothing().context("start sudo")? {
+        type_password(why)?;
     }
-    let granted = sudo.status().context("start sudo")?.success();
-    if !granted {
-        bail!("{why} needs root, and sudo did not grant it: run it on a terminal, or as root");
-    }
-    std::thread::spawn(keep_alive);
+    static KEEPER: Once = Once::new();
+    KEEPER.call_once(|| drop(std::thread::spawn(keep_alive)));
     Ok(Privilege::Sudo)
+}
+
+/// Whether sudo runs a command without a password. `sudo -v` would not tell: on the stock machines of clouds, where a user may do
+/// everything without one, it asks for it all the same if any other rule, such as that of group sudo, wants one (`verifypw` in
+/// sudoers(5)), and such users have none.
+fn asks_nothing() -> io::Result<bool> {
+    let mut sudo = Command::new("sudo");
+    sudo.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(sudo.status()?.success())
+}
+
+fn type_password(why: &str) -> Result<()> {
+    if !io::stdin().is_terminal() {
+        bail!(
+            "{why} needs root, and sudo wants a password with no terminal to type it on: run it on a terminal, or as root"
+        );
+    }
+    eprintln!("{why} needs root; sudo may ask for your password");
+    if !Command::new("sudo").arg("-v").status().context("start sudo")?.success() {
+        bail!("{why} needs root, and sudo did not grant it: give the right password, or run the same command as root");
+    }
+    Ok(())
 }
 
 fn keep_alive() {
     loop {
         std::thread::sleep(KEEP_ALIVE);
         // If sudo refuses now, the command that needs it will say so.
-        let _ = Command::new("sudo").args(["-n", "-v"]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+        let _ = asks_nothing();
     }
 }
 
@@ -89,7 +106,8 @@ fn kept_environment() -> impl Iterator<Item = OsString> {
     names.into_iter().filter_map(|name| Some(assignment(name, std::env::var_os(name)?)))
 }
 
-fn assignment(name: &str, value: impl AsRef<OsStr>) -> OsString {
+/// `NAME=VALUE`, for `env`.
+pub fn assignment(name: &str, value: impl AsRef<OsStr>) -> OsString {
     let mut assignment = OsString::from(format!("{name}="));
     assignment.push(value);
     assignment
