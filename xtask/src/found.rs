@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
+use interface::Version;
+
 /// A program's path, if `PATH` has it. Administration tools lie in `/usr/sbin`, which many users' `PATH` lacks.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -9,33 +11,22 @@ pub fn find(program: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// The first whole number that a program prints about its version must be at least `least`.
-pub fn version(program: &str, arguments: &[&str], least: u32) -> Result<(), String> {
-    let program = match (program, std::env::var_os("BPF_CLANG")) {
+/// The first version that a program prints of itself must be at least `least`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn version(program: &str, least: Version) -> Result<(), String> {
+    let file = match (program, std::env::var_os("BPF_CLANG")) {
         // Nix wraps clang in a way that BPF can't bear, and names the bare one here.
         ("clang", Some(bare)) => PathBuf::from(bare),
-        _ => find(program).ok_or("not found")?,
+        _ => find(program).ok_or_else(|| format!("not found, {least} or newer is needed"))?,
     };
-    let output = Command::new(program).args(arguments).output().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let digits =
-        |word: &str| word.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
-    match text.split_whitespace().find_map(digits) {
-        Some(major) if major < least => Err(format!("version {major} is too old")),
-        None if least > 0 => Err("does not say its version".to_owned()),
-        _ => Ok(()),
-    }
-}
-
-/// Go 1.21 and later fetch the pinned toolchain themselves.
-pub fn go() -> Result<(), String> {
-    let program = find("go").ok_or("not found")?;
-    let output = Command::new(program).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output();
-    let text = String::from_utf8_lossy(&output.map_err(|error| error.to_string())?.stdout).trim().to_owned();
-    let mut numbers = text.trim_start_matches("go").split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    match (numbers.next(), numbers.next()) {
-        (Some(1), Some(minor)) if minor < 21 => Err(format!("{text} is too old")),
-        _ => Ok(()),
+    let output = Command::new(file).arg("--version").output().map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    match said.split_whitespace().find_map(|word| word.parse::<Version>().ok()) {
+        Some(version) if version < least => Err(format!("version {version} is too old, {least} is needed")),
+        Some(_) => Ok(()),
+        None => Err("does not say its version".to_owned()),
     }
 }
 
@@ -51,7 +42,9 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_too_old_is_refused() {
-        assert_eq!(version("make", &["--version"], 9999).unwrap_err().split(' ').next(), Some("version"));
-        assert!(version("no-such-tool", &[], 0).is_err());
+        let version_of = |least: &str| version("make", least.parse().unwrap());
+        assert!(version_of("3.81").is_ok());
+        assert!(version_of("9999.0").unwrap_err().ends_with("is too old, 9999.0.0 is needed"));
+        assert_eq!(version("no-such-tool", "0.1".parse().unwrap()).unwrap_err(), "not found, 0.1.0 or newer is needed");
     }
 }

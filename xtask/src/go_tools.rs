@@ -13,7 +13,7 @@ use interface::{
     pins::{GoTool, pins},
 };
 
-use crate::progress::Line;
+use crate::{go_release, progress::Line};
 
 /// Builds the pinned version, unless it is there. `package` is what of the module is the program, `flags` what the linker is told.
 pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str) -> Result<()> {
@@ -27,6 +27,7 @@ pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str
     let program = format!("{}{package}@v{}", pin.module, pin.version);
     let mut go = Command::new("go");
     go.args(["install", "-trimpath", "-ldflags", flags, &program]).env("GOBIN", &partial).env("CGO_ENABLED", "0");
+    go.env("PATH", path(paths)?);
     let output = go.stdin(Stdio::null()).output().context("start go")?;
     drop(line);
     let said = String::from_utf8_lossy(&output.stderr);
@@ -39,11 +40,11 @@ pub fn folder(paths: &Paths, name: &str, pin: &GoTool) -> PathBuf {
     paths.cache.join("tools").join(format!("{name}-{}", pin.version))
 }
 
-/// `PATH` for whoever starts these programs: ours first, which were built because the user's would not do.
+/// `PATH` for whoever starts these programs: ours first, which were brought because the user's would not do.
 pub fn path(paths: &Paths) -> Result<OsString> {
     let tools = pins()?.tools;
     let ours = [folder(paths, "helm", &tools.helm), folder(paths, "kind", &tools.kind)];
-    let ours = ours.into_iter().filter(|folder| folder.is_dir());
+    let ours = ours.into_iter().chain(go_release::bin(paths).ok()).filter(|folder| folder.is_dir());
     let theirs = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(ours.chain(std::env::split_paths(&theirs))).context("extend PATH")
 }

@@ -19,7 +19,7 @@ use interface::{
 use sha2::{Digest, Sha256};
 use xshell::{Shell, cmd};
 
-use crate::progress::Line;
+use crate::{go_tools, progress::Line};
 
 /// Raised when the same modules begin to give other programs.
 const FORMAT: &str = "1";
@@ -65,7 +65,8 @@ pub fn start_behind(paths: &Paths) -> Result<()> {
         .arg(std::env::current_exe()?)
         .arg("build-programs")
         .arg(folder)
-        .env("EBPF_LAB_ROOT", &paths.checkout);
+        .env("EBPF_LAB_ROOT", &paths.checkout)
+        .env("PATH", go_tools::path(paths)?);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     xtask.spawn().context("start the build of the Go programs")?;
     Ok(())

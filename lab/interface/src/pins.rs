@@ -1,5 +1,7 @@
 //! `manifests/pins.toml`: every outside version that no lock file of a language pins.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
@@ -23,6 +25,10 @@ pub struct Pins {
 /// Programs that the user brings.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tools {
+    pub clang: Tool,
+    pub go: Go,
+    pub nft: Tool,
+    pub nix: Tool,
     pub kind: GoTool,
     pub docker: Tool,
     pub podman: Tool,
@@ -33,6 +39,15 @@ pub struct Tools {
 pub struct Tool {
     /// The oldest version that will do.
     pub least: String,
+}
+
+/// Builds Kubernetes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Go {
+    /// The oldest version that fetches the one which go.mod asks for.
+    pub least: String,
+    /// What that one hashes to as a module, by `goVERSION.OS-ARCHITECTURE`.
+    pub sums: BTreeMap<String, String>,
 }
 
 /// What `--on kind` runs.

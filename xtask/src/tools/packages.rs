@@ -1,0 +1,78 @@
+//! Installs packages with the distribution's own program, saying how far it is.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use super::distribution::Manager;
+use crate::{
+    privilege::{self, Privilege},
+    progress::Line,
+};
+
+/// What sudo drops and package managers read.
+const KEPT: [&str; 8] =
+    ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY"];
+
+/// Installs them without asking.
+///
+/// # Errors
+/// Nobody can be root here, or what the manager said when it failed.
+pub fn install(manager: &Manager, names: &[&str]) -> Result<()> {
+    let privilege = privilege::obtain("installing packages")?;
+    let line = Line::new(&format!("installing {}", names.join(" ")));
+    if !manager.refresh.is_empty() {
+        run(privilege, manager, manager.refresh, &line)?;
+    }
+    run(privilege, manager, &[manager.install, names].concat(), &line)
+}
+
+fn run(privilege: Privilege, manager: &Manager, words: &[&str], line: &Line) -> Result<()> {
+    let mut command = command(privilege, words);
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.as_mut().map_err(|error| anyhow::anyhow!("start {}: {error}", words[0]))?;
+    let mut said = child.stderr.take().context("read what the package manager says")?;
+    let errors = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        // A pipe that breaks leaves what was read so far.
+        let _ = said.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    });
+    let mut tail = VecDeque::new();
+    for output in BufReader::new(child.stdout.take().context("read what the package manager prints")?).lines() {
+        let output = output?;
+        line.show(output.clone());
+        tail.push_back(output);
+        if tail.len() > 5 {
+            tail.pop_front();
+        }
+    }
+    let status = child.wait()?;
+    let errors = errors.join().unwrap_or_default();
+    if !status.success() {
+        let printed = tail.make_contiguous().join("\n");
+        let hint = manager.hint;
+        bail!("`{}` failed ({status})\n{printed}\n{}\n{hint}", words.join(" "), errors.trim_end());
+    }
+    Ok(())
+}
+
+/// As root; `env` because sudo lets nobody set variables who has no right to.
+fn command(privilege: Privilege, words: &[&str]) -> Command {
+    let mut command = Command::new("sudo");
+    match privilege {
+        Privilege::Present => command = Command::new("env"),
+        Privilege::Sudo => drop(command.args(["--", "env"])),
+    }
+    for name in KEPT {
+        if let Some(value) = std::env::var_os(name) {
+            command.arg(privilege::assignment(name, value));
+        }
+    }
+    command.arg("DEBIAN_FRONTEND=noninteractive").arg("LC_ALL=C").args(words);
+    command
+}
