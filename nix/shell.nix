@@ -47,7 +47,6 @@ let
     pkgs.iptables
     pkgs.libseccomp
     pkgs.nftables
-    pkgs.nodejs
     pkgs.pkg-config
     # `mount` and `umount` for kubelet: NixOS has them in /run, where a node has files of its own.
     pkgs.util-linux
@@ -68,7 +67,7 @@ in
     ${shellHook}
     [ -z "''${SOURCE_DATE_EPOCH-}" ]
     ${bpfClang} --print-targets | grep --quiet bpf
-    for program in cargo cc curl git go helm ip iptables kind make mount nft node npm pkg-config umount; do
+    for program in cargo cc curl git go helm ip iptables kind make mount nft pkg-config umount; do
       type -P "$program"
     done
     for library in libelf libseccomp zlib; do

@@ -21,12 +21,25 @@ fn root() -> PathBuf {
 /// Whether there is Nix. Where there is none the test says that it is skipped: on stdout past the harness, for
 /// `cargo xtask test` to count.
 fn has_nix() -> bool {
-    let Err(error) = Command::new("nix-instantiate").arg("--version").output() else { return true };
+    let error = match Command::new("nix-instantiate").arg("--version").output() {
+        Err(error) => error.to_string(),
+        Ok(output) => match too_old(&String::from_utf8_lossy(&output.stdout)) {
+            Some(error) => error,
+            None => return true,
+        },
+    };
     let thread = std::thread::current();
     let test = thread.name().unwrap_or("flake");
     let line = format!("\nskipped: {test}: nix-instantiate: {error}; `cargo xtask test --install` brings it, by apt\n");
     std::io::stdout().write_all(line.as_bytes()).unwrap();
     false
+}
+
+/// Debian 11's is.
+fn too_old(says: &str) -> Option<String> {
+    let version: interface::Version = says.split_whitespace().find_map(|word| word.parse().ok())?;
+    let least = interface::pins::pins().unwrap().tools.nix.least.parse().unwrap();
+    (version < least).then(|| format!("{version} is too old, {least} is needed"))
 }
 
 /// Evaluates the flake against a nixpkgs with this version of a package.
@@ -89,7 +102,7 @@ fn the_dev_shell_has_the_pinned_rust_the_bare_clang_and_the_tools() {
     let toolchain: toml::Value =
         toml::from_str(&fs::read_to_string(root().join("rust-toolchain.toml")).unwrap()).unwrap();
     let rust = format!("-rust-{}", toolchain["toolchain"]["channel"].as_str().unwrap());
-    let tools = ["-kind-99.0", "-kubernetes-helm-99.0", "-go-99.0", "-kubectl", "-bpftools", "-nodejs", "-chromium"];
+    let tools = ["-kind-99.0", "-kubernetes-helm-99.0", "-go-99.0", "-kubectl", "-bpftools", "-chromium"];
     let of_nodes = ["-util-linux", "-iproute2", "-nftables", "-iptables"];
     for tool in tools.into_iter().chain(of_nodes).chain([rust.as_str()]) {
         assert!(packages.iter().any(|path| path.ends_with(tool)), "no {tool} in {packages:?}");
