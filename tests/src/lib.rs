@@ -17,6 +17,7 @@ pub mod machine;
 pub mod probe;
 pub mod program;
 pub mod registry;
+pub mod root;
 pub mod scenes;
 pub mod tokens;
 pub mod trials;

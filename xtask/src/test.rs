@@ -36,7 +36,11 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         // Their tests are skipped without them.
         tools::offer(paths, &[Need::Nix, Need::Registry]);
     }
-    let wanted = |suite: Suite| suites.is_empty() || suites.contains(&suite);
+    if options.install && suites.contains(&Suite::Distributions) {
+        tools::offer(paths, &[Need::Roots]);
+    }
+    let by_default = |suite| suites.is_empty() && suite != Suite::Distributions;
+    let wanted = |suite: Suite| by_default(suite) || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
     let mut broken = Vec::new();
@@ -94,12 +98,13 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 10] {
+fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 12] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
     let no_kind = unable.clone().or_else(|| no_kind(paths, install));
     let no_docker = no_docker(no_kind.as_ref());
+    let no_roots = unable.clone().or_else(|| lacking(paths, &[Need::Roots], false));
     [
         part(
             Suite::Unit,
@@ -126,6 +131,8 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 10] {
         part(Suite::Labs, "the labs' images", &["images"], &["--skip=docker"], unable.clone()),
         part(Suite::Labs, "the labs' images in Docker", &["images"], &["docker"], no_docker),
         part(Suite::Labs, "bee's metrics in Prometheus", &["scrape"], &[], unable.clone()),
+        part(Suite::Distributions, "sudo and packages on bare machines", &["machines"], &[], no_roots.clone()),
+        part(Suite::Distributions, "the two commands on bare distributions", &["distributions"], &[], no_roots),
         part(Suite::Labs, "labs on real clusters", &["host"], &["--skip=registry"], unable),
         part(Suite::Labs, "clusters that pull from a registry", &["host"], &["registry"], no_pulls),
         part(Suite::Kind, "labs on kind", &["kind"], &[], no_kind),
@@ -183,7 +190,12 @@ fn no_kind(paths: &Paths, install: bool) -> Option<String> {
             "needs ../shared/kind-node beside the checkout, which makes an engine and an image of nodes".to_owned(),
         );
     }
-    let missing = tools::ensure(paths, &[Need::Kind, Need::KindNode], install).err()?;
+    lacking(paths, &[Need::Kind, Need::KindNode], install)
+}
+
+/// Which of the tools that these need can't be had.
+fn lacking(paths: &Paths, needs: &[Need], install: bool) -> Option<String> {
+    let missing = tools::ensure(paths, needs, install).err()?;
     Some(format!("{missing:#} (--install brings them)").replace('\n', ""))
 }
 

@@ -142,6 +142,8 @@ pub enum Suite {
     Labs,
     /// The labs on real kind; needs root.
     Kind,
+    /// README's two commands on bare Debian 11, 12 and 13, about an hour each; runs by name only.
+    Distributions,
 }
 
 /// Flags that every command takes.
@@ -161,7 +163,7 @@ pub struct Options {
     /// Without it: what `lab.toml` says, else offline on host and upstream on kind and on a context.
     #[arg(long, global = true, value_enum)]
     pub profile: Option<Profile>,
-    /// Install the tools that are missing (with apt on Debian and Ubuntu).
+    /// Install the tools that are missing: packages by apt, dnf or pacman, Go by ourselves.
     #[arg(long, global = true)]
     pub install: bool,
     /// Print each step and its equivalent shell command; run nothing.
