@@ -15,9 +15,12 @@ use anyhow::Result;
 
 use crate::{cluster::host::folders::PRIVATE, error::unfit};
 
-/// kubelet mounts volumes, kube-proxy writes rules, [`super::routes`] routes; with what brings each.
-const TOOLS: [(&str, &str); 4] =
-    [("ip", "iproute2"), ("mount", "util-linux"), ("nft", "nftables"), ("umount", "util-linux")];
+/// kubelet mounts volumes, [`super::routes`] routes; with what brings each.
+const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("mount", "util-linux"), ("umount", "util-linux")];
+
+/// How kube-proxy and the CNI's portmap write their rules, where the machine has it: which is needed, the machine's kernel decides.
+const FILTERS: [&str; 7] =
+    ["nft", "iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"];
 
 /// Where administration tools lie, which many users' `PATH` lacks.
 const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -28,7 +31,7 @@ pub type Tool = (&'static str, PathBuf);
 /// Each tool, as whoever starts the cluster has it.
 ///
 /// # Errors
-/// One is missing, or lies only where a node can't see it.
+/// One without which no node works is missing, or lies only where a node can't see it.
 pub fn find() -> Result<Vec<Tool>> {
     find_in(&path(), &hidden())
 }
@@ -45,11 +48,12 @@ fn hidden() -> Vec<&'static Path> {
 }
 
 fn find_in(path: &str, hidden: &[&Path]) -> Result<Vec<Tool>> {
-    let find = |(name, package): (&'static str, &str)| {
-        let file = file(name, path, hidden).ok_or_else(|| missing(name, package))?;
-        Ok((name, file))
-    };
-    TOOLS.into_iter().map(find).collect()
+    let mut tools = vec![];
+    for (name, package) in TOOLS {
+        tools.push((name, file(name, path, hidden).ok_or_else(|| missing(name, package))?));
+    }
+    tools.extend(FILTERS.into_iter().filter_map(|name| Some((name, file(name, path, hidden)?))));
+    Ok(tools)
 }
 
 /// The first program of this name that a node can see.
@@ -75,6 +79,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::error::Unfit;
 
     /// A machine like NixOS: each tool is a file in the store, and links lead to it from `/run`.
     fn nixos() -> tempfile::TempDir {
@@ -83,12 +88,16 @@ mod tests {
         for folder in [&store, &system, &root.path().join("run/wrappers")] {
             fs::create_dir_all(folder).unwrap();
         }
-        for (name, _) in TOOLS {
+        for name in names() {
             program(&store.join(name));
             symlink(store.join(name), system.join(name)).unwrap();
         }
         program(&root.path().join("run/wrappers/mount"));
         root
+    }
+
+    fn names() -> impl Iterator<Item = &'static str> {
+        TOOLS.map(|(name, _)| name).into_iter().chain(FILTERS)
     }
 
     fn program(file: &Path) {
@@ -103,7 +112,7 @@ mod tests {
         let path = format!("{0}/run/wrappers:{0}/run/system/bin", root.display());
         let found = find_in(&path, &[&root.join("run")]).unwrap();
         let store = root.join("nix/store/a0-tools/bin");
-        assert_eq!(found, TOOLS.map(|(name, _)| (name, store.join(name))));
+        assert_eq!(found, names().map(|name| (name, store.join(name))).collect::<Vec<_>>());
     }
 
     #[test]
@@ -111,7 +120,12 @@ mod tests {
         let machine = nixos();
         let store = machine.path().join("nix/store/a0-tools/bin");
         fs::set_permissions(store.join("umount"), fs::Permissions::from_mode(0o644)).unwrap();
-        let error = crate::error::message(&find_in(&store.display().to_string(), &[]).unwrap_err());
-        assert!(error.contains("`umount`") && error.contains("util-linux"), "{error}");
+        let error = find_in(&store.display().to_string(), &[]).unwrap_err();
+        let Unfit { what, hint } = error.downcast_ref().unwrap();
+        assert!(what.contains("`umount`") && hint.contains("util-linux"), "{what}; {hint}");
+        program(&store.join("umount"));
+        fs::remove_file(store.join("iptables")).unwrap();
+        let found = find_in(&store.display().to_string(), &[]).unwrap();
+        assert_eq!(found.len(), TOOLS.len() + FILTERS.len() - 1, "rules can be written otherwise: {found:?}");
     }
 }
