@@ -1,12 +1,12 @@
 //! How xtask becomes root and installs packages: with the real sudo and the real apt on a bare Debian, for users as clouds and
 //! distributions set them up; and as other distributions call their packages, by recorded shims of their managers.
 
-#![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
 use std::{
     fs,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -21,14 +21,17 @@ const STATUS: &str = "EBPF_LAB_ROOT=/srv/workshop xtask status --on host";
 /// How it ends once it may be root: it goes on to build, and there is no cargo.
 const GOES_ON: &str = "start cargo";
 
+fn cache() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("roots")
+}
+
 /// A machine with a user `student` of group sudo, password `right`, and these lines in sudoers.
 struct Machine(Root);
 
 impl Machine {
     #[track_caller]
     fn new(packages: &[&str], sudoers: &str) -> Self {
-        let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("roots");
-        let root = Root::new(&cache, "trixie", packages);
+        let root = Root::new(&cache(), "trixie", packages);
         root.clone(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."), "srv/workshop");
         fs::copy(env!("CARGO_BIN_EXE_xtask"), root.path("/usr/local/bin/xtask")).unwrap();
         if !packages.is_empty() {
@@ -116,7 +119,7 @@ fn who_can_not_be_root_is_refused_before_anything_is_installed_or_built() {
     let machine = Machine::new(&[], "");
     says(&machine.without_terminal(STATUS), "there is no sudo: run the same command as root, or install sudo");
     let installing = machine.without_terminal("EBPF_LAB_ROOT=/srv/workshop xtask lab all --on host --install");
-    says(&installing, "installing packages needs root, and there is no sudo");
+    says(&installing, "REFUSED  root: no, and no sudo");
     assert!(!machine.0.path("/home/student/.cache").exists() && !machine.0.path("/usr/bin/clang").exists());
 }
 
@@ -183,4 +186,22 @@ fn a_distribution_that_is_not_known_or_not_driven_is_refused_with_what_to_instal
         assert_eq!(machine.called(), "");
     }
     assert!(!machine.0.path("/root/.cache").exists(), "it began to build");
+}
+
+#[test]
+#[ignore = "needs root and Debian's archive"]
+fn every_package_that_the_labs_ask_apt_for_is_in_debian_11_12_and_13() {
+    let machine = Machine::new(&[], "");
+    let mut xtask = machine.0.command("xtask");
+    xtask.args(["lab", "all", "--on", "host"]).env("EBPF_LAB_ROOT", "/srv/workshop");
+    let said = said(xtask.output().unwrap());
+    let line = said.lines().find_map(|line| line.split("sudo apt-get install ").nth(1)).expect(&said);
+    let names = line.split(';').next().unwrap();
+    assert!(names.split_whitespace().count() > 5, "{said}");
+    for suite in ["bullseye", "bookworm", "trixie"] {
+        let root = Root::new(&cache(), suite, &[]);
+        let script = format!("apt-get update -qq && apt-get install --dry-run {names}");
+        let output = root.command("sh").args(["-c", &script]).output().unwrap();
+        assert!(output.status.success(), "{suite}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 }
