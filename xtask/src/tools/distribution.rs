@@ -72,7 +72,8 @@ const DNF: Manager = Manager {
     refresh: &[],
     install: &["dnf", "install", "-y", "--setopt=install_weak_deps=False"],
     by_hand: "sudo dnf install",
-    hint: "",
+    hint: "if it found no such package: RHEL and its kin keep some headers in a repository of their own, \
+           `sudo dnf config-manager --set-enabled crb`, then run the same command again",
 };
 
 /// Not `-Sy`: Arch supports no machine that is upgraded in part (<https://wiki.archlinux.org/title/System_maintenance>), and a whole
