@@ -67,7 +67,7 @@ in
     ${shellHook}
     [ -z "''${SOURCE_DATE_EPOCH-}" ]
     ${bpfClang} --print-targets | grep --quiet bpf
-    for program in cargo cc curl git go helm ip iptables kind make mount nft pkg-config umount; do
+    for program in cargo cc curl git go gzip helm ip iptables kind make mount nft pkg-config tar umount; do
       type -P "$program"
     done
     for library in libelf libseccomp zlib; do

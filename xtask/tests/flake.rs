@@ -110,6 +110,28 @@ fn the_dev_shell_has_the_pinned_rust_the_bare_clang_and_the_tools() {
     assert!(shell["BPF_CLANG"].as_str().unwrap().ends_with("-clang-unwrapped/bin/clang"));
 }
 
+/// The check runs where Nix builds; here is seen that it asks for all that xtask would look for.
+#[test]
+fn the_check_of_the_dev_shell_asks_for_every_tool_that_labs_need() {
+    let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
+    let (shell, table) = (read("nix/shell.nix"), read("xtask/src/tools/table.rs"));
+    let check = shell.split_once("checks.shell").unwrap().1;
+    let is_asked_for = |tool: &str| check.split([' ', ';', '\n']).any(|word| word == tool);
+    let table = table.split_once("pub const TOOLS").unwrap().1.replace("brought(", "packaged(");
+    let of_labs = ["Probes", "Web", "Go", "Network", "Helm", "Kind"].map(|need| format!("Need::{need}"));
+    let mut seen = 0;
+    for tool in table.split("packaged(").skip(1) {
+        let name = tool.split('"').nth(1).unwrap().to_lowercase();
+        let needs = tool.split(']').next().unwrap().split(['[', ',', ' ', '&']);
+        // Probes are compiled by the clang that BPF_CLANG names, which the check asks for BPF.
+        if needs.into_iter().any(|need| of_labs.iter().any(|lab| lab == need)) && name != "clang" {
+            assert!(is_asked_for(&name), "nix/shell.nix does not see that there is {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 8, "only {seen} tools in xtask's table");
+}
+
 /// stdenv's setup exports it, <https://github.com/NixOS/nixpkgs/blob/master/pkgs/stdenv/generic/setup.sh>.
 #[test]
 fn what_the_dev_shell_builds_is_not_of_1980() {
