@@ -1,4 +1,4 @@
-//! What a failed lab leaves for whoever has to find out why: events, objects, logs, component logs, versions.
+//! What a failed lab leaves for whoever has to find out why: events, objects, logs, component logs; beside what `driver` writes.
 
 use std::{
     fs,
@@ -6,8 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
-use jiff::Zoned;
+use anyhow::Result;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
@@ -23,10 +22,7 @@ const LOG_LINES: i64 = 500;
 
 /// Writes everything into a new folder and answers it.
 pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
-    let name = format!("{}-lab{lab}", Zoned::now().strftime("%Y%m%d-%H%M%S"));
-    let folder = workshop.paths.reports().join(name);
-    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    fs::write(folder.join("versions.txt"), versions(workshop))?;
+    let folder = driver::diagnostics::begin(&workshop.paths, workshop.cluster.name(), lab)?;
     if lab > 1 {
         let components = folder.join("components");
         fs::create_dir_all(&components)?;
@@ -39,16 +35,6 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
         give_to_caller(&[entry.path()])?;
     }
     Ok(folder)
-}
-
-fn versions(workshop: &Workshop) -> String {
-    let kernel = Cmd::new("uname").arg("-a").read().unwrap_or_default();
-    let programs = workshop.paths.programs.display();
-    format!(
-        "lab {}\nkernel {kernel}\nprograms {programs}\ncluster {}\n",
-        env!("CARGO_PKG_VERSION"),
-        workshop.cluster.name()
-    )
 }
 
 async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {

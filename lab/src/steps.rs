@@ -1,9 +1,8 @@
-//! What labs are made of: steps, and those that several labs share: applying a manifest, and taking it away again.
+//! Steps that several labs share: applying a manifest, and taking it away again.
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use futures::future::BoxFuture;
 use kube::api::DynamicObject;
 
 use crate::{
@@ -14,31 +13,7 @@ use crate::{
     workshop::Workshop,
 };
 
-/// One step of a lab. Running it again changes nothing; killed anywhere and run again it finishes.
-pub struct Step {
-    /// What it does, in the imperative: `install Prometheus`.
-    pub title: String,
-    /// What a person would type instead, for `--explain`.
-    pub shell: String,
-    pub run: StepFn,
-    /// It waits for a compilation or a download, which `--timeout` does not cut short.
-    pub unbounded: bool,
-}
-
-pub type StepFn = Box<dyn for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<Outcome>> + Send + Sync>;
-
-impl Step {
-    pub fn new<F>(title: impl Into<String>, shell: impl Into<String>, run: F) -> Self
-    where
-        F: for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<Outcome>> + Send + Sync + 'static,
-    {
-        Self { title: title.into(), shell: shell.into(), run: Box::new(run), unbounded: false }
-    }
-
-    pub fn unbounded(self) -> Self {
-        Self { unbounded: true, ..self }
-    }
-}
+pub type Step = driver::steps::Step<Workshop>;
 
 /// Applies a manifest of ours; pods restart when an image that they run was rebuilt.
 pub fn apply(title: &'static str, file: &'static str) -> Step {

@@ -1,6 +1,6 @@
 //! What every lab step and check gets: where things lie, what was asked for, and the cluster.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use interface::{Options, Paths};
@@ -8,7 +8,9 @@ use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster, Needs},
+    diagnostics,
     images::Image,
+    labs::{self, Lab},
     number,
     profile::{self, Profile},
 };
@@ -53,5 +55,27 @@ impl Workshop {
     /// The longest that one step may take.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
+    }
+}
+
+impl driver::workshop::Workshop for Workshop {
+    fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn lab(&self, number: u8) -> Lab {
+        labs::lab(number, self)
+    }
+
+    fn patience(&self) -> Duration {
+        self.profile.patience()
+    }
+
+    async fn diagnostics(&self, lab: u8) -> Result<PathBuf> {
+        diagnostics::collect(self, lab).await
     }
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -58,12 +59,13 @@ fn every_file_of_ignored_tests_is_in_a_part() {
 }
 
 #[test]
-fn in_crate_lab_only_cmd_starts_programs() {
+fn in_crates_lab_and_driver_only_cmd_starts_programs() {
     let starts =
         |text: &str| text.contains("Command::new(") && text.contains("process::Command") || text.contains("xshell::");
     let found = files("rs")
         .into_iter()
-        .filter(|(name, text)| name.starts_with("lab/src/") && name != "lab/src/cmd.rs" && starts(text));
+        .filter(|(name, _)| name.starts_with("lab/src/") || name.starts_with("lab/driver/"))
+        .filter(|(name, text)| name != "lab/driver/src/cmd.rs" && starts(text));
     none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
 }
 
@@ -82,6 +84,34 @@ fn only_bee_links_libbpf() {
 fn xtask_links_neither_kube_nor_tokio() {
     let manifest = fs::read_to_string(root().join("xtask/Cargo.toml")).unwrap();
     assert!(!manifest.contains("kube") && !manifest.contains("tokio"));
+}
+
+/// Features that only the other programs ask of a crate would have it, and all that stands on it, compiled a second time.
+#[test]
+fn what_is_compiled_for_lab_1_is_not_compiled_again() {
+    let again = &crates_for_lab_1(&["--no-default-features"]) - &crates_for_lab_1(&[]);
+    none(again.into_iter().collect(), "tests/Cargo.toml should ask for the others' features, too");
+}
+
+/// The crates from elsewhere below bee and `lab1`, each with its features.
+fn crates_for_lab_1(features: &[&str]) -> BTreeSet<String> {
+    let tree =
+        ["tree", "--workspace", "--offline", "--locked", "--prefix=depth", "--edges=normal,build", "--no-dedupe"];
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.current_dir(root()).args(tree).args(features).arg("--format= {p} {f}").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (mut found, mut is_ours) = (BTreeSet::new(), false);
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let Some((depth, package)) = line.split_once(' ') else { continue };
+        if depth == "0" {
+            is_ours = package.starts_with("bee ") || package.starts_with("lab-driver ");
+        }
+        if is_ours && !package.contains(" (/") {
+            found.insert(package.to_owned());
+        }
+    }
+    assert!(found.len() > 50, "cargo prints its tree in another form");
+    found
 }
 
 #[test]
@@ -186,8 +216,10 @@ fn is_pinned(action: &str) -> bool {
 fn every_lab_has_its_file_and_its_row() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for lab in 1..=6 {
-        assert!(root().join(format!("lab/src/labs/lab{lab}.rs")).is_file(), "lab {lab} has no file");
-        assert!(readme.contains(&format!("lab/src/labs/lab{lab}.rs")), "lab {lab} has no row in the README");
+        let folder = if lab == 1 { "lab/driver/src" } else { "lab/src/labs" };
+        let file = format!("{folder}/lab{lab}.rs");
+        assert!(root().join(&file).is_file(), "lab {lab} has no file");
+        assert!(readme.contains(&file), "lab {lab} has no row in the README");
     }
     assert!(readme.lines().count() <= 150, "the README is a page, not a book");
 }

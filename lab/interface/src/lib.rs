@@ -6,12 +6,14 @@
 pub mod cli;
 pub mod engine;
 pub mod exit;
+mod names;
 pub mod network;
 pub mod paths;
 pub mod pins;
 pub mod programs;
 pub mod range;
 pub mod registry;
+pub mod rest;
 pub mod settings;
 pub mod version;
 

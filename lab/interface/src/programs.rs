@@ -6,7 +6,8 @@
 use std::{
     fmt,
     fs::{self, File},
-    path::PathBuf,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
@@ -29,18 +30,22 @@ pub enum State {
 /// How far a build is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being built, such as `containerd and runc`.
+    /// What is being built now, such as `containerd and runc`.
     pub what: String,
-    /// Go packages compiled, of all that take time.
+    /// Parts of it that are done, of all; none where the time that is left is all that counts.
     pub done: usize,
     pub total: usize,
+    /// How long all of the build will still take; nothing while that can't be told.
+    pub left: Option<Duration>,
 }
 
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.total {
-            0 => write!(f, "{}", self.what),
-            total => write!(f, "{}: package {} of {total}", self.what, self.done),
+        match self.left.map(|left| (left.as_secs() + 30) / 60) {
+            None if self.total > 0 => write!(f, "{}: package {} of {}", self.what, self.done, self.total),
+            None => write!(f, "{}", self.what),
+            Some(0 | 1) => write!(f, "about a minute left: {}", self.what),
+            Some(minutes) => write!(f, "about {minutes} minutes left: {}", self.what),
         }
     }
 }
@@ -66,7 +71,7 @@ impl Building {
         self.folder.join("log")
     }
 
-    /// Holds [`Progress`] as three lines.
+    /// Holds [`Progress`], a line for each field.
     pub fn progress(&self) -> PathBuf {
         self.folder.join("progress")
     }
@@ -75,22 +80,33 @@ impl Building {
     pub fn failure(&self) -> PathBuf {
         self.folder.join("failure")
     }
+
+    /// Says how far it is, to whoever looks; nothing but that is lost if it can't be said.
+    pub fn tell(&self, progress: &Progress) {
+        let left = progress.left.map(|left| left.as_secs().to_string()).unwrap_or_default();
+        let _ =
+            fs::write(self.progress(), format!("{}\n{}\n{}\n{left}\n", progress.what, progress.done, progress.total));
+    }
+
+    /// How far it is, if it ends in `result` being there.
+    pub fn state(&self, result: &Path) -> Result<State> {
+        if result.exists() {
+            return Ok(State::Built);
+        }
+        if is_locked(self)? {
+            return Ok(State::Building(progress(self)));
+        }
+        // The builder may have finished between the two looks.
+        if result.exists() {
+            return Ok(State::Built);
+        }
+        Ok(fs::read_to_string(self.failure()).map_or(State::Absent, State::Failed))
+    }
 }
 
 /// How far the programs are at this moment; never waits.
 pub fn state(paths: &Paths) -> Result<State> {
-    if paths.programs.is_dir() {
-        return Ok(State::Built);
-    }
-    let building = Building::of(paths);
-    if is_locked(&building)? {
-        return Ok(State::Building(progress(&building)));
-    }
-    // The builder may have finished between the two looks.
-    if paths.programs.is_dir() {
-        return Ok(State::Built);
-    }
-    Ok(fs::read_to_string(building.failure()).map_or(State::Absent, State::Failed))
+    Building::of(paths).state(&paths.programs)
 }
 
 fn is_locked(building: &Building) -> Result<bool> {
@@ -105,8 +121,10 @@ fn is_locked(building: &Building) -> Result<bool> {
 fn progress(building: &Building) -> Progress {
     let text = fs::read_to_string(building.progress()).unwrap_or_default();
     let mut lines = text.lines();
-    let mut next = || lines.next().unwrap_or_default().to_owned();
-    Progress { what: next(), done: next().parse().unwrap_or(0), total: next().parse().unwrap_or(0) }
+    let what = lines.next().unwrap_or_default().to_owned();
+    let mut number = || lines.next().and_then(|number| number.parse::<u64>().ok());
+    let (done, total) = (number().unwrap_or(0) as usize, number().unwrap_or(0) as usize);
+    Progress { what, done, total, left: number().map(Duration::from_secs) }
 }
 
 #[cfg(test)]
@@ -129,9 +147,11 @@ mod tests {
         fs::create_dir_all(&building.folder).unwrap();
         let lock = File::create(building.lock()).unwrap();
         lock.lock().unwrap();
-        fs::write(building.progress(), "etcd\n3\n9\n").unwrap();
-        let progress = Progress { what: "etcd".to_owned(), done: 3, total: 9 };
-        assert_eq!(progress.to_string(), "etcd: package 3 of 9");
+        let progress = Progress { what: "etcd".to_owned(), done: 3, total: 9, left: Some(Duration::from_secs(200)) };
+        building.tell(&progress);
+        assert_eq!(progress.to_string(), "about 3 minutes left: etcd");
+        let early = Progress { left: None, ..progress.clone() };
+        assert_eq!(early.to_string(), "etcd: package 3 of 9");
         assert_eq!(state(&paths).unwrap(), State::Building(progress));
 
         drop(lock);

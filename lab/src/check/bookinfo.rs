@@ -2,7 +2,7 @@
 
 use kube::Client;
 
-use super::{Check, client};
+use super::{Check, client, ready};
 use crate::finding::Finding;
 use crate::kubernetes::{ServicePort, proxy, rollout::Workload};
 
@@ -19,7 +19,7 @@ const REQUESTS: usize = 12;
 
 /// All six Deployments are ready, and the page has what details and reviews say.
 pub fn checks() -> Vec<Check> {
-    let ready = DEPLOYMENTS.map(|name| Check::ready(Workload::deployment("default", name), 4));
+    let ready = DEPLOYMENTS.map(|name| ready(Workload::deployment("default", name), 4));
     let page = Check::new("/productpage answers with details and reviews", |workshop, _| {
         Box::pin(async move { page(&client(workshop).await?).await })
     });

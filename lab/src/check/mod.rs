@@ -4,41 +4,21 @@ pub mod bookinfo;
 pub mod connections;
 pub mod graph;
 pub mod nodes;
-pub mod probe;
 pub mod targets;
 
-use anyhow::Result;
-use futures::future::BoxFuture;
 use kube::Client;
 
-use crate::{finding::Finding, kubernetes::rollout::Workload, live::Live, workshop::Workshop};
+use crate::{finding::Finding, kubernetes::rollout::Workload, workshop::Workshop};
 
-/// One condition of a lab.
-pub struct Check {
-    /// The condition, as a sentence that is true when it holds: `every bumblebee target is up`.
-    pub title: String,
-    pub run: CheckFn,
-}
+pub type Check = driver::check::Check<Workshop>;
 
-/// Asks once, never waits: the engine asks again until its deadline.
-pub type CheckFn = Box<dyn for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<(), Finding>> + Send + Sync>;
-
-impl Check {
-    pub fn new<F>(title: impl Into<String>, run: F) -> Self
-    where
-        F: for<'a> Fn(&'a Workshop, &'a Live) -> BoxFuture<'a, Result<(), Finding>> + Send + Sync + 'static,
-    {
-        Self { title: title.into(), run: Box::new(run) }
-    }
-
-    /// A workload's pods all run its latest version and are ready. `lab` is the one that makes it.
-    pub fn ready(workload: Workload, lab: u8) -> Self {
-        let title = format!("{workload} is ready");
-        Self::new(title, move |workshop, _| {
-            let workload = workload.clone();
-            Box::pin(async move { workload.ready(&client(workshop).await?, lab).await })
-        })
-    }
+/// A workload's pods all run its latest version and are ready. `lab` is the one that makes it.
+pub fn ready(workload: Workload, lab: u8) -> Check {
+    let title = format!("{workload} is ready");
+    Check::new(title, move |workshop, _| {
+        let workload = workload.clone();
+        Box::pin(async move { workload.ready(&client(workshop).await?, lab).await })
+    })
 }
 
 /// The cluster's client; a cluster that is not there is a finding as well.

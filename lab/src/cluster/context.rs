@@ -28,17 +28,15 @@ pub struct Context {
 
 impl Context {
     /// Copies the context, and nothing else, out of the user's kubeconfig: whatever runs later can't reach another cluster.
-    pub fn new(paths: &Paths, context: &str) -> Result<Self> {
+    pub fn new(paths: &Paths, name: &str, context: &str) -> Result<Self> {
         let theirs = Kubeconfig::read().context("read your kubeconfig: set KUBECONFIG, or use --on host")?;
         let one = restrict(theirs, context)?;
-        let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let name = format!("context-{}", context.chars().map(safe).collect::<String>());
-        let kubeconfig = paths.kubeconfig(&name);
+        let kubeconfig = paths.kubeconfig(name);
         let folder = kubeconfig.parent().context("a kubeconfig lies in a folder")?;
         fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
         super::host::write_secret(&kubeconfig, &serde_json::to_string(&one)?)?;
         give_to_caller(&[&paths.state, folder, &kubeconfig])?;
-        Ok(Self { name, context: context.to_owned(), kubeconfig })
+        Ok(Self { name: name.to_owned(), context: context.to_owned(), kubeconfig })
     }
 }
 

@@ -120,7 +120,9 @@ pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
 pub fn choose(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Result<Arc<dyn Cluster>> {
     match options.cluster() {
         ClusterChoice::Host => Ok(Arc::new(host::Host::new(paths, options, number, needs))),
-        ClusterChoice::Context(name) => Ok(Arc::new(context::Context::new(paths, &name)?)),
+        ClusterChoice::Context(name) => {
+            Ok(Arc::new(context::Context::new(paths, &options.cluster_name(number), &name)?))
+        }
         ClusterChoice::Kind => Ok(Arc::new(kind::Kind::new(paths, options, number, needs)?)),
     }
 }

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{labs, live::Live, lock, number, outcome::Outcome, report::Report, run, student, workshop::Workshop};
 
 pub async fn clean(workshop: &Workshop) -> Result<()> {
-    let lock = lock::take(workshop)?;
+    let lock = lock::take(&workshop.paths, workshop.cluster.name())?;
     let outcome = down(workshop).await?;
     drop(lock);
     number::release(&workshop.paths, workshop.number)?;
@@ -33,7 +33,7 @@ pub async fn down(workshop: &Workshop) -> Result<Outcome> {
 }
 
 pub async fn reset(workshop: &Workshop, number: u8) -> Result<()> {
-    let _lock = lock::take(workshop)?;
+    let _lock = lock::take(&workshop.paths, workshop.cluster.name())?;
     match number {
         1 => forget_probes(workshop),
         2 => down(workshop).await.map(drop),
@@ -48,7 +48,7 @@ pub async fn reset(workshop: &Workshop, number: u8) -> Result<()> {
 /// replaces.
 fn forget_probes(workshop: &Workshop) -> Result<()> {
     for probe in [student::PROBE, student::TCPCONNECT] {
-        student::remove(workshop, probe)?;
+        student::remove(&workshop.paths, probe)?;
     }
     Ok(())
 }

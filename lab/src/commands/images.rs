@@ -46,7 +46,7 @@ fn list(workshop: &Workshop, images: &[Image]) -> Result<()> {
 }
 
 async fn load(workshop: &Workshop, images: &[Image]) -> Result<()> {
-    let _lock = lock::take(workshop)?;
+    let _lock = lock::take(&workshop.paths, workshop.cluster.name())?;
     let live = Live::new("load images");
     let outcome = workshop.cluster.load_images(images, &live).await?;
     live.finish();

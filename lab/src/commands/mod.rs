@@ -12,42 +12,20 @@ mod status;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use clap::Parser;
-use interface::{Cli, Command, Paths, exit};
+use driver::{handover, program};
+use interface::{Cli, Command, LabRange, Options, Paths, exit};
 
-use crate::{check::graph, error, labs, live::Live, lock, report::Report, run, workshop::Workshop};
-
-/// What a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+use crate::{check::graph, junit, labs, live::Live, lock, report::Report, run, workshop::Workshop};
 
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let code = match start(cli) {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {}", crate::error::message(&error));
-            if let Some(hint) = error::hint(&error) {
-                eprintln!("hint: {hint}");
-            }
-            error::exit_code(&error)
-        }
-    };
-    ExitCode::from(code)
+    program::end(start(Cli::parse()))
 }
 
 fn start(cli: Cli) -> Result<u8> {
     let workshop = Workshop::new(Paths::from_environment()?, cli.options.clone())?;
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
-    runtime.block_on(async {
-        tokio::select! {
-            code = command(&workshop, cli.command) => code,
-            _ = tokio::signal::ctrl_c() => {
-                eprintln!("\ninterrupted; the same command goes on where this one stopped");
-                Ok(INTERRUPTED)
-            }
-        }
-    })
+    program::block_on(command(&workshop, cli.command))
 }
 
 async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
@@ -75,26 +53,35 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
     Ok(exit::OK)
 }
 
-async fn lab(workshop: &Workshop, labs: interface::LabRange, rm: bool) -> Result<()> {
-    let _lock = lock::take(workshop)?;
+async fn lab(workshop: &Workshop, mut labs: LabRange, rm: bool) -> Result<()> {
+    let _lock = lock::take(&workshop.paths, workshop.cluster.name())?;
     let mut report = Report::new(&workshop.options);
+    if let Some(done) = handover::done() {
+        report.take_over(&done)?;
+        labs.first = 2;
+    }
     let result = run::labs(workshop, labs, &mut report).await;
     if result.is_ok() && labs.last == 6 {
         let address = graph::address(workshop).await?;
         eprintln!("done; the graph of who talks to whom: {address}");
     }
-    report.finish()?;
+    finish(&workshop.options, &report)?;
     if rm {
         clean::down(workshop).await?;
     }
     result
 }
 
-async fn check(workshop: &Workshop, labs: interface::LabRange, wait: std::time::Duration) -> Result<()> {
+async fn check(workshop: &Workshop, labs: LabRange, wait: std::time::Duration) -> Result<()> {
     let mut report = Report::new(&workshop.options);
     let result = run::checks(workshop, labs, wait, &mut report).await;
-    report.finish()?;
+    finish(&workshop.options, &report)?;
     result
+}
+
+/// Writes the JUnit file, if one was asked for.
+fn finish(options: &Options, report: &Report) -> Result<()> {
+    options.junit.as_ref().map_or(Ok(()), |path| junit::write(path, report.records()))
 }
 
 async fn traffic(workshop: &Workshop) -> Result<()> {

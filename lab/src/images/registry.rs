@@ -4,12 +4,12 @@
 use anyhow::Result;
 use futures::TryStreamExt;
 use interface::{Registry, cli::PushOptions};
-use oci::{
+use oci::layout::{Blob, Layout};
+use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
+use oci_registry::{
     client::{Client, Operation, Options},
     credentials,
-    layout::{Blob, Layout},
 };
-use oci_client::manifest::OCI_IMAGE_MEDIA_TYPE;
 
 use super::{FAMILY, Image, TAG};
 use crate::{error::unfit_for, live::Live};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Lab;
 use crate::{
-    check::{Check, nodes},
+    check::{self, nodes},
     kubernetes::{manifest, rollout::Workload},
     live::Live,
     outcome::Outcome,
@@ -44,8 +44,8 @@ pub fn lab(workshop: &Workshop) -> Lab {
     ]);
     let mut checks = vec![nodes::all_ready(), nodes::dns_answers()];
     if workshop.cluster.needs_metallb() {
-        checks.push(Check::ready(Workload::deployment(METALLB, "controller"), 2));
-        checks.push(Check::ready(Workload::daemon_set(METALLB, "speaker"), 2));
+        checks.push(check::ready(Workload::deployment(METALLB, "controller"), 2));
+        checks.push(check::ready(Workload::daemon_set(METALLB, "speaker"), 2));
         checks.push(nodes::address_pool());
     }
     Lab { number: 2, title: "Cluster: a Kubernetes of three nodes", steps, checks, undo: vec![] }

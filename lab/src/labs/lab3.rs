@@ -2,10 +2,10 @@
 //! whether Grafana is among them, is the profile's: [`crate::profile`].
 
 use super::Lab;
-use crate::{check::Check, workshop::Workshop};
+use crate::{check, workshop::Workshop};
 
 pub fn lab(workshop: &Workshop) -> Lab {
     let monitoring = workshop.profile.monitoring();
-    let checks = monitoring.workloads.into_iter().map(|workload| Check::ready(workload, 3)).collect();
+    let checks = monitoring.workloads.into_iter().map(|workload| check::ready(workload, 3)).collect();
     Lab { number: 3, title: monitoring.title, steps: monitoring.steps, checks, undo: monitoring.undo }
 }

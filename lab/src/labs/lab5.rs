@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 
 use super::Lab;
 use crate::{
-    check::{self, Check, bookinfo, connections, targets},
+    check::{self, bookinfo, connections, targets},
     cmd,
     kubernetes::{exec, pods, rollout::Workload},
     live::Live,
@@ -32,7 +32,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
         ),
     ];
     let checks =
-        vec![Check::ready(Workload::daemon_set("default", "bumblebee"), 5), targets::check(), connections::check()];
+        vec![check::ready(Workload::daemon_set("default", "bumblebee"), 5), targets::check(), connections::check()];
     let undo = vec![steps::delete("remove the probe", MANIFEST)];
     Lab { number: 5, title: "BumbleBee on the cluster", steps, checks, undo }
 }

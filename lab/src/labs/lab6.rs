@@ -2,7 +2,7 @@
 
 use super::Lab;
 use crate::{
-    check::{Check, graph},
+    check::{self, graph},
     kubernetes::rollout::Workload,
     steps,
     workshop::Workshop,
@@ -16,7 +16,7 @@ pub fn lab(_workshop: &Workshop) -> Lab {
         title: "kebpf, the graph of who talks to whom",
         steps: vec![steps::apply("install kebpf", MANIFEST)],
         checks: vec![
-            Check::ready(Workload::deployment("default", "kebpf"), 6),
+            check::ready(Workload::deployment("default", "kebpf"), 6),
             graph::page_answers(),
             graph::holds_bookinfo(),
         ],

@@ -1,22 +1,22 @@
 //! The small HTTP server that Prometheus scrapes: `/metrics` and `/healthz`, one thread, bounded.
 
+use std::convert::Infallible;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::get;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
-use tower_http::timeout::TimeoutLayer;
 
 use crate::exposition::Format;
 
-/// How long the head of a request may take to come, and its answer to be made.
+/// How long the head of a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection is not kept longer than this: a reader that stops reading holds an answer in memory.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -46,20 +46,14 @@ pub fn listen(port: u16) -> Result<TcpListener, PortTaken> {
 /// Serves until the process ends. `text` makes the metrics.
 pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Sync + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let text = Arc::new(text);
-    let scrape = move |headers: HeaderMap| {
-        let text = text.clone();
-        let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-        let format = Format::accepted(accept);
-        async move { ([(CONTENT_TYPE, format.content_type())], text(format)) }
-    };
-    let router = Router::new().route("/metrics", get(scrape)).route("/healthz", get(|| async { "ok\n" }));
-    let router = router.layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE));
-    runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, router).await })
+    runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, Arc::new(text)).await })
 }
 
 /// Whoever connects and says nothing, or very slowly, loses the connection; more than so many at once have to wait.
-async fn accept(listener: tokio::net::TcpListener, router: Router) -> std::io::Result<()> {
+async fn accept<T>(listener: tokio::net::TcpListener, text: Arc<T>) -> std::io::Result<()>
+where
+    T: Fn(Format) -> String + Send + Sync + 'static,
+{
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(HEADERS).max_buf_size(BUFFER);
@@ -69,7 +63,9 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) -> std::io::R
             tokio::time::sleep(REST).await;
             continue;
         };
-        let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let text = text.clone();
+        let answer = service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(&request, &*text))));
+        let connection = server.serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(async move {
             // One that breaks off or takes too long is its client's matter.
             let _ = tokio::time::timeout(LONGEST, connection).await;
@@ -79,6 +75,34 @@ async fn accept(listener: tokio::net::TcpListener, router: Router) -> std::io::R
     Ok(())
 }
 
+fn answer<B>(request: &Request<B>, text: &impl Fn(Format) -> String) -> Response<Full<Bytes>> {
+    let is_read = [Method::GET, Method::HEAD].contains(request.method());
+    match request.uri().path() {
+        "/metrics" | "/healthz" if !is_read => {
+            respond(StatusCode::METHOD_NOT_ALLOWED, (ALLOW, HeaderValue::from_static("GET, HEAD")), String::new())
+        }
+        "/metrics" => {
+            let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+            let format = Format::accepted(accept);
+            let kind = HeaderValue::from_static(format.content_type());
+            respond(StatusCode::OK, (CONTENT_TYPE, kind), text(format))
+        }
+        "/healthz" => respond(StatusCode::OK, plain(), "ok\n".to_owned()),
+        _ => respond(StatusCode::NOT_FOUND, plain(), "bee serves /metrics and /healthz\n".to_owned()),
+    }
+}
+
+fn plain() -> (HeaderName, HeaderValue) {
+    (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+}
+
+fn respond(status: StatusCode, (name, value): (HeaderName, HeaderValue), body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(name, value);
+    response
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
@@ -86,6 +110,20 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_served_is_answered_and_only_to_whoever_reads() {
+        let status = |method: Method, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(()).unwrap();
+            answer(&request, &|_| "m 1\n".to_owned()).status().as_u16()
+        };
+        assert_eq!((status(Method::GET, "/metrics"), status(Method::HEAD, "/metrics?a=b")), (200, 200));
+        assert_eq!(
+            (status(Method::GET, "/healthz"), status(Method::GET, "/"), status(Method::GET, "/metrics/")),
+            (200, 404, 404)
+        );
+        assert_eq!((status(Method::POST, "/metrics"), status(Method::DELETE, "/healthz")), (405, 405));
+    }
 
     #[test]
     fn hundreds_of_clients_that_say_nothing_do_not_keep_a_scraper_out() {

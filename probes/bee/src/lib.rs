@@ -5,6 +5,9 @@
 //! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are
 //! what comes before; [`doctor`] says what a machine can run.
 
+// What only the registry and the live table use.
+#![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "the whole bee has a use for all of it"))]
+
 pub mod atomic;
 mod backing;
 pub mod btf;
@@ -39,6 +42,7 @@ pub mod probe;
 mod programs;
 mod raw;
 pub mod recording;
+#[cfg(feature = "whole")]
 pub mod registry;
 mod rests;
 pub mod run;

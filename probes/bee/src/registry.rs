@@ -1,11 +1,13 @@
 //! Images between this machine and a registry. What comes from there is bounded, and held against its digests, before any of it is
 //! stored.
 
+use std::io;
+
 use futures::{Stream, TryStreamExt};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use oci::client::{Client, Operation, Options, ReadError};
 use oci::layout;
+use oci_registry::client::{Client, Operation, Options};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType, Platform};
 use tokio_util::bytes::Bytes;
 
@@ -198,7 +200,7 @@ pub async fn push_archive(
 /// Sends a blob if the registry lacks it.
 async fn send<S>(client: &Client, (digest, size): (&str, u64), bytes: S, progress: &ProgressBar) -> Result<(), Error>
 where
-    S: Stream<Item = Result<Bytes, ReadError>> + Send + 'static,
+    S: Stream<Item = io::Result<Bytes>> + Send + 'static,
 {
     if client.has(digest).await? {
         progress.inc(size);

@@ -21,7 +21,7 @@ use bee::registry::{Which, pull};
 use bee::store::{Built, Config, Reference, Store};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use oci::client::Options;
+use oci_registry::client::Options;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

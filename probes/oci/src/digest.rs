@@ -20,7 +20,7 @@ pub fn descriptor(media_type: impl Into<MediaType>, bytes: &[u8]) -> Descriptor 
 
 /// A hash that was computed here, in oci-spec's form.
 #[expect(clippy::expect_used, reason = "a computed hash is 64 hexadecimal digits")]
-pub(crate) fn parse(hex: &str) -> Sha256Digest {
+pub fn parse(hex: &str) -> Sha256Digest {
     Sha256Digest::from_str(hex).expect("a SHA-256 in hexadecimal")
 }
 

@@ -14,18 +14,16 @@ pub struct Error {
 
 impl Error {
     /// Something that the reader can mend, and how.
-    pub(crate) fn mendable(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    pub fn mendable(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: Some(hint.into()), why: None }
     }
 
-    pub(crate) fn new(what: impl Into<String>) -> Self {
+    pub fn new(what: impl Into<String>) -> Self {
         Self { what: what.into(), hint: None, why: None }
     }
 
     /// For `map_err`: what was tried when something else failed.
-    pub(crate) fn at<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
-        what: impl fmt::Display,
-    ) -> impl FnOnce(E) -> Self {
+    pub fn at<E: Into<Box<dyn std::error::Error + Send + Sync>>>(what: impl fmt::Display) -> impl FnOnce(E) -> Self {
         let what = what.to_string();
         move |why| Self { what, hint: None, why: Some(why.into()) }
     }

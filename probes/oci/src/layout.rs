@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use futures::{Stream, TryStreamExt};
+use futures::Stream;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest};
 use serde::{Deserialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio_util::{bytes::Bytes, io::ReaderStream};
 
-use crate::{Error, Image, client::ReadError};
+use crate::{Error, Image};
 
 /// Documents are a few kilobytes; what is larger is no document of ours.
 const LARGEST_DOCUMENT: u64 = 1 << 20;
@@ -75,11 +75,11 @@ pub fn read(image: &Image) -> Result<Layout, Error> {
 
 impl Layout {
     /// The bytes of one of its blobs, in pieces.
-    pub fn stream(&self, blob: &Blob) -> Result<impl Stream<Item = Result<Bytes, ReadError>> + use<>, Error> {
+    pub fn stream(&self, blob: &Blob) -> Result<impl Stream<Item = io::Result<Bytes>> + use<>, Error> {
         let archive =
             self.open(blob).map_err(Error::at(format!("read the image archive {}", self.archive.display())))?;
         let archive = tokio::fs::File::from_std(archive).take(blob.size);
-        Ok(ReaderStream::with_capacity(archive, PIECE).map_err(ReadError::from))
+        Ok(ReaderStream::with_capacity(archive, PIECE))
     }
 
     /// The archive, where one of its blobs begins.

@@ -103,7 +103,7 @@ impl Host {
         let named = options.registry.iter().map(|registry| registry.host.clone()).collect();
         Self {
             number,
-            name: format!("host-{number}"),
+            name: options.cluster_name(number),
             paths: paths.clone(),
             folders: Folders::new(number),
             addresses: Addresses::new(number),

@@ -68,7 +68,6 @@ impl Kind {
     /// # Errors
     /// A mirror that is no URL.
     pub fn new(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Result<Self> {
-        let cluster = options.kind.name.clone().unwrap_or_else(|| default_name(number));
         let between = match &options.kind.mirror {
             Some(url) => registries::mirror(url)?,
             None if !needs.registries.is_empty() => Between::Caches,
@@ -76,8 +75,8 @@ impl Kind {
         };
         Ok(Self {
             number,
-            name: format!("kind-{cluster}"),
-            cluster,
+            name: options.cluster_name(number),
+            cluster: options.kind.cluster(number),
             paths: paths.clone(),
             options: options.kind.clone(),
             between,
@@ -176,11 +175,6 @@ impl Kind {
     }
 }
 
-/// kind's name for cluster `number` if nobody chooses another.
-fn default_name(number: u8) -> String {
-    if number == 1 { "ebpf".to_owned() } else { format!("ebpf-{number}") }
-}
-
 /// The configurations of our kind clusters, by the names of their folders.
 fn ours(paths: &Paths) -> Vec<(String, Config)> {
     let folders = fs::read_dir(&paths.state).into_iter().flatten().flatten();
@@ -196,7 +190,9 @@ pub fn numbers_in_use(paths: &Paths) -> impl Fn(u8) -> bool + use<> {
     let ours: Vec<_> = ours(paths).into_iter().map(|(_, config)| config).collect();
     // Without an engine there are no others.
     let others = Engine::find().and_then(|engine| engine.clusters()).unwrap_or_default();
-    move |number| ours.iter().any(|config| config.has_number(number)) || others.contains(&default_name(number))
+    move |number| {
+        ours.iter().any(|config| config.has_number(number)) || others.contains(&KindOptions::default_cluster(number))
+    }
 }
 
 #[async_trait]

@@ -10,10 +10,7 @@ pub mod init;
 pub mod inspect;
 pub mod lint;
 pub mod list;
-pub mod login;
 pub mod package;
-pub mod pull;
-pub mod push;
 pub mod replay;
 pub mod rm;
 pub mod run;
@@ -21,7 +18,11 @@ pub mod tag;
 pub mod version;
 
 mod privilege;
-mod registry;
+#[cfg(feature = "whole")]
+pub mod registry;
+#[cfg(not(feature = "whole"))]
+#[path = "later.rs"]
+pub mod registry;
 
 use std::process::ExitCode;
 
@@ -61,7 +62,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
         let build = || cause.downcast_ref::<bee::build::Error>()?.hint().map(str::to_owned);
         let store = || cause.downcast_ref::<bee::store::Error>()?.hint();
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|it| it.hint().to_owned());
-        let registry = || cause.downcast_ref::<bee::registry::Error>()?.hint();
+        let registry = || registry::hint(cause);
         let oci = || cause.downcast_ref::<oci::Error>()?.hint().map(str::to_owned);
         build().or_else(store).or_else(privilege).or_else(registry).or_else(oci)
     })
@@ -87,7 +88,7 @@ pub fn exit_code(error: &anyhow::Error) -> ExitCode {
         };
         let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
-        let registry = || matches!(cause.downcast_ref()?, bee::registry::Error::NoProbe { .. }).then_some(3);
+        let registry = || registry::exit_code(cause);
         let findings = || cause.downcast_ref::<lint::Findings>().map(|_| 3);
         let lacking = || cause.downcast_ref::<doctor::Lacking>().map(|_| 4);
         build().or_else(run).or_else(object).or_else(privilege).or_else(registry).or_else(findings).or_else(lacking)

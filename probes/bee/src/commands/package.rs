@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use bee::store::Reference;
-use oci::client::Operation;
 use oci::rootfs::Content;
 use oci::{Image, Recipe, archive};
 
 use super::registry;
-use crate::cli::{Cli, Package, Registry};
+use crate::cli::{Cli, Package};
 
 pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
     let without_use = [("--builder", arguments.builder.is_some()), ("--bee-image", arguments.bee_image.is_some())];
@@ -18,7 +17,10 @@ pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
     let recipe = recipe(&arguments.reference, object)?;
     match &arguments.output {
         Some(file) => println!("{}", write(&recipe, &arguments.image, file)?),
-        None => println!("{}", push(&recipe, &arguments.image, &cli.global.registry)?),
+        None => println!(
+            "{}",
+            registry::push_image(&recipe, &arguments.image, &qualified(&arguments.image), &cli.global.registry)?
+        ),
     }
     Ok(())
 }
@@ -43,24 +45,6 @@ fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
     let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
     std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
     eprintln!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6);
-    Ok(digest)
-}
-
-fn push(recipe: &Recipe, name: &Reference, registry: &Registry) -> Result<String> {
-    let options = registry::options(registry)?;
-    if name.host().is_none() {
-        bail!("{name} names no registry to push it to: begin it with one, or write an archive with --output FILE");
-    }
-    let folder = tempfile::tempdir().context("make a folder for the image")?;
-    let progress = registry::progress(format!("push {name}"))?;
-    let pushed = registry::block_on(async {
-        let client = bee::registry::connect(name, Operation::Push, &options).await?;
-        let image = archive::write(folder.path(), recipe, &qualified(name))?;
-        Ok(bee::registry::push_archive(&client, &image, name.tag(), &progress).await?)
-    });
-    progress.finish_and_clear();
-    let digest = pushed.with_context(|| format!("push {name}"))?;
-    eprintln!("pushed {name}");
     Ok(digest)
 }
 

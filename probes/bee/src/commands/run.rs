@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use bee::output::Format;
 use bee::pins::PinOptions;
-use bee::registry::Which;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
 use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
@@ -78,7 +77,7 @@ fn find(cli: &Cli, probe: &Path, pull: PullPolicy) -> Result<Vec<u8>> {
         }
         _ => return Ok(stored?),
     }
-    super::pull::pull(&store, &reference, Which::ThisMachine, &cli.global.registry)?;
+    super::registry::fetch(&store, &reference, &cli.global.registry)?;
     Ok(store.program(&reference)?)
 }
 

@@ -4,6 +4,7 @@ mod changes;
 mod columns;
 mod json;
 mod lines;
+#[cfg(feature = "whole")]
 mod terminal;
 
 use std::collections::BTreeSet;
@@ -83,9 +84,17 @@ impl Title {
 
 /// Begins to show a run.
 pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> io::Result<Box<dyn Output + 'a>> {
+    #[cfg(feature = "whole")]
     if format == Format::Table {
         return Ok(Box::new(terminal::Table::open(title, running)?));
     }
+    #[cfg(not(feature = "whole"))]
+    let format = if format == Format::Table {
+        eprintln!("the live table comes with the whole bee, which is still being built; until then: --output columns");
+        Format::Columns
+    } else {
+        format
+    };
     eprintln!("{}", title.sentence());
     let stdout = io::BufWriter::with_capacity(1 << 16, io::stdout());
     Ok(match format {

@@ -7,9 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use interface::Paths;
 use jiff::Zoned;
 
-use crate::{caller::give_to_caller, error::Busy, workshop::Workshop};
+use crate::{caller::give_to_caller, error::Busy};
 
 /// Held until it is dropped; a process that is killed holds nothing.
 #[derive(Debug)]
@@ -17,12 +18,12 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes the cluster's lock.
+/// Takes the lock of the cluster of this name.
 ///
 /// # Errors
 /// [`Busy`], naming the holder, if another `lab` has it.
-pub fn take(workshop: &Workshop) -> Result<Lock> {
-    let kubeconfig = workshop.cluster.kubeconfig();
+pub fn take(paths: &Paths, cluster: &str) -> Result<Lock> {
+    let kubeconfig = paths.kubeconfig(cluster);
     let folder = kubeconfig.parent().context("a kubeconfig lies in a folder")?;
     fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let path = folder.join("lock");
@@ -35,7 +36,7 @@ pub fn take(workshop: &Workshop) -> Result<Lock> {
         .mode(0o600)
         .open(&path)
         .with_context(|| format!("open {}", path.display()))?;
-    give_to_caller(&[&workshop.paths.state, folder, &path])?;
+    give_to_caller(&[&paths.state, folder, &path])?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {

@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail};
 use bee::store::Reference;
 use inquire::validator::Validation;
 use inquire::{CustomUserError, Password, PasswordDisplayMode, Text};
-use oci::client::{Client, Operation, Options};
-use oci::credentials;
+use oci_registry::client::{Client, Operation, Options};
+use oci_registry::credentials;
 
-use super::registry;
 use crate::cli::{Cli, Login, Registry};
+use crate::commands;
 
 /// Access tokens have some kilobytes.
 const LONGEST: u64 = 64 << 10;
@@ -25,18 +25,18 @@ const AGAIN: &str =
     "check the name and the password (many registries want an access token as password), then bee login";
 
 pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
-    super::without_use(&[("--debug", arguments.debug)], "what the registry answers is said anyway");
+    commands::without_use(&[("--debug", arguments.debug)], "what the registry answers is said anyway");
     let (registry, host) = (&cli.global.registry, &arguments.host);
     let is_host = format!("{host}/{REPOSITORY}").parse::<Reference>().is_ok_and(|name| name.host() == Some(host));
     anyhow::ensure!(is_host, "{host:?} is no registry: write its HOST or HOST:PORT alone, as in ghcr.io");
     let (name, password) = ask(arguments, registry)?;
-    let as_whom = registry::options_as(Some((name.clone(), password.clone())), registry)?;
+    let as_whom = super::options_as(Some((name.clone(), password.clone())), registry)?;
     let options = Options { login_command: AGAIN, ..as_whom };
-    registry::block_on(async {
+    super::block_on(async {
         Client::connect(host, REPOSITORY, Operation::Pull, &options).await?.check_login().await?;
         Ok(())
     })?;
-    let file = registry::config_file(registry)?;
+    let file = super::config_file(registry)?;
     credentials::remember(&file, host, &name, &password)?;
     eprintln!("{host} takes the login; it is in {}, which only you can read", file.display());
     Ok(())
@@ -49,10 +49,10 @@ fn ask(arguments: &Login, registry: &Registry) -> Result<(String, String)> {
         !(arguments.password_stdin && registry.password.is_some()),
         "the password is given twice: leave out --password or --password-stdin"
     );
-    registry::warn_of_password(registry);
+    super::warn_of_password(registry);
     let name = match &registry.username {
         Some(name) => name.clone(),
-        None if on_terminal => super::answered(Text::new("Username:").with_validator(validation).prompt())?,
+        None if on_terminal => commands::answered(Text::new("Username:").with_validator(validation).prompt())?,
         None => bail!("there is no terminal to ask on: give --username, and --password-stdin"),
     };
     anyhow::ensure!(is_name(&name), "{NO_NAME}");
@@ -61,7 +61,7 @@ fn ask(arguments: &Login, registry: &Registry) -> Result<(String, String)> {
         None if arguments.password_stdin => read_password()?,
         None if on_terminal => {
             let question = Password::new("Password:").with_display_mode(PasswordDisplayMode::Hidden);
-            super::answered(question.without_confirmation().prompt())?
+            commands::answered(question.without_confirmation().prompt())?
         }
         None => bail!("there is no terminal to ask on: give --password-stdin"),
     };

@@ -13,10 +13,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     check::Check,
-    diagnostics,
     error::CheckFailed,
     finding::Finding,
-    labs::{self, Lab},
+    labs::Lab,
     live::Live,
     outcome::Outcome,
     report::{Record, Report},
@@ -35,12 +34,12 @@ const GRACE: Duration = Duration::from_secs(5);
 ///
 /// Most of a first run is waiting for pods. So the steps of the next labs run while the checks of one wait, and what is
 /// applied early is ready early; what is printed stays in the order of the labs.
-pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> Result<()> {
+pub async fn labs(workshop: &impl Workshop, range: LabRange, report: &mut Report) -> Result<()> {
     let (tell, mut told) = mpsc::unbounded_channel();
     // A task of its own, because some steps block; it ends with whoever waits for it.
     let _running = AbortOnDropHandle::new(tokio::spawn(run_ahead(workshop.clone(), range, tell)));
     for number in range.iter() {
-        let lab = labs::lab(number, workshop);
+        let lab = workshop.lab(number);
         report.begin(&lab);
         for _ in &lab.steps {
             let Ended { record, error } = told.recv().await.context("a step ended without a word")?;
@@ -50,15 +49,15 @@ pub async fn labs(workshop: &Workshop, range: LabRange, report: &mut Report) -> 
                 return Err(error);
             }
         }
-        check(workshop, &lab, workshop.profile.patience(), report, true).await?;
+        check(workshop, &lab, workshop.patience(), report, true).await?;
     }
     Ok(())
 }
 
 /// The steps of labs, one after the other, until one fails or nobody listens any more.
-async fn run_ahead(workshop: Workshop, range: LabRange, tell: mpsc::UnboundedSender<Ended>) {
+async fn run_ahead<W: Workshop>(workshop: W, range: LabRange, tell: mpsc::UnboundedSender<Ended>) {
     for number in range.iter() {
-        let steps = labs::lab(number, &workshop).steps;
+        let steps = workshop.lab(number).steps;
         for index in 0..steps.len() {
             let ended = run_step(&workshop, number, &steps, index).await;
             let failed = ended.error.is_some();
@@ -70,10 +69,10 @@ async fn run_ahead(workshop: Workshop, range: LabRange, tell: mpsc::UnboundedSen
 }
 
 /// Runs the checks of labs; all labs are looked at, whatever the first ones say.
-pub async fn checks(workshop: &Workshop, range: LabRange, wait: Duration, report: &mut Report) -> Result<()> {
+pub async fn checks(workshop: &impl Workshop, range: LabRange, wait: Duration, report: &mut Report) -> Result<()> {
     let mut failed = None;
     for number in range.iter() {
-        let lab = labs::lab(number, workshop);
+        let lab = workshop.lab(number);
         // The workshop's script is silent when the cluster is ready.
         let quiet = range.first == range.last && number == 2;
         if !quiet {
@@ -87,7 +86,7 @@ pub async fn checks(workshop: &Workshop, range: LabRange, wait: Duration, report
 }
 
 /// Runs steps in order; stops at the first that fails.
-pub async fn steps(workshop: &Workshop, lab: u8, steps: &[Step], report: &mut Report) -> Result<()> {
+pub async fn steps<W: Workshop>(workshop: &W, lab: u8, steps: &[Step<W>], report: &mut Report) -> Result<()> {
     for index in 0..steps.len() {
         let Ended { record, error } = run_step(workshop, lab, steps, index).await;
         report.add(record);
@@ -104,7 +103,7 @@ struct Ended {
     error: Option<Error>,
 }
 
-async fn run_step(workshop: &Workshop, lab: u8, steps: &[Step], index: usize) -> Ended {
+async fn run_step<W: Workshop>(workshop: &W, lab: u8, steps: &[Step<W>], index: usize) -> Ended {
     let step = &steps[index];
     let live = Live::new(format!("[{}/{}] {}", index + 1, steps.len(), step.title));
     let started = Instant::now();
@@ -121,18 +120,18 @@ async fn run_step(workshop: &Workshop, lab: u8, steps: &[Step], index: usize) ->
 }
 
 /// Runs a step for at most `--timeout`. A wait within it that ends just then is heard first: it knows what was missing.
-async fn bounded(workshop: &Workshop, step: &Step, live: &Live) -> Result<Outcome> {
+async fn bounded<W: Workshop>(workshop: &W, step: &Step<W>, live: &Live) -> Result<Outcome> {
     let run = (step.run)(workshop, live);
     if step.unbounded {
         return run.await;
     }
-    let limit = workshop.timeout();
+    let limit = workshop.options().timeout;
     let cut = tokio::time::timeout(limit + GRACE, run).await;
     cut.unwrap_or_else(|_| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
 }
 
 /// Polls a lab's checks, side by side, until each passes or the time is up for all of them.
-async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Report, loud: bool) -> Result<()> {
+async fn check<W: Workshop>(workshop: &W, lab: &Lab<W>, wait: Duration, report: &mut Report, loud: bool) -> Result<()> {
     let asked = lab.checks.iter().map(|check| async move {
         let started = Instant::now();
         let result = ask(workshop, check, wait).await;
@@ -160,7 +159,7 @@ async fn check(workshop: &Workshop, lab: &Lab, wait: Duration, report: &mut Repo
 }
 
 /// One check, asked again until it passes or `wait` has passed; without a wait it is asked once.
-async fn ask(workshop: &Workshop, check: &Check, wait: Duration) -> Result<(), Finding> {
+async fn ask<W: Workshop>(workshop: &W, check: &Check<W>, wait: Duration) -> Result<(), Finding> {
     let live = Live::new(check.title.clone());
     let latest = Mutex::new(None);
     let polled = wait::poll_patiently(&check.title, wait, PATIENCE, &live, || async {
@@ -178,17 +177,17 @@ async fn ask(workshop: &Workshop, check: &Check, wait: Duration) -> Result<(), F
     polled.map_err(|error| latest.unwrap_or_else(|| silent(error)))
 }
 
-async fn explain_folder(workshop: &Workshop, lab: u8) {
-    match diagnostics::collect(workshop, lab).await.context("collect diagnostics") {
+async fn explain_folder(workshop: &impl Workshop, lab: u8) {
+    match workshop.diagnostics(lab).await.context("collect diagnostics") {
         Ok(folder) => eprintln!("diagnostics: {}", folder.display()),
         Err(error) => eprintln!("warning: {}", crate::error::message(&error)),
     }
 }
 
 /// `--explain`: every step and its equivalent in a shell; nothing runs.
-pub fn explain(workshop: &Workshop, range: LabRange) {
+pub fn explain(workshop: &impl Workshop, range: LabRange) {
     for number in range.iter() {
-        let lab = labs::lab(number, workshop);
+        let lab = workshop.lab(number);
         println!("# lab {number}: {}", lab.title);
         for step in &lab.steps {
             println!("\n# {}\n{}", step.title, step.shell);

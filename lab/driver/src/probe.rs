@@ -10,20 +10,23 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, body::Bytes, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use interface::Paths;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
-use super::Check;
 use crate::{
     caller::caller,
+    check::Check,
     cmd::Cmd,
     finding::Finding,
     live::Live,
-    plain_http,
     student::Probe,
     wait::{self, NotYet},
     workshop::Workshop,
@@ -33,24 +36,26 @@ use crate::{
 const CONNECTIONS: usize = 100;
 /// How long bee may take until it is attached and serves its metrics.
 const START: Duration = Duration::from_secs(10);
+/// Two probes' metrics have some kilobytes.
+const LARGEST: usize = 16 << 20;
 
 /// Every connection becomes one printed event.
-pub fn prints_connections(probe: Probe) -> Check {
-    Check::new(format!("{} prints one event for each connection", probe.image), move |workshop, live| {
+pub fn prints_connections<W: Workshop>(probe: Probe) -> Check<W> {
+    Check::new(format!("{} prints one event for each connection", probe.image), move |workshop: &W, live| {
         Box::pin(async move {
-            let seen = try_out(workshop, live, probe).await.map_err(|error| broken(probe, &error))?;
+            let seen = try_out(workshop.paths(), live, probe).await.map_err(|error| broken(probe, &error))?;
             expect(probe, "printed events", seen.printed, seen.made)
         })
     })
 }
 
 /// `events_ring` and `events_hash` both equal the connections made.
-pub fn counts_connections(probe: Probe) -> Check {
+pub fn counts_connections<W: Workshop>(probe: Probe) -> Check<W> {
     Check::new(
         format!("{} counts each connection in events_ring and events_hash", probe.image),
-        move |workshop, live| {
+        move |workshop: &W, live| {
             Box::pin(async move {
-                let seen = try_out(workshop, live, probe).await.map_err(|error| broken(probe, &error))?;
+                let seen = try_out(workshop.paths(), live, probe).await.map_err(|error| broken(probe, &error))?;
                 expect(probe, "ebpf_solo_io_events_ring", seen.ring, seen.made)?;
                 expect(probe, "ebpf_solo_io_events_hash", seen.hash, seen.made)
             })
@@ -84,10 +89,10 @@ struct Seen {
     hash: usize,
 }
 
-async fn try_out(workshop: &Workshop, live: &Live, probe: Probe) -> Result<Seen> {
+async fn try_out(paths: &Paths, live: &Live, probe: Probe) -> Result<Seen> {
     let pair = Pair::unused();
     let port = free_port().context("every port from 20000 to 32000 is taken")?;
-    let mut run = Running::start(workshop, probe, port)?;
+    let mut run = Running::start(paths, probe, port)?;
     let metrics = || async { scrape(port).await.map_err(NotYet::from) };
     if let Err(error) = wait::poll("bee's metrics", START, live, metrics).await {
         return Err(run.stop().err().unwrap_or(error));
@@ -128,8 +133,15 @@ fn free_port() -> Option<u16> {
 }
 
 async fn scrape(port: u16) -> Result<String> {
-    let url = format!("http://127.0.0.1:{port}/metrics");
-    Ok(plain_http::client()?.get(url).send().await?.error_for_status()?.text().await?)
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // It ends by itself when the sender goes.
+    tokio::spawn(connection);
+    let request = Request::get("/metrics").header("host", format!("127.0.0.1:{port}")).body(Empty::<Bytes>::new())?;
+    let answer = sender.send_request(request).await?;
+    ensure!(answer.status().is_success(), "bee answers {}", answer.status());
+    let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| anyhow!(error))?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
 /// A `bee run` of ours, ended when dropped.
@@ -140,8 +152,8 @@ struct Running {
 }
 
 impl Running {
-    fn start(workshop: &Workshop, probe: Probe, port: u16) -> Result<Self> {
-        let mut command = Cmd::new(workshop.paths.bin.join("bee"));
+    fn start(paths: &Paths, probe: Probe, port: u16) -> Result<Self> {
+        let mut command = Cmd::new(paths.bin.join("bee"));
         // As root the student's store is named: root's home folder is another.
         if caller().is_some() {
             let home = std::env::var_os("HOME").context("find the caller's home folder")?;

@@ -1,15 +1,13 @@
-//! What became of each step and check: lines for a person on stderr, JSON for a program on stdout, JUnit XML for CI.
+//! What became of each step and check: lines for a person on stderr, JSON for a program on stdout.
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use interface::Options;
-use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{check::Check, finding::Finding, labs::Lab, live, outcome::Outcome, steps::Step};
 
@@ -17,35 +15,44 @@ use crate::{check::Check, finding::Finding, labs::Lab, live, outcome::Outcome, s
 const VERSION: u32 = 1;
 
 /// One step or check, as `--json` prints it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Record {
     version: u32,
     kind: Kind,
-    lab: u8,
+    pub lab: u8,
     index: usize,
     total: usize,
-    title: String,
-    outcome: &'static str,
-    seconds: f64,
+    pub title: String,
+    outcome: Became,
+    pub seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finding: Option<Finding>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Kind {
     Step,
     Check,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Became {
+    Changed,
+    Unchanged,
+    Passed,
+    Failed,
+}
+
 impl Record {
-    pub fn step(lab: u8, index: usize, total: usize, step: &Step, took: Duration) -> Self {
+    pub fn step<W>(lab: u8, index: usize, total: usize, step: &Step<W>, took: Duration) -> Self {
         Self::new(Kind::Step, lab, (index, total), step.title.clone(), took)
     }
 
-    pub fn check(lab: u8, index: usize, total: usize, check: &Check, took: Duration) -> Self {
+    pub fn check<W>(lab: u8, index: usize, total: usize, check: &Check<W>, took: Duration) -> Self {
         Self::new(Kind::Check, lab, (index, total), check.title.clone(), took)
     }
 
@@ -58,7 +65,7 @@ impl Record {
             index,
             total,
             title,
-            outcome: "failed",
+            outcome: Became::Failed,
             seconds,
             error: None,
             finding: None,
@@ -67,9 +74,9 @@ impl Record {
 
     pub fn done(mut self, outcome: Outcome) -> Self {
         self.outcome = match (self.kind, outcome) {
-            (Kind::Check, _) => "passed",
-            (Kind::Step, Outcome::Changed) => "changed",
-            (Kind::Step, Outcome::Unchanged) => "unchanged",
+            (Kind::Check, _) => Became::Passed,
+            (Kind::Step, Outcome::Changed) => Became::Changed,
+            (Kind::Step, Outcome::Unchanged) => Became::Unchanged,
         };
         self
     }
@@ -83,7 +90,7 @@ impl Record {
     fn line(&self) -> String {
         let Self { index, total, title, seconds, .. } = self;
         let mark = if self.error.is_some() { "✗" } else { "✓" };
-        let note = if self.outcome == "unchanged" { ", nothing to do" } else { "" };
+        let note = if self.outcome == Became::Unchanged { ", nothing to do" } else { "" };
         match self.kind {
             Kind::Step => format!("{mark} [{index}/{total}] {title} ({seconds:.1} s{note})"),
             Kind::Check => format!("{mark} {title} ({seconds:.1} s)"),
@@ -91,7 +98,7 @@ impl Record {
     }
 
     /// What is wrong, why, and what to do; one thought a line.
-    fn explanation(&self) -> Vec<String> {
+    pub fn explanation(&self) -> Vec<String> {
         match &self.finding {
             Some(finding) => {
                 let mut lines = vec![format!("  {}: {}", finding.object, finding.condition)];
@@ -107,7 +114,6 @@ impl Record {
 /// Collects records and prints them as they come.
 pub struct Report {
     json: bool,
-    junit: Option<PathBuf>,
     colour: bool,
     records: Vec<Record>,
 }
@@ -115,10 +121,10 @@ pub struct Report {
 impl Report {
     pub fn new(options: &Options) -> Self {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json: options.json, junit: options.junit.clone(), colour, records: vec![] }
+        Self { json: options.json, colour, records: vec![] }
     }
 
-    pub fn begin(&self, lab: &Lab) {
+    pub fn begin<W>(&self, lab: &Lab<W>) {
         live::say(&format!("lab {}: {}", lab.number, lab.title));
     }
 
@@ -142,40 +148,27 @@ impl Report {
         self.records.push(record);
     }
 
-    /// Writes the JUnit file, if one was asked for.
-    pub fn finish(self) -> Result<()> {
-        let Some(path) = &self.junit else { return Ok(()) };
-        let text = junit(&self.records).to_string().context("write JUnit XML")?;
-        std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
-}
 
-fn junit(records: &[Record]) -> quick_junit::Report {
-    let mut report = quick_junit::Report::new("ebpf-lab");
-    for lab in 1..=6 {
-        let mut suite = TestSuite::new(format!("lab {lab}"));
-        for record in records.iter().filter(|record| record.lab == lab) {
-            let status = match &record.error {
-                None => TestCaseStatus::success(),
-                Some(error) => {
-                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                    status.set_message(error.as_str()).set_description(record.explanation().join("\n"));
-                    status
-                }
-            };
-            let mut case = TestCase::new(record.title.as_str(), status);
-            case.set_time(Duration::from_secs_f64(record.seconds));
-            suite.add_test_case(case);
-        }
-        if suite.tests > 0 {
-            report.add_test_suite(suite);
-        }
+    /// What was done so far, for the program that goes on with the next lab.
+    pub fn hand_on(&self) -> Result<String> {
+        serde_json::to_string(&self.records).context("write down what was done")
     }
-    report
+
+    /// Goes on where another program's report, which has printed it, left off.
+    pub fn take_over(&mut self, done: &str) -> Result<()> {
+        self.records = serde_json::from_str(done).context("read what was done before")?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use interface::Cli;
+
     use super::*;
 
     fn failed() -> Record {
@@ -213,8 +206,12 @@ mod tests {
     }
 
     #[test]
-    fn junit_has_a_case_for_each_record() {
-        let report = junit(&[failed()]);
-        assert_eq!((report.tests, report.failures), (1, 1));
+    fn what_was_done_is_handed_on_whole() {
+        let options = Cli::parse_from(["xtask", "status"]).options;
+        let (mut first, mut second) = (Report::new(&options), Report::new(&options));
+        first.add_quietly(failed());
+        second.take_over(&first.hand_on().unwrap()).unwrap();
+        assert_eq!(second.records()[0].explanation(), failed().explanation());
+        assert_eq!(second.hand_on().unwrap(), first.hand_on().unwrap());
     }
 }

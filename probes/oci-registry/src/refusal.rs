@@ -3,7 +3,7 @@
 
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
-use crate::Error;
+use oci::Error;
 
 /// How much of a registry's own words is shown.
 const WORDS: usize = 200;

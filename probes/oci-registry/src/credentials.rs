@@ -14,7 +14,7 @@ use docker_credential::{CredentialRetrievalError, DockerCredential, get_credenti
 use oci_client::secrets::RegistryAuth;
 use serde_json::{Value, json};
 
-use crate::Error;
+use oci::Error;
 
 /// Under this name docker keeps the login at its own hub.
 const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");

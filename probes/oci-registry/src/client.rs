@@ -2,7 +2,7 @@
 //! have arrived, and nothing is read that is bigger than it may be.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,9 +18,10 @@ use oci_spec::image::Descriptor;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::bytes::Bytes;
 
-use crate::{Error, credentials, digest, manifest, refusal};
+use crate::{credentials, manifest, refusal};
+use oci::{Error, digest};
 
-pub use oci_client::{RegistryOperation as Operation, errors::OciDistributionError as ReadError};
+pub use oci_client::RegistryOperation as Operation;
 
 /// A registry that takes longer to be connected to is not there.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -130,8 +131,9 @@ impl Client {
         &self,
         digest: &str,
         size: u64,
-        bytes: impl Stream<Item = Result<Bytes, OciDistributionError>> + Send + 'static,
+        bytes: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
     ) -> Result<(), Error> {
+        let bytes = bytes.map_err(OciDistributionError::from);
         let pushed = self.client.push_blob_stream(&self.reference(""), bytes, digest, Some(size)).await;
         pushed.map(drop).map_err(|error| self.refused(error))
     }

@@ -39,14 +39,14 @@ impl Client {
         insecure: bool,
         authority: &[Certificate],
         user_agent: &str,
-    ) -> Result<Self, crate::Error> {
+    ) -> Result<Self, oci::Error> {
         let read = |certificate: &Certificate| reqwest::Certificate::from_der(&certificate.data);
         let build = || {
             let authority = authority.iter().map(read).collect::<Result<Vec<_>, _>>()?;
             let builder = reqwest::Client::builder().user_agent(user_agent).timeout(PATIENCE);
             builder.danger_accept_invalid_certs(insecure).tls_certs_merge(authority).build()
         };
-        let http = build().map_err(crate::Error::at("set up the client for the registry"))?;
+        let http = build().map_err(oci::Error::at("set up the client for the registry"))?;
         Ok(Self { http, scheme: if is_plain { "http" } else { "https" }, token: None })
     }
 

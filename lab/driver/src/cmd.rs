@@ -1,10 +1,12 @@
-//! The only place of this crate that starts external programs.
+//! The only place of this crate and of crate `lab` that starts external programs.
 //!
 //! Every failure carries the command line, the exit status, the end of stderr, and a hint when the program is missing.
 
 use std::{
+    convert::Infallible,
     ffi::{OsStr, OsString},
     io,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
@@ -112,6 +114,12 @@ impl Cmd {
     pub fn interactive(mut self) -> Result<ExitStatus, Failed> {
         let line = self.line();
         self.command.status().map_err(|error| cannot_start(&line, error))
+    }
+
+    /// Becomes the command: the same process with another program. Returns only if that could not be.
+    pub fn replace_this(mut self) -> Result<Infallible, Failed> {
+        let line = self.line();
+        Err(cannot_start(&line, self.command.exec()))
     }
 
     /// Starts a child that goes on; stdin is empty, stdout and stderr go where `output` says.

@@ -7,13 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use interface::Paths;
 
 use crate::{
     caller::{caller, give_to_caller},
     cmd::Cmd,
     live::Live,
     outcome::Outcome,
-    workshop::Workshop,
 };
 
 /// A probe of the workshop: the student's file, the source in `probes/`, the name in the store.
@@ -28,8 +28,8 @@ pub const PROBE: Probe = Probe { file: "probe.c", source: "probe.bpf.c", image: 
 pub const TCPCONNECT: Probe = Probe { file: "tcpconnect.c", source: "tcpconnect.bpf.c", image: "tcpconnect:v1" };
 
 /// `bee`, in `work/`, as the user who called: even if `lab` itself is root.
-pub fn bee(workshop: &Workshop) -> Cmd {
-    let bee = Cmd::new(workshop.paths.bin.join("bee")).dir(&workshop.paths.work());
+pub fn bee(paths: &Paths) -> Cmd {
+    let bee = Cmd::new(paths.bin.join("bee")).dir(&paths.work());
     bee.with(|command| {
         if let Some((user, group)) = caller() {
             command.uid(user).gid(group);
@@ -38,10 +38,10 @@ pub fn bee(workshop: &Workshop) -> Cmd {
 }
 
 /// Copies a probe's source to `work/`; one that the student changed stays as it is.
-pub fn copy(workshop: &Workshop, probe: Probe, live: &Live) -> Result<Outcome> {
-    let work = workshop.paths.work();
+pub fn copy(paths: &Paths, probe: Probe, live: &Live) -> Result<Outcome> {
+    let work = paths.work();
     fs::create_dir_all(&work).with_context(|| format!("make the folder {}", work.display()))?;
-    let (from, to) = (workshop.paths.checkout.join("probes").join(probe.source), work.join(probe.file));
+    let (from, to) = (paths.checkout.join("probes").join(probe.source), work.join(probe.file));
     let ours = fs::read(&from).with_context(|| format!("read {}", from.display()))?;
     match fs::read(&to) {
         Ok(theirs) if theirs == ours => return Ok(Outcome::Unchanged),
@@ -69,24 +69,24 @@ fn note(work: &Path, probe: Probe) -> PathBuf {
 }
 
 /// Builds a probe into the student's store, unless the store has just this.
-pub fn build(workshop: &Workshop, probe: Probe) -> Result<Outcome> {
-    let before = stored(workshop, probe)?;
-    bee(workshop).args(["build", probe.file, probe.image]).run()?;
-    let after = stored(workshop, probe)?;
+pub fn build(paths: &Paths, probe: Probe) -> Result<Outcome> {
+    let before = stored(paths, probe)?;
+    bee(paths).args(["build", probe.file, probe.image]).run()?;
+    let after = stored(paths, probe)?;
     Ok(if before == after { Outcome::Unchanged } else { Outcome::Changed })
 }
 
 /// What `bee list` says of the probe's image.
-fn stored(workshop: &Workshop, probe: Probe) -> Result<Option<String>> {
-    let list: serde_json::Value = serde_json::from_str(&bee(workshop).args(["list", "--json"]).read()?)?;
+fn stored(paths: &Paths, probe: Probe) -> Result<Option<String>> {
+    let list: serde_json::Value = serde_json::from_str(&bee(paths).args(["list", "--json"]).read()?)?;
     let images = list.as_array().into_iter().flatten();
     let named = |image: &&serde_json::Value| image.to_string().contains(&format!("\"{}\"", probe.image));
     Ok(images.filter(named).map(|image| image["digest"].to_string()).next())
 }
 
 /// Removes a probe's source from `work/` if it is as we wrote it.
-pub fn remove(workshop: &Workshop, probe: Probe) -> Result<Outcome> {
-    let work = workshop.paths.work();
+pub fn remove(paths: &Paths, probe: Probe) -> Result<Outcome> {
+    let work = paths.work();
     let file = work.join(probe.file);
     if !fs::read(&file).is_ok_and(|theirs| is_pristine(&work, probe, &theirs)) {
         return Ok(Outcome::Unchanged);

@@ -1,13 +1,23 @@
-//! What the commands that speak to a registry have in common: whom they log in as, how far they are, and the waiting.
+//! The commands that speak to a registry, and what they have in common: whom they log in as, how far they are, and the waiting.
+
+mod login;
+mod pull;
+mod push;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use bee::store::Reference;
 use indicatif::{ProgressBar, ProgressStyle};
-use oci::client::Options;
-use oci::credentials;
+use oci::{Recipe, archive};
+use oci_registry::client::{Operation, Options};
+use oci_registry::credentials;
 
 use crate::cli::Registry;
+
+pub use login::run as login;
+pub use pull::{fetch, run as pull};
+pub use push::run as push;
 
 /// How the command line wants a registry to be spoken to, and as whom.
 pub fn options(registry: &Registry) -> Result<Options> {
@@ -68,4 +78,35 @@ pub fn progress(title: String) -> Result<ProgressBar> {
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("start what waits for the network")?.block_on(work)
+}
+
+/// Makes an image and sends it to the registry that its name begins with; `full_name` is what its archive calls it.
+pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: &Registry) -> Result<String> {
+    let options = options(registry)?;
+    if name.host().is_none() {
+        anyhow::bail!(
+            "{name} names no registry to push it to: begin it with one, or write an archive with --output FILE"
+        );
+    }
+    let folder = tempfile::tempdir().context("make a folder for the image")?;
+    let progress = progress(format!("push {name}"))?;
+    let pushed = block_on(async {
+        let client = bee::registry::connect(name, Operation::Push, &options).await?;
+        let image = archive::write(folder.path(), recipe, full_name)?;
+        Ok(bee::registry::push_archive(&client, &image, name.tag(), &progress).await?)
+    });
+    progress.finish_and_clear();
+    let digest = pushed.with_context(|| format!("push {name}"))?;
+    eprintln!("pushed {name}");
+    Ok(digest)
+}
+
+/// The next step after an error of a registry's.
+pub fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    cause.downcast_ref::<bee::registry::Error>()?.hint()
+}
+
+/// The documented exit code of such an error.
+pub fn exit_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    matches!(cause.downcast_ref()?, bee::registry::Error::NoProbe { .. }).then_some(3)
 }

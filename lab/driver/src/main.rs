@@ -1,0 +1,71 @@
+//! `lab1` does lab 1 while what the other labs take is still being compiled; then it becomes `lab`, which does those.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use interface::{Cli, Command, LabRange, Number, Options, Paths, exit};
+use lab_driver::{diagnostics, handover, lab1, labs::Lab, lock, program, report::Report, run, workshop::Workshop};
+
+const ONLY_LAB_1: &str = "this program does lab 1 on a cluster of a given number: start with `cargo xtask`";
+const LAB_1: LabRange = LabRange { first: 1, last: 1 };
+
+fn main() -> ExitCode {
+    program::end(start(Cli::parse()))
+}
+
+fn start(cli: Cli) -> Result<u8> {
+    let Number::Of(number) = cli.options.number else { bail!("{ONLY_LAB_1}") };
+    let cluster = cli.options.cluster_name(number);
+    let first = First { paths: Paths::from_environment()?, options: cli.options, cluster };
+    program::block_on(async {
+        match cli.command {
+            Command::Lab { labs, .. } => lab(&first, labs).await?,
+            Command::Check { wait, .. } => run::checks(&first, LAB_1, wait, &mut Report::new(&first.options)).await?,
+            _ => bail!("{ONLY_LAB_1}"),
+        }
+        Ok(exit::OK)
+    })
+}
+
+async fn lab(first: &First, labs: LabRange) -> Result<()> {
+    // `lab` takes it again, milliseconds after this program is gone.
+    let _lock = lock::take(&first.paths, &first.cluster)?;
+    let mut report = Report::new(&first.options);
+    run::labs(first, LAB_1, &mut report).await?;
+    if labs.last == LAB_1.last {
+        return Ok(());
+    }
+    match handover::become_lab(&first.paths, std::env::args_os().skip(1).collect(), &report).await? {}
+}
+
+/// The workshop without a cluster.
+#[derive(Clone)]
+struct First {
+    paths: Paths,
+    options: Options,
+    /// The name of the one that is meant.
+    cluster: String,
+}
+
+impl Workshop for First {
+    fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn lab(&self, _number: u8) -> Lab<Self> {
+        lab1::lab()
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    async fn diagnostics(&self, lab: u8) -> Result<PathBuf> {
+        diagnostics::begin(&self.paths, &self.cluster, lab)
+    }
+}
