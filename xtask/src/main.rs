@@ -2,9 +2,11 @@
 //!
 //! It links neither kube nor libbpf, so that it is ready seconds after a clone.
 
+mod behind;
 mod bench;
 mod build;
 mod choice;
+mod crates;
 mod doctor;
 mod fetch;
 mod found;
@@ -14,9 +16,11 @@ mod go_tools;
 mod helm;
 mod kernels;
 mod kind;
+mod pace;
 mod privilege;
 mod programs;
 mod progress;
+mod rest;
 mod test;
 mod tools;
 
@@ -54,11 +58,18 @@ fn main() -> ExitCode {
 
 fn run() -> Result<u8> {
     let checkout = checkout()?;
-    // Hidden: the process that builds the Go programs behind everything else.
-    if std::env::args().nth(1).as_deref() == Some("build-programs") {
-        let folder = std::env::args().nth(2).context("the name of the programs' folder")?;
-        programs::build(&Paths::of_user(&checkout, &folder)?)?;
-        return Ok(exit::OK);
+    // Hidden: the processes that build behind everything else.
+    match std::env::args().nth(1).as_deref() {
+        Some("build-programs") => {
+            let folder = std::env::args().nth(2).context("the name of the programs' folder")?;
+            programs::build(&Paths::of_user(&checkout, &folder)?)?;
+            return Ok(exit::OK);
+        }
+        Some(rest::BUILD) => {
+            rest::build(&all_programs(&checkout)?)?;
+            return Ok(exit::OK);
+        }
+        _ => {}
     }
     let arguments = choice::complete(&all_programs(&checkout)?, std::env::args_os().collect())?;
     let cli = Cli::parse_from(&arguments);
@@ -92,13 +103,20 @@ fn lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
     if needs.programs {
         programs::start_behind(paths)?;
     }
-    // The first time, what only runs in the cluster is built behind lab 1, with the Go programs.
-    let behind = needs.programs_later && state(paths)? != State::Built;
-    build::rust(paths, if behind { &build::STUDENTS } else { needs.binaries })?;
+    let lab_1_first = rest::can_wait(paths, &cli.command, &cli.options)?;
+    if lab_1_first {
+        build::lab_1(paths)?;
+        rest::start(paths)?;
+    } else {
+        // What only runs in the cluster is built behind lab 1, with the Go programs.
+        let behind = needs.programs_later && state(paths)? != State::Built;
+        build::rust(paths, if behind { &build::STUDENTS } else { needs.binaries })?;
+    }
     if needs.programs && !needs.programs_later {
         programs::join(paths)?;
     }
-    let mut lab = privilege::command(privilege, paths.bin.join("lab").into(), paths)?;
+    let program = if lab_1_first { "lab1" } else { "lab" };
+    let mut lab = privilege::command(privilege, paths.bin.join(program).into(), paths)?;
     let status = lab.args(arguments).status().context("start lab")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }
