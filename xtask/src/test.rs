@@ -16,6 +16,7 @@ use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
     build, go_tools, kernels, programs,
+    progress::Line,
     tools::{self, Need},
 };
 
@@ -29,6 +30,22 @@ struct Count {
 
 /// Helm is for the upstream profile's trials, which do without the internet.
 const NEEDS: [Need; 5] = [Need::Probes, Need::Web, Need::Go, Need::Network, Need::Helm];
+
+const LINTS_OF_LAB_1: [&str; 13] = [
+    "clippy",
+    "--release",
+    "--locked",
+    "--workspace",
+    "--no-default-features",
+    "--bin",
+    "bee",
+    "--bin",
+    "lab1",
+    "--lib",
+    "--",
+    "-D",
+    "warnings",
+];
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     tools::ensure(paths, &NEEDS, options.install)?;
@@ -67,6 +84,8 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
                 &["clippy", "--release", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"],
             ),
         );
+        // The lints look at the whole bee; this one is what lab 1 is done with.
+        step("lints of the bee for lab 1", once(paths, "cargo clippy, lab 1", &LINTS_OF_LAB_1));
         step("unit tests", cargo_test(paths, &["--workspace"], &[]));
     }
     if wanted(Suite::Kernels) {
@@ -217,6 +236,7 @@ fn unable() -> Option<&'static str> {
 
 fn once(paths: &Paths, title: &str, arguments: &[&str]) -> Result<Count> {
     eprintln!("{title}");
+    let _line = Line::beside(title);
     let status = Command::new("cargo").current_dir(&paths.checkout).args(arguments).status().context("start cargo")?;
     anyhow::ensure!(status.success(), "`cargo {}` failed ({status})", arguments.join(" "));
     Ok(Count { passed: 1, ..Count::default() })
@@ -230,10 +250,11 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", go_tools::path(paths)?);
     cargo.env("INSTA_UPDATE", "no");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
-    let mut count = Count::default();
+    let (mut count, beside) = (Count::default(), Line::beside("cargo test"));
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {
         let line = line?;
         println!("{line}");
+        beside.rest();
         count = count.plus(counted(&line).unwrap_or_default());
     }
     // The harness knows no test that ends otherwise than passed or failed.

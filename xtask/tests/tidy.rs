@@ -69,6 +69,22 @@ fn in_crates_lab_and_driver_only_cmd_starts_programs() {
     none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
 }
 
+/// They ask a program what it is, or hand the terminal to it; nothing of it takes long unseen.
+const QUICK: [&str; 8] =
+    ["bench.rs", "crates.rs", "found.rs", "go_release.rs", "helm.rs", "kind.rs", "main.rs", "privilege.rs"];
+
+#[test]
+fn whoever_waits_for_a_program_in_xtask_says_so_meanwhile() {
+    let waits = [".output()", ".status()", ".wait()", ".run()", ".read()"];
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let file = name.strip_prefix("xtask/src/").unwrap_or_default();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_silent = !code.contains("Line::") && waits.iter().any(|wait| code.contains(wait));
+        !file.is_empty() && !QUICK.contains(&file) && is_silent
+    });
+    none(found.map(|(name, _)| name).collect(), "these neither hold a progress::Line nor are known to be quick");
+}
+
 #[test]
 fn only_bee_links_libbpf() {
     let found = files("toml").into_iter().filter(|(name, text)| {
