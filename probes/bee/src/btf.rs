@@ -130,11 +130,6 @@ impl Btf {
         self.types.get((id as usize).checked_sub(1)?)
     }
 
-    /// The names of all types.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.types.iter().map(|found| found.name.as_str())
-    }
-
     /// The variables of a section and their types; `None` if there is no such section.
     pub fn variables(&self, section: &str) -> Option<Vec<(String, TypeId)>> {
         let entries = self.section(section)?;
@@ -223,6 +218,12 @@ impl Btf {
             _ => None,
         }
     }
+}
+
+/// All names of types, members and functions, each once, as they lie there: the kernel's 400,000 types are not read for them.
+pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = &str>, BtfError> {
+    let strings = Parts::split(bytes)?.strings;
+    Ok(strings.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()))
 }
 
 /// The three parts of a BTF blob.

@@ -2,6 +2,7 @@
 
 mod attach;
 mod names;
+mod nearest;
 mod refusal;
 mod sampling;
 
@@ -164,8 +165,9 @@ fn unknown(word: &str) -> String {
     if PARTS.contains(&word) {
         return "is a part of another program or of the kernel, which nothing calls by itself".to_owned();
     }
-    let known = FORMS.iter().map(|(known, ..)| (*known).to_owned()).chain(CGROUP_WORDS.map(str::to_owned));
-    match names::nearest(word, known) {
+    let mut search = nearest::Search::new(word);
+    FORMS.iter().map(|(known, ..)| *known).chain(CGROUP_WORDS).for_each(|known| search.look_at(known));
+    match search.nearest() {
         Some(nearest) => format!("is no hook; did you mean {nearest}?"),
         None => "is no hook".to_owned(),
     }

@@ -1,41 +1,34 @@
-//! What this kernel calls its functions, tracepoints and iterators, to say which one was probably meant.
+//! What this kernel calls its functions, tracepoints and iterators: where a name is looked for that it does not have.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::{Object, ObjectSymbol, SymbolKind};
 
+use super::nearest::Search;
 use super::{Hook, Kind};
-use crate::btf::Btf;
+use crate::btf;
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The first of these that holds events; the second is where kernels before 4.1 had them, and where alone BumbleBee looks (A5 #32).
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 /// A larger program is not searched for what it calls its functions.
 const PROGRAM: u64 = 256 << 20;
-/// Names less alike than this are no suggestion.
-const ALIKE: f64 = 0.85;
 
-/// All targets that a hook of this kind could have here; `None` where this can't be told.
-pub fn targets(hook: &Hook) -> Option<BTreeSet<String>> {
-    let names = match hook.kind {
-        Kind::Kprobe | Kind::Trampoline => functions("")?,
-        Kind::Lsm => functions("bpf_lsm_")?,
-        Kind::Tracepoint => events()?,
-        // The kernel names the type of a tracepoint's function so.
-        Kind::RawTracepoint | Kind::BtfTracepoint => types("btf_trace_")?,
-        Kind::Iterator => types("bpf_iter__")?,
-        Kind::Uprobe => functions_of(&program(hook.target.split(':').next()?)?)?,
+/// Looks for a target among all that a hook of this kind could have here; `None` where this can't be told.
+pub fn search<'a>(hook: &Hook, target: &'a str) -> Option<Search<'a>> {
+    let mut search = Search::new(target);
+    match hook.kind {
+        Kind::Kprobe | Kind::Trampoline => functions(&mut search)?,
+        Kind::Tracepoint => events(&mut search)?,
+        // The kernel names the function of a security hook, and the type of a tracepoint's, so.
+        Kind::Lsm => types("bpf_lsm_", &mut search)?,
+        Kind::RawTracepoint | Kind::BtfTracepoint => types("btf_trace_", &mut search)?,
+        Kind::Iterator => types("bpf_iter__", &mut search)?,
+        Kind::Uprobe => functions_of(&program(hook.target.split(':').next()?)?, &mut search)?,
         Kind::Usdt | Kind::Sampling | Kind::Cgroup => return None,
-    };
-    Some(names).filter(|names| !names.is_empty())
-}
-
-/// The name that is most like one that there is not.
-pub fn nearest(wanted: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
-    let alike = names.into_iter().map(|name| (strsim::jaro_winkler(wanted, &name), name));
-    alike.filter(|(alike, _)| *alike >= ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
+    }
+    search.saw_names().then_some(search)
 }
 
 /// Where tracefs is mounted, as far as this process may look.
@@ -43,15 +36,15 @@ pub fn tracefs() -> Option<PathBuf> {
     TRACEFS.iter().map(Path::new).find(|folder| folder.join("events").is_dir()).map(Path::to_owned)
 }
 
-/// Functions whose name begins so, without that beginning.
-fn functions(prefix: &str) -> Option<BTreeSet<String>> {
+fn functions(search: &mut Search) -> Option<()> {
     let symbols = fs::read_to_string("/proc/kallsyms").ok()?;
-    let name = |line: &str| {
+    for line in symbols.lines() {
         let mut words = line.split_ascii_whitespace().skip(1);
-        let is_code = matches!(words.next()?, "t" | "T" | "w" | "W");
-        words.next().filter(|_| is_code)?.strip_prefix(prefix).map(str::to_owned)
-    };
-    Some(symbols.lines().filter_map(name).collect())
+        if let (Some("t" | "T" | "w" | "W"), Some(name)) = (words.next(), words.next()) {
+            search.look_at(name);
+        }
+    }
+    Some(())
 }
 
 /// Where a program or library lies, as libbpf looks for it.
@@ -65,31 +58,38 @@ fn program(name: &str) -> Option<PathBuf> {
 }
 
 /// The functions that a program or library names.
-fn functions_of(file: &Path) -> Option<BTreeSet<String>> {
+fn functions_of(file: &Path, search: &mut Search) -> Option<()> {
     fs::metadata(file).ok().filter(|file| file.is_file() && file.len() <= PROGRAM)?;
     let bytes = fs::read(file).ok()?;
     let elf = object::File::parse(bytes.as_slice()).ok()?;
     let symbols = elf.symbols().chain(elf.dynamic_symbols());
     let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
-    Some(functions.filter_map(|symbol| symbol.name().ok()).map(str::to_owned).collect())
+    functions.filter_map(|symbol| symbol.name().ok()).for_each(|name| search.look_at(name));
+    Some(())
 }
 
-fn types(prefix: &str) -> Option<BTreeSet<String>> {
-    let btf = Btf::parse(&fs::read(KERNEL_BTF).ok()?).ok()?;
-    Some(btf.names().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect())
+/// What the kernel's types name and begins so, without that beginning.
+fn types(prefix: &str, search: &mut Search) -> Option<()> {
+    let kernel = fs::read(KERNEL_BTF).ok()?;
+    let names = btf::names(&kernel).ok()?;
+    names.filter_map(|name| name.strip_prefix(prefix)).for_each(|name| search.look_at(name));
+    Some(())
 }
 
 /// `CATEGORY/NAME` of each tracepoint.
-fn events() -> Option<BTreeSet<String>> {
-    let folders =
-        |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().filter(|entry| entry.path().is_dir());
-    let name = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-    let categories = folders(tracefs()?.join("events"));
-    let events = |category: fs::DirEntry| {
-        let of = name(&category);
-        folders(category.path()).map(move |event| format!("{of}/{}", name(&event)))
-    };
-    Some(categories.flat_map(events).collect())
+fn events(search: &mut Search) -> Option<()> {
+    for category in folders(&tracefs()?.join("events")) {
+        let of = category.file_name().unwrap_or_default().to_string_lossy();
+        for event in folders(&category) {
+            search.look_at(&format!("{of}/{}", event.file_name().unwrap_or_default().to_string_lossy()));
+        }
+    }
+    Some(())
+}
+
+fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())).map(|entry| entry.path())
 }
 
 #[cfg(test)]
@@ -97,16 +97,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_nearest_name_is_one_that_is_much_alike_or_none() {
-        let names = || ["tcp_v4_connect", "tcp_v6_connect", "udp_sendmsg"].map(str::to_owned);
-        assert_eq!(nearest("tcp_v4_conect", names()).as_deref(), Some("tcp_v4_connect"));
-        assert_eq!(nearest("blk_start", names()), None);
-    }
-
-    #[test]
     fn this_kernels_tracepoints_are_found_by_their_types() {
-        let hook = Hook::of("watch", "tp_btf/sys_enter").unwrap();
-        let Some(names) = targets(&hook) else { return assert!(!Path::new(KERNEL_BTF).exists()) };
-        assert!(names.contains("sys_enter") && names.contains("inet_sock_set_state"), "{} names", names.len());
+        for name in ["sys_enter", "inet_sock_set_state"] {
+            let hook = Hook::of("watch", &format!("tp_btf/{name}")).unwrap();
+            let Some(search) = search(&hook, name) else { return assert!(!Path::new(KERNEL_BTF).exists()) };
+            assert!(search.is_there(), "{name}: {search:?}");
+        }
     }
 }

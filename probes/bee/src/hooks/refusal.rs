@@ -58,17 +58,14 @@ fn no_such_target(hook: &Hook) -> Option<String> {
     if target.contains(['*', '?']) || hook.section.contains("syscall") && hook.kind == Kind::Kprobe {
         return None;
     }
-    let names = names::targets(hook)?;
-    if names.contains(target) {
-        return None;
-    }
+    let search = names::search(hook, target).filter(|search| !search.is_there())?;
     let what = match hook.kind {
         Kind::Kprobe | Kind::Trampoline | Kind::Uprobe => "function",
         Kind::Iterator => "iterator",
         Kind::Lsm => "security hook",
         _ => "tracepoint",
     };
-    let meant = names::nearest(target, names).map(|name| format!("; did you mean {name}?")).unwrap_or_default();
+    let meant = search.nearest().map(|name| format!("; did you mean {name}?")).unwrap_or_default();
     let who = if hook.kind == Kind::Uprobe { "the file" } else { "this kernel" };
     Some(format!("{who} has no {what} {target}{meant}"))
 }
