@@ -7,16 +7,18 @@ use std::{
 };
 
 use anyhow::Result;
+use interface::patience::stretched;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client, ResourceExt,
     api::{ListParams, LogParams},
 };
 
-use crate::{caller::give_to_caller, cmd::Cmd, workshop::Workshop};
+use crate::{caller::give_to_caller, cmd::Cmd, wait, workshop::Workshop};
 
 /// A cluster that is broken may not answer: what it has said by then is what there is.
 const PATIENCE: Duration = Duration::from_secs(20);
+const REQUEST: Duration = Duration::from_secs(5);
 const NAMESPACES: [&str; 4] = ["default", "prometheus", "metallb-system", "kube-system"];
 const LOG_LINES: i64 = 500;
 
@@ -29,7 +31,7 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
         // Each part is worth having without the others.
         let _ = workshop.cluster.diagnostics(&components).await;
         let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
-        let _ = tokio::time::timeout(PATIENCE, cluster(workshop, &folder)).await;
+        let _ = wait::within(PATIENCE, cluster(workshop, &folder)).await;
     }
     for entry in walkdir::WalkDir::new(&folder).into_iter().flatten() {
         give_to_caller(&[entry.path()])?;
@@ -41,8 +43,9 @@ async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
     let kubectl = |arguments: &[&str]| {
         let hyperkube = Cmd::new(workshop.paths.programs.join("bin/hyperkube")).arg("kubectl").args(arguments);
         let context = workshop.cluster.context();
+        let longest = format!("--request-timeout={}s", stretched(REQUEST).as_secs());
         hyperkube
-            .args(["--context", context, "--request-timeout=5s"])
+            .args(["--context", context, &longest])
             .env("KUBECONFIG", workshop.cluster.kubeconfig())
             .read()
     };

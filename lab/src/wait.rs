@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::live::Live;
 
-pub use driver::wait::{NotYet, poll};
+pub use driver::wait::{NotYet, poll, within};
 
 /// Watches one object until a condition holds. A watch that breaks off (an API server that restarts) begins anew.
 pub async fn watched<K, C>(

@@ -7,10 +7,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use assert_cmd::Command;
-use end_to_end::program;
+use end_to_end::{program, until};
 
 /// Docker 28 as root on this machine; NAME is its host's.
 const DOCKER: &str = r#"info*) printf '{"ServerVersion":"28.2.2","CgroupVersion":"2","Name":"%s","DockerRootDir":"/var/lib/docker","SecurityOptions":["name=seccomp,profile=builtin"]}' "$NAME" ;;"#;
@@ -303,7 +304,7 @@ fn docker_desktop_needs_cloud_provider_kind_and_then_serves_ports_of_this_machin
         "'ps --all --quiet --filter label=io.x-k8s.cloud-provider-kind.cluster=ebpf'*) echo c0ffee ;;\nrm*) ;;";
     let docker = [IMAGE_IS_THERE, NO_NETWORK, balancer, theirs, published];
     let world = whole(World::new(), &docker, &[DELETE]);
-    let world = world.program("shims/cloud-provider-kind", "#!/bin/sh\n/bin/sleep 30\n");
+    let world = world.program("shims/cloud-provider-kind", "#!/bin/sh\nexec /bin/sleep 3600\n");
     let text = fs::read_to_string(world.path("shims/docker")).unwrap().replace("\"$NAME\"", "docker-desktop");
     let world = world.program("shims/docker", &text);
     let open = world.lab(&["open"]).assert().success();
@@ -321,10 +322,7 @@ fn docker_desktop_needs_cloud_provider_kind_and_then_serves_ports_of_this_machin
         "not a second one"
     );
     world.says(&["clean"], 0, &["removed"]);
-    assert!((0..50).any(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        !runs()
-    }));
+    assert!(until(Duration::from_secs(5), || !runs()));
     assert!(world.calls().contains("docker rm --force c0ffee"), "what it ran goes with it");
 }
 

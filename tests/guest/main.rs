@@ -21,8 +21,7 @@ fn main() {
         unprivileged::become_it(program, arguments);
     }
     machine::prepare();
-    let mut findings = Findings::default();
-    println!("Linux {}", machine::release());
+    let mut findings = Findings::begin(&machine::release());
     let root = || Command::new("/bin/bee");
     let variants = ["kprobe", "sockops", "tp_btf"];
     findings.of("as root", |findings| variants::count_the_same(findings, "as root", &variants, &root));

@@ -11,7 +11,7 @@ use std::{
 use interface::Paths;
 use serde_json::Value;
 
-use crate::kind::KindNode;
+use crate::{kind::KindNode, until};
 
 /// One of the tests' clusters; `EBPF_LAB_KEEP=1` leaves them for a look.
 #[derive(Clone)]
@@ -115,6 +115,15 @@ impl TestCluster {
 
     pub fn try_kubectl(&self, args: &[&str]) -> Run {
         self.lab(&[&["kubectl"], args].concat())
+    }
+
+    /// `kubectl wait` or `rollout status`, for a minute of a quick machine.
+    #[track_caller]
+    pub fn kubectl_waits(&self, args: &[&str]) {
+        let wait = || self.try_kubectl(&[args, &["--timeout=5s"]].concat());
+        if !until(Duration::from_secs(60), || wait().code == 0) {
+            panic!("kubectl {args:?}: {}{}", wait().stderr, self.kubectl(&["describe", "pods", "-A"]));
+        }
     }
 
     /// `kubectl apply -f -` of these objects.

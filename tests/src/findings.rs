@@ -4,6 +4,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+const BEGIN: &str = "Linux ";
+const GOOD: &str = "ok  ";
+const BAD: &str = "FAIL";
 const VERDICT: &str = "verdict:";
 
 /// The findings so far.
@@ -14,9 +17,15 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// None so far, of a kernel of this release.
+    pub fn begin(release: &str) -> Self {
+        println!("{BEGIN}{release}");
+        Self::default()
+    }
+
     /// Reports one thing that was looked at.
     pub fn add(&mut self, good: bool, what: impl AsRef<str>) {
-        println!("{} {}", if good { "ok  " } else { "FAIL" }, what.as_ref());
+        println!("{} {}", if good { GOOD } else { BAD }, what.as_ref());
         if good { self.good += 1 } else { self.bad += 1 }
     }
 
@@ -40,6 +49,11 @@ impl Findings {
     }
 }
 
+/// Reads a console: how far its guest is. What the kernel prints of itself is no progress: it does so when it hangs, too.
+pub fn how_far(console: &str) -> usize {
+    console.lines().filter(|line| [GOOD, BAD, BEGIN].iter().any(|word| line.starts_with(word))).count()
+}
+
 /// Reads a console: whether its guest came to an end and found everything good.
 pub fn passed(console: &str) -> bool {
     let verdict = console.lines().rev().find_map(|line| line.trim().strip_prefix(VERDICT));
@@ -54,6 +68,12 @@ mod tests {
     fn a_console_without_a_verdict_is_no_pass() {
         assert!(!passed("ok   all well so far\r\nKernel panic - not syncing\r\n"));
         assert!(!passed(""));
+    }
+
+    #[test]
+    fn only_what_the_guest_itself_finds_is_progress() {
+        let hangs = "Linux 6.1.0\r\nok   one\r\n[   81.0] rcu: INFO: rcu_preempt detected stalls\r\n";
+        assert_eq!((how_far(""), how_far(hangs), how_far(&format!("{hangs}FAIL two\r\n"))), (0, 2, 3));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicU16, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use nix::{
@@ -19,7 +19,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::connections::Pair;
+use crate::{connections::Pair, rest};
 
 /// What is not there after this time does not come: more than was made would be as wrong as less.
 const SETTLED: Duration = Duration::from_millis(100);
@@ -41,7 +41,8 @@ pub fn build(mut bee: Command, folder: &Path, lines: &str) -> PathBuf {
 pub struct Run {
     child: Child,
     port: u16,
-    output: thread::JoinHandle<String>,
+    reads: thread::JoinHandle<()>,
+    printed: Arc<Mutex<String>>,
     said: Arc<Mutex<String>>,
 }
 
@@ -83,6 +84,11 @@ impl Run {
     /// Shows a recording instead.
     pub fn replay(mut bee: Command, recording: &Path, options: &[&str]) -> Self {
         bee.arg("replay").arg(recording).args(options);
+        Self::of(bee)
+    }
+
+    /// Runs bee as it is told to, but for the port of its metrics.
+    pub fn of(bee: Command) -> Self {
         Self::serving(bee).unwrap_or_else(|said| panic!("bee ended: {said}"))
     }
 
@@ -90,11 +96,11 @@ impl Run {
         let port = free_port();
         bee.args(["--prom-port", &port.to_string()]);
         let mut child = bee.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let output = thread::spawn(move || {
-            let mut text = String::new();
-            stdout.read_to_string(&mut text).unwrap();
-            text
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let printed = Arc::<Mutex<String>>::default();
+        let lines = printed.clone();
+        let reads = thread::spawn(move || {
+            stdout.lines().for_each(|line| lines.lock().unwrap().push_str(&(line.unwrap() + "\n")));
         });
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let said = Arc::<Mutex<String>>::default();
@@ -105,7 +111,7 @@ impl Run {
                 words.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let mut run = Self { child, port, output, said };
+        let mut run = Self { child, port, reads, printed, said };
         let answers = until(|| !run.metrics().is_empty() || run.child.try_wait().unwrap().is_some());
         assert!(answers, "bee serves no metrics");
         if run.child.try_wait().unwrap().is_some() {
@@ -166,13 +172,18 @@ impl Run {
         let labels = labels.each_ref().map(String::as_str);
         let [hash, ring] = ["events_hash", "events_ring"].map(|map| move || self.value(map, &labels));
         until(|| hash() == ring());
-        thread::sleep(SETTLED);
+        rest(SETTLED);
         Counts { hash: hash(), ring: ring(), missed: self.missed() }
     }
 
     /// How many runs of its programs the kernel left out.
     pub fn missed(&self) -> u64 {
         self.added_up("bee_runs_missed_total{")
+    }
+
+    /// What it has printed on stdout so far.
+    pub fn printed(&self) -> String {
+        self.printed.lock().unwrap().clone()
     }
 
     /// What it has said on stderr so far.
@@ -184,8 +195,8 @@ impl Run {
     pub fn stop(mut self) -> String {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
         assert!(self.child.wait().unwrap().success(), "bee ends with 0");
-        let output = std::mem::replace(&mut self.output, thread::spawn(String::new));
-        output.join().unwrap()
+        std::mem::replace(&mut self.reads, thread::spawn(|| {})).join().unwrap();
+        self.printed()
     }
 }
 
@@ -205,14 +216,7 @@ pub fn free_port() -> u16 {
     std::iter::repeat_with(|| first + GIVEN.fetch_add(1, Ordering::Relaxed) % 2_000).find(free).unwrap()
 }
 
-/// Looks until something holds, for ten seconds at most.
-pub fn until(mut holds: impl FnMut() -> bool) -> bool {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < deadline {
-        if holds() {
-            return true;
-        }
-        thread::sleep(Duration::from_millis(50));
-    }
-    false
+/// Looks until something holds, for ten seconds of a quick machine.
+pub fn until(holds: impl FnMut() -> bool) -> bool {
+    crate::until(Duration::from_secs(10), holds)
 }

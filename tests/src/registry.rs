@@ -5,18 +5,18 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{TestCluster, tokens::Tokens};
+use crate::{TestCluster, rest, tokens::Tokens, until};
 
 /// A log that has not grown for so long has all that was asked.
 const SETTLED: Duration = Duration::from_millis(100);
+const START: Duration = Duration::from_secs(20);
 
 /// A registry that runs; it and what it holds go when it is dropped.
 pub struct TestRegistry {
@@ -127,7 +127,7 @@ impl TestRegistry {
         let read = || fs::read_to_string(self.folder.path().join("access.log")).unwrap();
         let mut log = read();
         loop {
-            sleep(SETTLED);
+            rest(SETTLED);
             let now = read();
             if now == log {
                 return log;
@@ -204,17 +204,15 @@ fn serve(folder: &Path, config: &serde_json::Value) -> (Child, SocketAddr) {
     command.arg("serve").arg(&file).stdin(Stdio::null());
     command.stdout(fs::File::create(access).unwrap()).stderr(fs::File::create(&log).unwrap());
     let mut process = command.spawn().expect("start docker-registry: cargo xtask test --install brings it");
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let text = fs::read_to_string(&log).unwrap();
-        let listens = text.split("listening on ").nth(1).and_then(|rest| rest.split([',', '"']).next());
-        if let Some(address) = listens.and_then(|address| address.parse().ok()) {
-            return (process, address);
-        }
-        let ended = process.try_wait().unwrap();
-        assert!(ended.is_none() && Instant::now() < deadline, "docker-registry does not listen: {ended:?}\n{text}");
-        sleep(Duration::from_millis(50));
-    }
+    let said = || fs::read_to_string(&log).unwrap();
+    until(START, || listens(&said()).is_some() || process.try_wait().unwrap().is_some());
+    let address = listens(&said()).unwrap_or_else(|| panic!("docker-registry does not listen:\n{}", said()));
+    (process, address)
+}
+
+/// Where a registry that has said this listens.
+fn listens(said: &str) -> Option<SocketAddr> {
+    said.split("listening on ").nth(1)?.split([',', '"']).next()?.parse().ok()
 }
 
 /// Writes an authority's certificate, and one that it gives for addresses; answers the files of the latter and its key.

@@ -184,7 +184,8 @@ fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
         return Ok(skipped);
     }
     build::rust(paths, &["bee"])?;
-    let mut arguments = vec!["--ignored".to_owned(), "--test-threads=2".to_owned()];
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut arguments = vec!["--ignored".to_owned(), format!("--test-threads={cores}")];
     arguments.extend(lacking.iter().flat_map(|kernel| ["--skip".to_owned(), format!("kernel {}:", kernel.name)]));
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let count = cargo_test(paths, &["--workspace", "--test", "kernels"], &arguments)?;

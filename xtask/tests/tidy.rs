@@ -69,6 +69,26 @@ fn in_crates_lab_and_driver_only_cmd_starts_programs() {
     none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
 }
 
+/// A time of this machine's own, after which a test or a lab gives up, makes it red where the machine is slow. In the files that are
+/// named it is a rest between two looks.
+#[test]
+fn deadlines_grow_with_the_slowness_of_the_machine() {
+    const DEADLINES: [&str; 6] =
+        ["Instant::now() + ", "elapsed() < ", "took < ", "time::timeout(", "timeout_at(", "--timeout=60s"];
+    const OTHERS: [&str; 4] = [
+        "lab/driver/src/wait.rs",
+        "lab/src/cluster/host/node/init.rs",
+        "lab/kebpf/tests/suite/running.rs",
+        "xtask/tests/tidy.rs",
+    ];
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let places = ["lab/src/", "lab/driver/src/", "tests/"];
+        let is_ours = places.iter().any(|place| name.starts_with(place)) || name.contains("/tests/");
+        is_ours && !OTHERS.contains(&name.as_str()) && DEADLINES.iter().any(|deadline| text.contains(deadline))
+    });
+    none(found.map(|(name, _)| name).collect(), "these have deadlines that are no Patience");
+}
+
 /// They ask a program what it is, or hand the terminal to it; nothing of it takes long unseen.
 const QUICK: [&str; 8] =
     ["bench.rs", "crates.rs", "found.rs", "go_release.rs", "helm.rs", "kind.rs", "main.rs", "privilege.rs"];

@@ -126,8 +126,8 @@ async fn bounded<W: Workshop>(workshop: &W, step: &Step<W>, live: &Live) -> Resu
         return run.await;
     }
     let limit = workshop.options().timeout;
-    let cut = tokio::time::timeout(limit + GRACE, run).await;
-    cut.unwrap_or_else(|_| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
+    let cut = wait::within(limit + GRACE, run).await;
+    cut.unwrap_or_else(|| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
 }
 
 /// Polls a lab's checks, side by side, until each passes or the time is up for all of them.

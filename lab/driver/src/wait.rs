@@ -2,15 +2,18 @@
 //!
 //! What Kubernetes can tell is watched (`wait.rs` of crate `lab`). What can't be (an HTTP answer, a PromQL result, a file) is polled
 //! here and nowhere else.
+//!
+//! Every deadline is a quick machine's and grows with the slowness of this one (see [`Patience`]).
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use anyhow::{Result, bail};
-use tokio::time::{Instant, sleep, timeout_at};
+use interface::Patience;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{error::message, finding::Finding, live::Live};
 
-/// How long a poll rests between two tries.
+/// How long a poll rests between two tries, and how often it is asked whether the time for one is over.
 const REST: Duration = Duration::from_millis(200);
 
 /// Why a condition does not hold yet, in words for the reader; or an error that no waiting will mend.
@@ -53,20 +56,39 @@ pub async fn poll_patiently<T, F>(
 where
     F: Future<Output = Result<T, NotYet>>,
 {
-    let deadline = Instant::now() + timeout;
+    let (started, mut all) = (Instant::now(), Patience::of(timeout));
     let mut reason = "no answer yet".to_owned();
     loop {
-        match timeout_at(deadline.max(Instant::now() + patience), probe()).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(NotYet::Never(error))) => return Err(error.context(format!("waiting for {what}"))),
-            Ok(Err(NotYet::Because(why))) => reason = why,
-            Err(_) => {}
+        let mut one = Patience::of(patience);
+        match until(probe(), || one.is_over() & all.is_over()).await {
+            Some(Ok(value)) => return Ok(value),
+            Some(Err(NotYet::Never(error))) => return Err(error.context(format!("waiting for {what}"))),
+            Some(Err(NotYet::Because(why))) => reason = why,
+            None => {}
         }
-        if Instant::now() >= deadline {
-            bail!("gave up waiting for {what} after {} s: {reason}", timeout.as_secs());
+        if all.is_over() {
+            bail!("gave up waiting for {what} after {} s: {reason}", started.elapsed().as_secs());
         }
         live.waiting(format!("waiting for {what}: {reason}"));
         sleep(REST).await;
+    }
+}
+
+/// What is asked once and answers within this time; `None` if it does not.
+pub async fn within<T>(time: Duration, answer: impl Future<Output = T>) -> Option<T> {
+    let mut patience = Patience::of(time);
+    until(answer, || patience.is_over()).await
+}
+
+async fn until<T>(answer: impl Future<Output = T>, mut is_over: impl FnMut() -> bool) -> Option<T> {
+    let mut answer = pin!(answer);
+    loop {
+        if let Ok(answer) = timeout(REST, answer.as_mut()).await {
+            return Some(answer);
+        }
+        if is_over() {
+            return None;
+        }
     }
 }
 
@@ -79,7 +101,9 @@ mod tests {
         let live = Live::new("test");
         let never = || async { Err::<(), _>(NotYet::Because("2 of 3 pods ready".into())) };
         let error = poll("pods", Duration::from_millis(1), &live, never).await.unwrap_err();
-        assert_eq!(error.to_string(), "gave up waiting for pods after 0 s: 2 of 3 pods ready");
+        let error = error.to_string();
+        assert!(error.starts_with("gave up waiting for pods after "), "{error}");
+        assert!(error.ends_with(" s: 2 of 3 pods ready"), "{error}");
     }
 
     #[tokio::test]

@@ -38,7 +38,7 @@ pub enum Command {
     Check {
         #[arg(value_name = "N|A-B|all")]
         labs: LabRange,
-        /// How long to wait for a condition before calling it failed; 0 asks once.
+        /// How long to wait for a condition before calling it failed, longer on a slow machine; 0 asks once.
         #[arg(long, value_name = "TIME", default_value = "2m", value_parser = duration)]
         wait: Duration,
     },
@@ -175,7 +175,7 @@ pub struct Options {
     /// Also write the results as JUnit XML.
     #[arg(long, global = true, value_name = "FILE")]
     pub junit: Option<PathBuf>,
-    /// The longest that one step may take.
+    /// The longest that one step may take; longer on a slow machine.
     #[arg(long, global = true, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
     /// Show the output of the programs that run.

@@ -9,6 +9,7 @@ pub mod exit;
 mod names;
 pub mod network;
 pub mod paths;
+pub mod patience;
 pub mod pins;
 pub mod programs;
 pub mod range;
@@ -19,5 +20,6 @@ pub mod version;
 
 pub use cli::{Cli, ClusterChoice, Command, KindOptions, LabRange, Number, Options, Profile};
 pub use paths::Paths;
+pub use patience::Patience;
 pub use registry::Registry;
 pub use version::Version;

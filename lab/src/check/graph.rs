@@ -13,7 +13,7 @@ use super::{
     Check,
     bookinfo::{CALLS, DEPLOYMENTS, SERVICES},
 };
-use crate::{finding::Finding, kubernetes::ServicePort, plain_http, workshop::Workshop};
+use crate::{finding::Finding, kubernetes::ServicePort, plain_http, wait, workshop::Workshop};
 
 const OBJECT: &str = "service/kebpf in namespace default";
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -86,9 +86,10 @@ async fn graph(workshop: &Workshop) -> Result<Graph> {
 
 async fn get(workshop: &Workshop, path: &str) -> Result<String> {
     let url = format!("{}{path}", address(workshop).await?);
-    let answer =
-        plain_http::client()?.get(&url).timeout(PATIENCE).send().await.with_context(|| format!("ask {url}"))?;
-    Ok(answer.error_for_status()?.text().await?)
+    let request = plain_http::client()?.get(&url);
+    let answer = async { request.send().await?.error_for_status()?.text().await };
+    let answer = wait::within(PATIENCE, answer).await.with_context(|| format!("{url} does not answer"))?;
+    answer.with_context(|| format!("ask {url}"))
 }
 
 /// Nothing if the graph of cluster `number` is right, else what is wrong with it.

@@ -13,7 +13,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, config::Kubeconfig};
 
 use super::{Cluster, Outcome, ServicePort, State};
-use crate::{caller::give_to_caller, error::unfit, images::Image, kubernetes, live::Live};
+use crate::{caller::give_to_caller, error::unfit, images::Image, kubernetes, live::Live, wait};
 
 /// A cluster that can't be reached is said to be so after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -82,11 +82,11 @@ impl Cluster for Context {
                 .await
                 .map_err(anyhow::Error::from)
         };
-        let answer = tokio::time::timeout(PATIENCE, version).await;
+        let answer = wait::within(PATIENCE, version).await;
         let failure = match answer {
-            Ok(Ok(_)) => return Ok(Outcome::Unchanged),
-            Ok(Err(error)) => crate::error::message(&error),
-            Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+            Some(Ok(_)) => return Ok(Outcome::Unchanged),
+            Some(Err(error)) => crate::error::message(&error),
+            None => format!("no answer within {} s", PATIENCE.as_secs()),
         };
         let hint = format!("does `kubectl --context {} version` reach it?", self.context);
         Err(unfit(format!("the cluster of context {} can't be reached: {failure}", self.context), hint))

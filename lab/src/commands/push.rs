@@ -11,6 +11,7 @@ use crate::{
     error::{unfit, unfit_for},
     images::{self, Image, registry::Pushes, repository},
     live::Live,
+    wait,
     workshop::Workshop,
 };
 
@@ -53,7 +54,7 @@ async fn send(workshop: &Workshop, client: &Pushes, images: &[(&Image, &Layout)]
 
 async fn bounded<T>(workshop: &Workshop, work: impl Future<Output = Result<T>>) -> Result<T> {
     let limit = workshop.timeout();
-    let done = tokio::time::timeout(limit, work).await;
+    let done = wait::within(limit, work).await;
     done.with_context(|| format!("it took more than {} s; --timeout allows it more", limit.as_secs()))?
 }
 

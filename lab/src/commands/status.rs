@@ -8,7 +8,7 @@ use futures::future::join_all;
 use interface::exit;
 use serde::Serialize;
 
-use crate::{check::graph, labs, live::Live, workshop::Workshop};
+use crate::{check::graph, labs, live::Live, wait, workshop::Workshop};
 
 /// A cluster that hangs must not make `status` hang.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -43,13 +43,13 @@ struct Memory {
 pub async fn run(workshop: &Workshop) -> Result<u8> {
     let state = workshop.cluster.state()?;
     let labs = if state.running { join_all((2..=6).map(|lab| look(workshop, lab))).await } else { vec![] };
-    let graph = tokio::time::timeout(PATIENCE, graph::address(workshop)).await;
+    let graph = wait::within(PATIENCE, graph::address(workshop)).await;
     let status = Status {
         version: 1,
         cluster: workshop.cluster.name().to_owned(),
         running: state.running,
         kubeconfig: workshop.cluster.kubeconfig().display().to_string(),
-        graph: graph.ok().and_then(Result::ok),
+        graph: graph.and_then(Result::ok),
         labs,
         memory: state.memory.into_iter().map(|(component, bytes)| Memory { component, bytes }).collect(),
     };
@@ -64,7 +64,7 @@ pub async fn run(workshop: &Workshop) -> Result<u8> {
 async fn look(workshop: &Workshop, number: u8) -> LabStatus {
     let lab = labs::lab(number, workshop);
     let live = Live::silent();
-    let missing = tokio::time::timeout(PATIENCE, async {
+    let missing = wait::within(PATIENCE, async {
         for check in &lab.checks {
             if let Err(finding) = (check.run)(workshop, &live).await {
                 return Some(finding.to_string());
@@ -72,7 +72,7 @@ async fn look(workshop: &Workshop, number: u8) -> LabStatus {
         }
         None
     });
-    let missing = missing.await.unwrap_or_else(|_| Some("no answer in time".to_owned()));
+    let missing = missing.await.unwrap_or_else(|| Some("no answer in time".to_owned()));
     LabStatus { lab: number, title: lab.title, done: missing.is_none(), missing }
 }
 

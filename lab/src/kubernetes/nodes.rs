@@ -9,7 +9,7 @@ use super::dns;
 use crate::{
     error::{message, words},
     finding::Finding,
-    wait::NotYet,
+    wait::{self, NotYet},
 };
 
 const KUBERNETES: &str = "kubernetes.default.svc.cluster.local";
@@ -21,8 +21,8 @@ pub async fn usable(client: &Client, least: usize) -> Result<(), NotYet> {
         ready(client, least).await.map_err(NotYet::found)?;
         dns_answers(client).await.map_err(NotYet::found)
     };
-    let late = |_| NotYet::Because("the API server does not answer".to_owned());
-    tokio::time::timeout(PATIENCE, asked).await.map_err(late)?
+    let late = || NotYet::Because("the API server does not answer".to_owned());
+    wait::within(PATIENCE, asked).await.ok_or_else(late)?
 }
 
 /// Asks once whether at least `least` nodes are there and all of them Ready.

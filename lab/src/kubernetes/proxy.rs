@@ -7,7 +7,7 @@ use futures::AsyncReadExt;
 use kube::Client;
 
 use super::ServicePort;
-use crate::error::words;
+use crate::{error::words, wait};
 
 /// What a Service may answer.
 const MOST: u64 = 32 << 20;
@@ -16,8 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The body of a 2xx answer. `path` begins with a slash and is percent-encoded already.
 pub async fn get(client: &Client, to: &ServicePort, path: &str) -> Result<String> {
-    let answer = tokio::time::timeout(PATIENCE, read(client, to, path)).await;
-    answer.unwrap_or_else(|_| bail!("{}:{} does not answer within {} s", to.service, to.port, PATIENCE.as_secs()))
+    let answer = wait::within(PATIENCE, read(client, to, path)).await;
+    answer.unwrap_or_else(|| bail!("{}:{} does not answer within {} s", to.service, to.port, PATIENCE.as_secs()))
 }
 
 async fn read(client: &Client, to: &ServicePort, path: &str) -> Result<String> {

@@ -138,7 +138,7 @@ mod tests {
         scraper.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
         scraper.read_to_string(&mut answer).unwrap();
         assert!(answer.ends_with("m 1\n") && answer.contains("200 OK"), "{answer}");
-        assert!(started.elapsed() < PATIENCE * 2, "{:?}", started.elapsed());
+        assert!(started.elapsed() < LONGEST, "it waited until they were sent away for another reason");
         drop(silent);
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use assert_cmd::Command;
 use end_to_end::probe::{Run, build, until};
@@ -88,10 +90,12 @@ fn a5_16_parameters_reach_the_kernel_and_filters_choose_what_is_shown_without_a_
 fn a_run_ends_by_itself_when_its_time_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(bee(), folder.path(), &format!("#define GETPPID {}\n{PARAMETERS}", libc::SYS_getppid));
-    let mut bee = Command::cargo_bin("bee").unwrap();
-    bee.arg("run").arg(object).args(["--no-tty", "--prom-port=0", "--timeout=300ms"]);
     let started = std::time::Instant::now();
-    bee.timeout(std::time::Duration::from_secs(10)).assert().success();
+    let mut bee = bee();
+    let mut run = bee.arg("run").arg(object).args(["--no-tty", "--prom-port=0", "--timeout=300ms"]).spawn().unwrap();
+    let ends = until(|| run.try_wait().unwrap().is_some());
+    let _ = run.kill();
+    assert!(ends && run.wait().unwrap().success());
     assert!(started.elapsed() >= std::time::Duration::from_millis(300));
 }
 
@@ -134,6 +138,7 @@ int watch(struct bpf_raw_tracepoint_args *ctx)
 fn typed_fields_of_real_events_show_what_they_mean() {
     let folder = tempfile::tempdir().unwrap();
     let number = format!("#define GETPPID {}\n{TYPES}", libc::SYS_getppid);
+    let started = jiff::Timestamp::now();
     let run = run(&build(bee(), folder.path(), &number));
     std::thread::Builder::new().name("asks".into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
     let output = run.stop();
@@ -150,7 +155,7 @@ fn typed_fields_of_real_events_show_what_they_mean() {
     }
     let event: serde_json::Value = serde_json::from_str::<serde_json::Value>(line).unwrap()["event"].take();
     let at: jiff::Timestamp = event["at"].as_str().unwrap().parse().unwrap();
-    assert!(jiff::Timestamp::now().duration_since(at).unsigned_abs().as_secs() < 10, "{line}");
+    assert!(started < at && at < jiff::Timestamp::now(), "{line}");
     let from = event["from"].as_str().unwrap();
     assert!(from.contains("+0x") && !from.starts_with("0x"), "a place in the kernel's code: {line}");
 }
@@ -204,18 +209,29 @@ fn bee() -> std::process::Command {
 fn what_an_iterator_writes_is_a_tab_of_the_table() {
     let folder = tempfile::tempdir().unwrap();
     let object = build(bee(), folder.path(), TASKS);
-    let run = format!("{} run {} --prom-port 0 --timeout 2s", env!("CARGO_BIN_EXE_bee"), object.display());
+    let run = format!("{} run {} --prom-port 0", env!("CARGO_BIN_EXE_bee"), object.display());
     // util-linux's script gives it a terminal, of so many lines that this test is among them; what ends its input would be a key.
     let script = format!("stty rows 2000 cols 100; {run}");
     let mut shown = std::process::Command::new("script");
     shown.args(["-qec", &script, "/dev/null"]).stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut shown = shown.spawn().unwrap();
-    let _input = shown.stdin.take();
-    let shown = shown.wait_with_output().unwrap();
-    let shown = String::from_utf8_lossy(&shown.stdout);
+    let (mut keys, mut screen) = (shown.stdin.take().unwrap(), shown.stdout.take().unwrap());
+    let drawn = Arc::<Mutex<Vec<u8>>>::default();
+    let screen_so_far = || String::from_utf8_lossy(&drawn.lock().unwrap()).into_owned();
     // A row begins with the number; the space behind it is a move of the cursor.
     let row = format!("H{}\u{1b}[", std::process::id());
-    assert!(shown.contains(&row) && shown.contains("tasks"), "{shown}");
+    let bytes = drawn.clone();
+    let reads = std::thread::spawn(move || {
+        let mut some = [0; 4096];
+        while let Ok(count @ 1..) = screen.read(&mut some) {
+            bytes.lock().unwrap().extend(&some[..count]);
+        }
+    });
+    let is_shown = until(|| screen_so_far().contains(&row));
+    keys.write_all(b"q").unwrap();
+    shown.wait().unwrap();
+    reads.join().unwrap();
+    assert!(is_shown && screen_so_far().contains("tasks"), "{}", screen_so_far());
 }
 
 #[test]

@@ -176,8 +176,10 @@ fn a_run_that_is_killed_has_its_recording() {
     let watched = format!("--param=watched={}", std::process::id());
     let run = Run::start(bee(), &object, &[&watched, "--record", file.to_str().unwrap()]);
     nix::unistd::getppid();
-    std::thread::sleep(std::time::Duration::from_millis(2500));
+    // It is written down each second.
+    let is_recorded = until(|| text(&replayed(&file, &[]).stdout).contains("\"map\":\"print_calls\""));
     drop(run);
+    assert!(is_recorded);
     let replay = replayed(&file, &[]);
     assert!(replay.status.success() && text(&replay.stdout).contains("\"map\":\"print_calls\""), "{replay:?}");
     assert!(text(&replay.stderr).contains("the recording ends early: it is cut off"), "{}", text(&replay.stderr));

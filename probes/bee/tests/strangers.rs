@@ -19,6 +19,7 @@ use bee::layout::{Field, Layout, Shape};
 use bee::parameters::Parameter;
 use bee::registry::{Which, pull};
 use bee::store::{Built, Config, Reference, Store};
+use end_to_end::until;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use oci_registry::client::Options;
@@ -288,10 +289,11 @@ impl Stranger {
         };
         let name = name(&format!("{}/room/probe:v1", self.address));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let pulled = runtime.block_on(async {
-            let bar = ProgressBar::hidden();
-            let pulled = pull(&store, &name, which, &options, &bar);
-            tokio::time::timeout(Duration::from_secs(10), pulled).await.unwrap()
+        let bar = ProgressBar::hidden();
+        let pulled = thread::scope(|scope| {
+            let pulled = scope.spawn(|| runtime.block_on(pull(&store, &name, which, &options, &bar)));
+            assert!(until(Duration::from_secs(10), || pulled.is_finished()), "it does not end");
+            pulled.join().unwrap()
         });
         if store.folder().exists() {
             assert!(store.entries().unwrap().iter().all(|entry| entry.size.is_ok()), "something broken was stored");

@@ -99,19 +99,14 @@ fn columns_are_lines_of_text_under_a_header() {
     let object = calls(folder.path(), "a", "watch");
     let watched = format!("--param=watched={}", std::process::id());
     let mut columns = bee();
-    columns.arg("run").arg(&object).args([&watched, "--output=columns", "--prom-port=0", "--timeout=2s"]);
-    let running = columns.stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let called = std::thread::spawn(|| {
-        (0..20).for_each(|_| {
-            call("asks");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        });
-    });
-    let output = String::from_utf8(running.wait_with_output().unwrap().stdout).unwrap();
-    called.join().unwrap();
+    columns.arg("run").arg(&object).args([&watched, "--output=columns"]);
+    let run = Run::of(columns);
+    call("asks");
+    call("asks");
+    let output = run.stop();
     let lines: Vec<_> = output.lines().collect();
     assert_eq!(lines.first(), Some(&"MAP           COMM"), "{output}");
-    assert!(lines.len() > 1 && lines[1..].iter().all(|line| *line == "print_calls   asks"), "{output}");
+    assert!(lines.len() == 3 && lines[1..].iter().all(|line| *line == "print_calls   asks"), "{output}");
     let refused = bee().arg("run").arg(&object).args(["--output=table", "--prom-port=0"]).output().unwrap();
     assert!(String::from_utf8_lossy(&refused.stderr).contains("no terminal to draw a table on"));
 }

@@ -1,7 +1,9 @@
 //! Each check with its lab broken on purpose: it must fail, name the object and the cause, and pass again once the lab is
 //! run again. A check that passes by itself would be found here.
 
-use crate::{Scene, TestCluster};
+use std::time::Duration;
+
+use crate::{Scene, TestCluster, until};
 
 pub const SCENES: &[(&str, Scene)] = &[
     ("check_1_fails_when_the_probe_is_another", lab1),
@@ -43,7 +45,7 @@ fn lab1(cluster: &TestCluster) {
 
 fn lab2(cluster: &TestCluster) {
     cluster.kubectl(&["scale", "deployment/coredns", "-n", "kube-system", "--replicas=0"]);
-    cluster.kubectl(&["wait", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns", "--for=delete", "--timeout=60s"]);
+    cluster.kubectl_waits(&["wait", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns", "--for=delete"]);
     cluster.does_not_pass("2", &["DNS"]);
     mend(cluster, "2");
 }
@@ -116,10 +118,7 @@ fn lab6_image(cluster: &TestCluster) {
 
 /// Prometheus takes up a changed PodMonitor within some seconds; until then the old targets are up.
 fn eventually_does_not_pass(cluster: &TestCluster, lab: &str, words: &[&str]) {
-    let failed = (0..12).any(|_| {
-        std::thread::sleep(std::time::Duration::from_secs(5));
-        cluster.lab(&["check", lab, "--wait", "0"]).code == 3
-    });
+    let failed = until(Duration::from_secs(60), || cluster.lab(&["check", lab, "--wait", "0"]).code == 3);
     assert!(failed, "check {lab} goes on passing");
     cluster.does_not_pass(lab, words);
 }

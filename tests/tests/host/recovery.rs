@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use end_to_end::{TestCluster, until};
+use end_to_end::{TestCluster, rest, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -28,7 +28,7 @@ fn killed_lab(cluster: &TestCluster) {
     cluster.lab(&["clean"]).succeeds();
     for (labs, after) in [("2", 300), ("2", 1500), ("2", 4000), ("2", 7000), ("3-6", 1000), ("3-6", 6000)] {
         let mut lab = cluster.command(&["lab", labs]).stderr(Stdio::null()).spawn().unwrap();
-        sleep(Duration::from_millis(after));
+        rest(Duration::from_millis(after));
         lab.kill().unwrap();
         lab.wait().unwrap();
     }
@@ -78,10 +78,12 @@ fn reboot(cluster: &TestCluster) {
 
 /// What a reboot takes away: every process, namespace, mount, link, cgroup, and `/run`.
 fn power_off(cluster: &TestCluster) {
-    for _ in 0..3 {
-        signal(&all_processes(cluster), Signal::SIGKILL);
-        sleep(Duration::from_millis(300));
-    }
+    let all_are_gone = || {
+        let all = all_processes(cluster);
+        signal(&all, Signal::SIGKILL);
+        all.is_empty()
+    };
+    assert!(until(Duration::from_secs(30), all_are_gone), "{:?} outlive SIGKILL", all_processes(cluster));
     let n = cluster.number;
     let script = format!(
         "for ns in $(ip netns list | awk '{{print $1}}' | grep '^ebpf-lab-{n}-'); do ip netns del $ns; done; \
@@ -136,9 +138,11 @@ fn all_processes(cluster: &TestCluster) -> Vec<i32> {
     let part = format!("/ebpf-lab/{}/", cluster.number);
     let all = procfs::process::all_processes().unwrap().flatten();
     let ours = all.filter(|process| {
-        process
-            .cgroups()
-            .is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
+        // One that nobody has waited for yet can't be killed again.
+        let lives = process.stat().is_ok_and(|stat| stat.state != 'Z');
+        let groups = process.cgroups();
+        lives
+            && groups.is_ok_and(|groups| groups.into_iter().any(|group| format!("{}/", group.pathname).contains(&part)))
     });
     ours.map(|process| process.pid()).collect()
 }

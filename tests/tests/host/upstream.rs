@@ -14,6 +14,7 @@ use end_to_end::{
     registry::{OwnAddress, Wants},
     until,
 };
+use interface::patience::stretched;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -228,7 +229,8 @@ fn pull(cluster: &TestCluster) {
     let data = Path::new("/var/lib/ebpf-lab").join(cluster.number.to_string());
     let worker = format!("ebpf-lab-{}-worker", cluster.number);
     let from_node = |options: &[&str], url: &str| {
-        let curl = ["netns", "exec", &worker, "curl", "-sS", "--max-time", "5", "--noproxy", "none"];
+        let longest = stretched(Duration::from_secs(5)).as_secs().to_string();
+        let curl = ["netns", "exec", &worker, "curl", "-sS", "--max-time", &longest, "--noproxy", "none"];
         let output = Command::new("ip").args(curl).args(options).arg(url).output().unwrap();
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     };
@@ -250,7 +252,7 @@ fn pull(cluster: &TestCluster) {
     assert!(refused.contains("403"), "and nothing but registries: {refused}");
 
     cluster.kubectl(&["run", "pulled", "--image", &image, "--restart=Never", "--", "version"]);
-    cluster.kubectl(&["wait", "pod/pulled", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s"]);
+    cluster.kubectl_waits(&["wait", "pod/pulled", "--for=jsonpath={.status.phase}=Succeeded"]);
     let events = cluster.kubectl(&[
         "get",
         "events",

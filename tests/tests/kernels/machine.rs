@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-const REST: Duration = Duration::from_millis(50);
+use interface::Patience;
+
+const REST: Duration = Duration::from_millis(200);
 
 pub struct Machine<'a> {
     pub kernel: &'a Path,
@@ -21,8 +23,9 @@ pub struct Machine<'a> {
 struct Qemu(Child);
 
 impl Machine<'_> {
-    /// Runs it until it powers off; one that takes longer than `bound` is ended.
-    pub fn run(&self, bound: Duration) -> Result<(), String> {
+    /// Runs it until it powers off, however long it takes. It hangs if `how_far` it is, by its console, does not change within this
+    /// time of a quick machine, and is ended then.
+    pub fn run(&self, silence: Duration, how_far: impl Fn(&str) -> usize) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         let initramfs = folder.path().join("initramfs");
         fs::write(&initramfs, self.initramfs).unwrap();
@@ -35,15 +38,19 @@ impl Machine<'_> {
         // A kernel that panics reboots at once, which ends qemu.
         qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
         let mut qemu = Qemu(qemu.spawn().map_err(|error| format!("start qemu-system-x86_64: {error}"))?);
-        let deadline = Instant::now() + bound;
-        while Instant::now() < deadline {
+        let (mut far, mut patience, mut since) = (0, Patience::of(silence), Instant::now());
+        while !patience.is_over() {
             match qemu.0.try_wait().unwrap() {
                 None => thread::sleep(REST),
                 Some(status) if status.success() => return Ok(()),
                 Some(status) => return Err(format!("qemu ended: {status}")),
             }
+            let now = how_far(&String::from_utf8_lossy(&fs::read(self.console).unwrap_or_default()));
+            if now != far {
+                (far, patience, since) = (now, Patience::of(silence), Instant::now());
+            }
         }
-        Err(format!("the machine did not end within {} s", bound.as_secs()))
+        Err(format!("the machine hangs: it has found nothing for {} s", since.elapsed().as_secs()))
     }
 }
 

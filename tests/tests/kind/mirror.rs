@@ -26,10 +26,7 @@ fn pull(cluster: &TestCluster) {
     let url = format!("http://{}:{}", cluster.machine, mirror.port);
     cluster.but("--mirror", &url).lab(&["lab", "2"]).succeeds();
     cluster.kubectl(&["run", "mirrored", "--image", IMAGE, "--image-pull-policy=Always"]);
-    let ready = cluster.lab(&["kubectl", "wait", "pod/mirrored", "--for=condition=Ready", "--timeout=60s"]);
-    if ready.code != 0 {
-        panic!("{}{}", ready.stderr, cluster.kubectl(&["describe", "pod", "mirrored"]));
-    }
+    cluster.kubectl_waits(&["wait", "pod/mirrored", "--for=condition=Ready"]);
     assert!(mirror.asked.load(Ordering::Relaxed) >= 3, "a manifest, a config and a layer came from it");
     cluster.kubectl(&["delete", "pod", "mirrored", "--wait=false"]);
     // Without the flag the nodes ask the hub itself again.

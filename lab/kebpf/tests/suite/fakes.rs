@@ -10,6 +10,7 @@ use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::StreamExt;
+use interface::Patience;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
@@ -97,9 +98,9 @@ impl FakeKubernetes {
         object["kind"] = json!("Pod");
         let line = format!("{}\n", json!({"type": kind, "object": object}));
         // Nobody listens until the first watch is open; its list is recorded and never changes.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let mut patience = Patience::of(std::time::Duration::from_secs(10));
         while self.events.receiver_count() < self.lists.len() {
-            assert!(std::time::Instant::now() < deadline, "not everything is watched");
+            assert!(!patience.is_over(), "not everything is watched");
             std::thread::yield_now();
         }
         self.events.send((path.to_owned(), line)).unwrap();

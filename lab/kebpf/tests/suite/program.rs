@@ -1,8 +1,6 @@
 //! The program itself, between a fake Prometheus and a fake Kubernetes API: both speak the real protocols over HTTP,
 //! the first answers from recorded series, the second lists and watches recorded objects.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use crate::bookinfo::{self, Cluster};
@@ -113,8 +111,9 @@ async fn each_change_is_an_event_and_the_stream_ends_with_the_program() {
     prometheus.count(bookinfo::PRODUCTPAGE_POD, "10.1.10.2", 21);
     while !has_edge(&events.next().await.unwrap(), "service/default/productpage", "service/default/details", 21) {}
 
-    let status = kebpf.terminate(Duration::from_secs(4)).await;
+    let (status, said) = kebpf.terminate().await;
     assert!(status.success(), "{status}");
+    assert!(!said.contains("closing connections that were still open"), "the stream ended by itself: {said}");
     while events.next().await.is_some() {}
 }
 

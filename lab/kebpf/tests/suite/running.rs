@@ -2,18 +2,23 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
+use interface::Patience;
 use serde_json::Value;
 use tempfile::TempDir;
 
+/// As a quick machine needs it.
 const DEADLINE: Duration = Duration::from_secs(20);
+const REST: Duration = Duration::from_millis(50);
 
 pub struct Kebpf {
     child: Child,
     url: String,
+    said: Option<JoinHandle<String>>,
     _kubeconfig: TempDir,
 }
 
@@ -49,8 +54,8 @@ impl Kebpf {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url =
             lines.find_map(|line| Some(format!("http://{}", line.unwrap().strip_prefix("kebpf: listening on ")?)));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, url: url.expect("kebpf says where it listens"), _kubeconfig: folder }
+        let said = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>().join("\n"));
+        Self { child, url: url.expect("kebpf says where it listens"), said: Some(said), _kubeconfig: folder }
     }
 
     /// For settings with which it must not start.
@@ -100,17 +105,17 @@ impl Kebpf {
         Events(lines.filter_map(data).boxed())
     }
 
-    pub async fn terminate(&mut self, within: Duration) -> ExitStatus {
+    /// Ends it as Kubernetes does; answers how it ended and what it said.
+    pub async fn terminate(&mut self) -> (ExitStatus, String) {
         let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
         assert!(asked.success());
-        let deadline = Instant::now() + within;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "still running {within:?} after SIGTERM");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let mut ended = None;
+        let ends = poll(async || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(ends.await, "it runs on after SIGTERM");
+        (ended.unwrap(), self.said.take().unwrap().join().unwrap())
     }
 }
 
@@ -123,17 +128,23 @@ impl Drop for Kebpf {
 
 impl Events {
     pub async fn next(&mut self) -> Option<Value> {
-        tokio::time::timeout(DEADLINE, self.0.next()).await.expect("an event in time")
+        let (mut patience, mut next) = (Patience::of(DEADLINE), self.0.next());
+        loop {
+            if let Ok(event) = tokio::time::timeout(REST, &mut next).await {
+                return event;
+            }
+            assert!(!patience.is_over(), "no event came");
+        }
     }
 }
 
 async fn poll(mut is_true: impl AsyncFnMut() -> bool) -> bool {
-    let deadline = Instant::now() + DEADLINE;
-    while Instant::now() < deadline {
+    let mut patience = Patience::of(DEADLINE);
+    while !patience.is_over() {
         if is_true().await {
             return true;
         }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        tokio::time::sleep(REST).await;
     }
     false
 }

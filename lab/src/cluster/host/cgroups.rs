@@ -3,10 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
+use interface::Patience;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -24,8 +25,9 @@ pub struct Hierarchy {
 
 /// The kernel lets a cgroup go a moment after its last process.
 const REST: Duration = Duration::from_millis(50);
-/// How often a node's start looks whether its old cgroups are gone.
-const LOOKS: usize = 40;
+/// How long a node's start waits for its old cgroups to be gone, and a cluster's end for all of them.
+const OLD: Duration = Duration::from_secs(2);
+const ALL: Duration = Duration::from_secs(20);
 
 /// Mount options that say how, not what.
 const GENERIC: [&str; 8] = ["rw", "ro", "relatime", "nosuid", "nodev", "noexec", "xattr", "nsdelegate"];
@@ -101,7 +103,7 @@ pub fn processes(number: u8) -> Vec<(i32, String)> {
 
 /// Ends every process of the cluster and removes its cgroups.
 pub fn remove(number: u8) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut patience = Patience::of(ALL);
     loop {
         let alive = processes(number);
         alive.iter().for_each(|(pid, _)| end(*pid));
@@ -109,7 +111,7 @@ pub fn remove(number: u8) -> Result<()> {
         if alive.is_empty() && left.is_none() {
             return Ok(());
         }
-        if Instant::now() > deadline {
+        if patience.is_over() {
             bail!("could not remove the cluster's cgroups: {left:?} and processes {alive:?} remain");
         }
         std::thread::sleep(REST);
@@ -136,17 +138,17 @@ fn remove_folders(number: u8) -> Result<Option<PathBuf>> {
 /// Removes the cgroups of pods that ended with their node. For each one left over its next kubelet asks containerd in vain, 3 s
 /// each, before it starts any pod.
 pub fn remove_leftovers(number: u8, node: &str) -> Result<()> {
-    for _ in 0..LOOKS {
+    let mut patience = Patience::of(OLD);
+    loop {
         let mut left = None;
         for hierarchy in hierarchies()? {
             left = remove_tree(&hierarchy.mount.join("ebpf-lab").join(number.to_string()).join(node)).or(left);
         }
-        if left.is_none() {
-            break;
+        if left.is_none() || patience.is_over() {
+            return Ok(());
         }
         std::thread::sleep(REST);
     }
-    Ok(())
 }
 
 fn remove_tree(top: &Path) -> Option<PathBuf> {
