@@ -44,10 +44,7 @@ async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
         let hyperkube = Cmd::new(workshop.paths.programs.join("bin/hyperkube")).arg("kubectl").args(arguments);
         let context = workshop.cluster.context();
         let longest = format!("--request-timeout={}s", stretched(REQUEST).as_secs());
-        hyperkube
-            .args(["--context", context, &longest])
-            .env("KUBECONFIG", workshop.cluster.kubeconfig())
-            .read()
+        hyperkube.args(["--context", context, &longest]).env("KUBECONFIG", workshop.cluster.kubeconfig()).read()
     };
     let reports: [(&str, &[&str]); 5] = [
         ("events.txt", &["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"]),
