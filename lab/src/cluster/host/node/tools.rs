@@ -79,7 +79,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::error::Unfit;
+    use driver::error::Unfit;
 
     /// A machine like NixOS: each tool is a file in the store, and links lead to it from `/run`.
     fn nixos() -> tempfile::TempDir {
