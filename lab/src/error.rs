@@ -3,6 +3,12 @@
 #[cfg(test)]
 pub use driver::error::hint;
 pub use driver::error::{message, set_wording, unfit};
+use interface::Obstacle;
+
+/// An error for what is in the way, with what mends it.
+pub fn refusal(obstacle: Obstacle) -> anyhow::Error {
+    unfit(obstacle.what, obstacle.mending)
+}
 
 /// An error of crate `oci`: an [`Unfit`] where it knows the next step.
 pub fn unfit_for(error: oci::Error) -> anyhow::Error {

@@ -3,15 +3,16 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    net::Ipv4Addr,
     path::Path,
     process::{Command, Output},
     time::{Duration, Instant},
 };
 
-use interface::Paths;
+use interface::{Paths, range::Range};
 use serde_json::Value;
 
-use crate::{kind::KindNode, until};
+use crate::{kind::KindNode, machine, until};
 
 /// One of the tests' clusters; `EBPF_LAB_KEEP=1` leaves them for a look.
 #[derive(Clone)]
@@ -40,12 +41,13 @@ pub struct Run {
 impl TestCluster {
     /// The host cluster of this number, as it is.
     pub fn of(number: u8) -> Self {
+        let base = machine::base(number);
         Self {
             number,
             flags: flags("host", number),
             environment: vec![],
-            first_address: format!("172.18.{number}.1"),
-            machine: format!("172.18.{}.254", 100 + number),
+            first_address: host_of(base.load_balancers(number), 1),
+            machine: host_of(base.nodes(number), 254),
             most_memory: 2_000_000_000,
             paths: paths(),
         }
@@ -174,6 +176,11 @@ impl TestCluster {
 
 fn flags(on: &str, number: u8) -> Vec<String> {
     ["--on", on, "--number", &number.to_string()].map(str::to_owned).to_vec()
+}
+
+/// The address of this number in a range of 256.
+fn host_of(range: Range, number: u32) -> String {
+    Ipv4Addr::from_bits(range.base.to_bits() | number).to_string()
 }
 
 fn paths() -> Paths {

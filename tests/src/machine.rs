@@ -1,6 +1,48 @@
-//! What a cluster could leave behind on this machine, to compare before and after.
+//! This machine: what addresses a cluster gets on it, and what one could leave behind, to compare before and after.
 
-use std::{collections::BTreeSet, fs, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use interface::{
+    Machine,
+    base::{self, Base},
+    machine::Said,
+    taken::taken,
+};
+
+/// The first two numbers of the addresses that host cluster `number` has or, if there is none, will have.
+pub fn base(number: u8) -> Base {
+    let kept = fs::read_to_string(format!("/var/lib/ebpf-lab/{number}/addresses"));
+    kept.ok().and_then(|text| Base::parse(&text)).unwrap_or_else(|| {
+        let taken = taken(&Here).unwrap_or_else(|obstacle| panic!("{}", obstacle.what));
+        base::choose(number, &taken).unwrap_or_else(|taken| panic!("{taken}")).base
+    })
+}
+
+struct Here;
+
+impl Machine for Here {
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(path).ok()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
+    }
+
+    fn has(&self, program: &str) -> bool {
+        self.run(program, &[]).is_some()
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Option<Said> {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(Said { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+}
 
 /// Everything that `clean` must give back, one line each.
 pub fn traces() -> BTreeSet<String> {

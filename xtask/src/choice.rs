@@ -4,9 +4,9 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Parser;
-use interface::{Cli, ClusterChoice, Command, Paths, Version, engine::Engine, engine::Obstacle, settings::Settings};
+use interface::{Cli, ClusterChoice, Command, Obstacle, Paths, Version, engine::Engine, settings::Settings};
 
-use crate::kind::Machine;
+use crate::{kind, machine::ThisMachine};
 
 /// The command line with the defaults in it, before the command: what follows it may be another program's. What is chosen for
 /// the user is said, and why.
@@ -18,7 +18,7 @@ pub fn complete(paths: &Paths, mut arguments: Vec<OsString>) -> Result<Vec<OsStr
         let (choice, why) = match &settings.on {
             Some(choice) => (choice.clone(), "lab.toml says so".to_owned()),
             None => {
-                let (choice, why) = choose(Machine::new(paths).fit());
+                let (choice, why) = choose(kind::fit(&ThisMachine::new(paths)));
                 defaults.extend(["--on".into(), choice.to_string().into()]);
                 (choice, why)
             }
@@ -58,8 +58,16 @@ mod tests {
     #[test]
     fn kind_is_chosen_where_it_is_fit_and_host_elsewhere_each_with_its_reason() {
         let version: Version = "28.2.2".parse().unwrap();
-        let engine =
-            Engine { program: Program::Docker, version, cgroup: 2, rootless: false, local: true, data: "/".into() };
+        let engine = Engine {
+            program: Program::Docker,
+            version,
+            cgroup: 2,
+            rootless: false,
+            local: true,
+            data: "/".into(),
+            kernel: String::new(),
+            memory: 0,
+        };
         let (choice, why) = choose(Ok((engine, "0.99.1".parse().unwrap())));
         assert_eq!(choice, ClusterChoice::Kind);
         assert_eq!(why, "Docker 28.2.2 and kind 0.99.1 are here (--on host runs without them)");

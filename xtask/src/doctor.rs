@@ -1,14 +1,16 @@
 //! Whether this machine can run the workshop: measured, before anything is compiled, each lack with its mending.
 
+mod host;
+mod kernel;
 mod kind;
 mod machine;
 
 use anyhow::Result;
-use interface::{ClusterChoice, LabRange, Options, Paths, Profile, exit};
+use interface::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
 use serde::Serialize;
 
 use crate::{
-    kind::Machine,
+    machine::ThisMachine,
     tools::{self, Need},
 };
 
@@ -35,6 +37,10 @@ pub enum Verdict {
 }
 
 impl Finding {
+    fn refusal(what: &str, obstacle: Obstacle) -> Self {
+        Self::bad(what, Verdict::Refusal, obstacle.what, &obstacle.mending)
+    }
+
     fn ok(what: &str, measured: impl Into<String>) -> Self {
         Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), mending: None }
     }
@@ -46,12 +52,12 @@ impl Finding {
 
 /// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
-    let mut findings = findings(paths, options, true);
+    let mut findings = findings(&ThisMachine::new(paths), paths, options, true);
     findings.extend(tool_findings(paths, options));
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
     if options.json {
-        println!("{}", serde_json::json!({ "version": 1, "kind": "doctor", "findings": findings }));
+        println!("{}", json(&findings));
     } else {
         findings.iter().for_each(|finding| println!("{}", line(finding)));
     }
@@ -60,7 +66,7 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
 
 /// Before a lab: the exit code if this machine can't run it, with everything that refuses said at once.
 pub fn refuse(paths: &Paths, options: &Options, labs: LabRange) -> Result<Option<u8>> {
-    let findings = findings(paths, options, labs.last > 1);
+    let findings = findings(&ThisMachine::new(paths), paths, options, labs.last > 1);
     let refusals: Vec<_> = findings.iter().filter(|finding| finding.verdict == Verdict::Refusal).collect();
     if refusals.is_empty() {
         return Ok(None);
@@ -71,12 +77,12 @@ pub fn refuse(paths: &Paths, options: &Options, labs: LabRange) -> Result<Option
 }
 
 /// Everything about the machine that decides whether the labs run; `with_cluster`: also those that need one.
-fn findings(paths: &Paths, options: &Options, with_cluster: bool) -> Vec<Finding> {
-    let mut findings = machine::findings(paths);
+fn findings(machine: &dyn Machine, paths: &Paths, options: &Options, with_cluster: bool) -> Vec<Finding> {
+    let mut findings = machine::findings(machine, paths);
     findings.extend(match options.cluster() {
         _ if !with_cluster => vec![],
-        ClusterChoice::Host => machine::host(options.number),
-        ClusterChoice::Kind => kind::findings(&Machine::new(paths), options),
+        ClusterChoice::Host => host::findings(machine, options.number),
+        ClusterChoice::Kind => kind::findings(machine, options),
         // Whoever runs it sees to it.
         ClusterChoice::Context(_) => vec![],
     });
@@ -97,6 +103,10 @@ fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
         Err(why) => Finding::bad(&name, Verdict::Warning, why, "run the labs with --install"),
     };
     tools::report(paths, &all).into_iter().map(finding).collect()
+}
+
+fn json(findings: &[Finding]) -> serde_json::Value {
+    serde_json::json!({ "version": 1, "kind": "doctor", "findings": findings })
 }
 
 fn line(finding: &Finding) -> String {

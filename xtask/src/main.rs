@@ -16,6 +16,7 @@ mod go_tools;
 mod helm;
 mod kernels;
 mod kind;
+mod machine;
 mod pace;
 mod privilege;
 mod programs;

@@ -5,12 +5,13 @@
 use std::{
     convert::Infallible,
     ffi::{OsStr, OsString},
-    io,
+    fs, io,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
+use interface::{Machine, machine::Said};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncRead};
 
@@ -138,6 +139,42 @@ impl Cmd {
     /// The command as a person would type it.
     pub fn line(&self) -> String {
         line(std::iter::once(self.command.get_program()).chain(self.command.get_args()))
+    }
+}
+
+/// Where administration tools lie, which many users' `PATH` lacks.
+const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The usual folders, then `PATH` of whoever started us: that of NixOS and of `nix develop` has the tools in the store.
+pub fn path() -> String {
+    let inherited = std::env::var("PATH").unwrap_or_default();
+    format!("{USUAL}:{inherited}")
+}
+
+/// This machine, as `interface` asks it.
+pub struct Here;
+
+impl Machine for Here {
+    fn read(&self, path: &str) -> Option<String> {
+        fs::read_to_string(path).ok()
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        Path::new(path).exists()
+    }
+
+    fn has(&self, program: &str) -> bool {
+        std::env::split_paths(&path()).any(|folder| folder.join(program).is_file())
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Option<Said> {
+        let output = Cmd::new(program).args(arguments).env("PATH", path()).output().ok()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Some(Said { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
     }
 }
 

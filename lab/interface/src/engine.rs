@@ -1,24 +1,15 @@
 //! The container engine behind `--on kind`, and kind itself: what they say of themselves, and why one will not do.
-//!
-//! `xtask` asks before anything is built, `lab` before it starts a cluster. Each starts programs in its own way, so both hand
-//! in a function that does.
 
-use std::{fmt, fs, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::{pins::pins, version::Version};
-
-/// What a program that was run to its end said.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
-    pub ok: bool,
-    pub stdout: String,
-    pub stderr: String,
-}
-
-/// Runs a program with these arguments; nothing if there is no such program.
-pub type Run<'a> = &'a dyn Fn(&str, &[&str]) -> Option<Said>;
+use crate::{
+    machine::{Machine, Said},
+    obstacle::Obstacle,
+    pins::pins,
+    version::Version,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Program {
@@ -39,19 +30,9 @@ pub struct Engine {
     pub local: bool,
     /// Where it keeps images and containers.
     pub data: PathBuf,
-}
-
-/// Why `--on kind` can't be, and what mends it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Obstacle {
-    pub what: String,
-    pub mending: String,
-}
-
-impl Obstacle {
-    pub fn new(what: impl Into<String>, mending: impl Into<String>) -> Self {
-        Self { what: what.into(), mending: mending.into() }
-    }
+    /// The kernel that its containers run on, and the memory that they have: another machine's, if it is not local.
+    pub kernel: String,
+    pub memory: u64,
 }
 
 /// What stands at the end of every mending: no machine is left without a way.
@@ -87,13 +68,13 @@ impl Engine {
     ///
     /// # Errors
     /// There is none, or the one there does not answer.
-    pub fn find(run: Run<'_>) -> Result<Self, Obstacle> {
-        let wish = std::env::var("KIND_EXPERIMENTAL_PROVIDER").unwrap_or_default();
+    pub fn find(machine: &dyn Machine) -> Result<Self, Obstacle> {
+        let wish = machine.variable("KIND_EXPERIMENTAL_PROVIDER").unwrap_or_default();
         let wished = |program: &Program| wish.is_empty() || wish == program.command();
         let mut silent = None;
         for program in [Program::Docker, Program::Podman].into_iter().filter(wished) {
-            let Some(said) = run(program.command(), &["info", "--format", "{{json .}}"]) else { continue };
-            match Self::read(program, &said.stdout) {
+            let Some(said) = machine.run(program.command(), &["info", "--format", "{{json .}}"]) else { continue };
+            match Self::read(program, &said.stdout, &machine.hostname()) {
                 Some(engine) => return Ok(engine),
                 None => silent = silent.or(Some(does_not_answer(program, &said))),
             }
@@ -107,11 +88,11 @@ impl Engine {
     }
 
     /// Reads what `info` prints; nothing if no engine stands behind it.
-    fn read(program: Program, info: &str) -> Option<Self> {
+    fn read(program: Program, info: &str, hostname: &str) -> Option<Self> {
         let info: Value = serde_json::from_str(info).ok()?;
         // On Fedora and others, `docker` may be Podman under another name.
         if program == Program::Podman || info.get("host").is_some() {
-            return Self::of_podman(&info);
+            return Self::of_podman(&info, hostname);
         }
         let text = |key: &str| info[key].as_str().unwrap_or_default();
         let rootless = info["SecurityOptions"].as_array().into_iter().flatten();
@@ -120,20 +101,24 @@ impl Engine {
             version: text("ServerVersion").parse().ok()?,
             cgroup: if text("CgroupVersion") == "2" { 2 } else { 1 },
             rootless: rootless.filter_map(Value::as_str).any(|option| option.starts_with("name=rootless")),
-            local: text("Name") == hostname(),
+            local: text("Name") == hostname,
             data: text("DockerRootDir").into(),
+            kernel: text("KernelVersion").to_owned(),
+            memory: info["MemTotal"].as_u64().unwrap_or_default(),
         })
     }
 
-    fn of_podman(info: &Value) -> Option<Self> {
+    fn of_podman(info: &Value, hostname: &str) -> Option<Self> {
         let host = &info["host"];
         Some(Self {
             program: Program::Podman,
             version: info["version"]["Version"].as_str()?.parse().ok()?,
             cgroup: if host["cgroupVersion"] == "v2" { 2 } else { 1 },
             rootless: host["security"]["rootless"] == true,
-            local: host["hostname"].as_str() == Some(hostname().as_str()),
+            local: host["hostname"] == hostname,
             data: info["store"]["graphRoot"].as_str().unwrap_or_default().into(),
+            kernel: host["kernel"].as_str().unwrap_or_default().to_owned(),
+            memory: host["memTotal"].as_u64().unwrap_or_default(),
         })
     }
 
@@ -204,11 +189,11 @@ fn does_not_answer(program: Program, said: &Said) -> Obstacle {
 ///
 /// # Errors
 /// There is none, or one that is too old.
-pub fn kind(run: Run<'_>) -> Result<Version, Obstacle> {
+pub fn kind(machine: &dyn Machine) -> Result<Version, Obstacle> {
     let tool = pins().map(|pins| pins.tools.kind);
     let (least, newest) = tool.map(|kind| (kind.least, kind.version)).unwrap_or_default();
     let get = format!("--install brings it where Go is, or https://kind.sigs.k8s.io, {OR_ON_HOST}");
-    let Some(said) = run("kind", &["version"]) else {
+    let Some(said) = machine.run("kind", &["version"]) else {
         return Err(Obstacle::new(format!("kind is not on PATH ({least} or newer)"), get));
     };
     let version = said.stdout.split_whitespace().find_map(|word| word.strip_prefix('v')?.parse::<Version>().ok());
@@ -222,13 +207,10 @@ pub fn kind(run: Run<'_>) -> Result<Version, Obstacle> {
     Ok(version)
 }
 
-fn hostname() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::recorded::Programs;
 
     /// Docker 20.10 on Debian 12, shortened.
     const DOCKER: &str = r#"{"CgroupVersion":"1","Name":"elsewhere","ServerVersion":"20.10.24+dfsg1",
@@ -243,24 +225,31 @@ mod tests {
     }
 
     fn engine(version: &str) -> Engine {
-        Engine { version: version.parse().unwrap(), ..Engine::read(Program::Docker, DOCKER).unwrap() }
+        Engine { version: version.parse().unwrap(), ..read(DOCKER) }
+    }
+
+    fn read(info: &str) -> Engine {
+        Engine::read(Program::Docker, info, "here").unwrap()
     }
 
     #[test]
     fn docker_comes_before_podman_and_podman_before_nothing() {
         let both = |program: &str, _: &[&str]| said(if program == "docker" { DOCKER } else { PODMAN }, "");
-        assert_eq!(Engine::find(&both).unwrap().program, Program::Docker);
+        assert_eq!(Engine::find(&Programs(both)).unwrap().program, Program::Docker);
         let down =
             |program: &str, _: &[&str]| if program == "docker" { said(NOBODY, "down") } else { said(PODMAN, "") };
-        assert_eq!(Engine::find(&down).unwrap().program, Program::Podman);
-        assert!(Engine::find(&|_, _| None).unwrap_err().what.contains("neither Docker nor Podman"));
+        assert_eq!(Engine::find(&Programs(down)).unwrap().program, Program::Podman);
+        assert!(
+            Engine::find(&Programs(|_: &str, _: &[&str]| None)).unwrap_err().what.contains("neither Docker nor Podman")
+        );
     }
 
     #[test]
     fn an_engine_that_does_not_answer_is_told_from_one_that_does_not_let_us() {
         let down = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?";
         let find = |stderr: &'static str| {
-            Engine::find(&move |program, _| (program == "docker").then(|| said(NOBODY, stderr)).flatten()).unwrap_err()
+            let docker = move |program: &str, _: &[&str]| (program == "docker").then(|| said(NOBODY, stderr)).flatten();
+            Engine::find(&Programs(docker)).unwrap_err()
         };
         assert_eq!(find(down).what, format!("Docker does not answer: {down}"));
         assert!(find(down).mending.contains("systemctl start docker"));
@@ -270,12 +259,12 @@ mod tests {
 
     #[test]
     fn podman_under_dockers_name_is_podman() {
-        assert_eq!(Engine::read(Program::Docker, PODMAN).unwrap().program, Program::Podman);
+        assert_eq!(read(PODMAN).program, Program::Podman);
     }
 
     #[test]
     fn rootless_and_too_old_engines_are_refused_with_the_reason() {
-        let rootless = Engine::read(Program::Podman, PODMAN).unwrap().obstacle().unwrap();
+        let rootless = read(PODMAN).obstacle().unwrap();
         assert!(rootless.what.contains("rootless") && rootless.what.contains("user namespace"), "{rootless:?}");
         assert!(engine("19.3.8").obstacle().unwrap().what.contains("20.10.0 is the oldest"));
         assert_eq!(engine("20.10.24").obstacle(), None);
@@ -290,15 +279,14 @@ mod tests {
     #[test]
     fn an_engine_with_another_host_name_has_networks_of_its_own() {
         assert!(!engine("28.2.2").local);
-        let here = DOCKER.replace("elsewhere", &hostname());
-        assert!(Engine::read(Program::Docker, &here).unwrap().local);
+        assert!(read(&DOCKER.replace("elsewhere", "here")).local);
     }
 
     #[test]
     fn kind_is_found_and_its_age_seen() {
-        let kind = |words: &'static str| super::kind(&move |_, _| said(words, ""));
+        let kind = |words: &'static str| super::kind(&Programs(move |_: &str, _: &[&str]| said(words, "")));
         assert_eq!(kind("kind v0.99.1 go1.26.8 linux/amd64").unwrap().to_string(), "0.99.1");
         assert!(kind("kind v0.20.0 go1.20.4 linux/amd64").unwrap_err().what.contains("is the oldest that will do"));
-        assert!(super::kind(&|_, _| None).unwrap_err().what.contains("not on PATH"));
+        assert!(super::kind(&Programs(|_: &str, _: &[&str]| None)).unwrap_err().what.contains("not on PATH"));
     }
 }

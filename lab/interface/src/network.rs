@@ -1,14 +1,11 @@
 //! The container network of kind's nodes, the addresses in it that Services may have, and those of pods and Services beside it.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{
-    engine::Obstacle,
-    range::{Range, Route},
-};
+use crate::{base, obstacle::Obstacle, range::Range, taken::Taken};
 
 /// Networks of at least this size give each cluster the 254 addresses that the workshop's text names.
 const WHOLE: u8 = 16;
@@ -62,29 +59,61 @@ impl Network {
         Some((first.into(), (first + share - 1).into()))
     }
 
-    /// Why it can't carry cluster `number` beside what this machine has already, if so.
-    pub fn obstacle(&self, number: u8, routes: &[Route]) -> Option<Obstacle> {
-        let ranges = [("pods", pods(number)), ("Services", services(number))];
-        if let Some((what, range)) = ranges.into_iter().find(|(_, range)| self.range.overlaps(*range)) {
-            return Some(Obstacle::new(
-                format!("the container network of kind has {}, which overlaps {range} of the {what}", self.range),
-                format!("choose another cluster with --number N, or give the network other addresses: {RENEW}"),
+    /// What keeps cluster `number` from its place in it, if anything.
+    fn overlap(&self, number: u8, taken: &[Taken]) -> Option<String> {
+        let inside = [("pods", pods(number)), ("Services", services(number))];
+        if let Some((what, range)) = inside.into_iter().find(|(_, range)| self.range.overlaps(*range)) {
+            return Some(format!(
+                "the container network of kind has {}, which overlaps {range} of the {what}",
+                self.range
             ));
         }
         let Some((first, last)) = self.pool(number) else {
-            return Some(Obstacle::new(
-                format!("the container network of kind has {} only: too few for LoadBalancer addresses", self.range),
-                format!("make it larger: {RENEW}"),
-            ));
+            let few = "too few for LoadBalancer addresses";
+            return Some(format!("the container network of kind has {} only: {few}", self.range));
         };
-        let wider = |route: &&Route| route.to.bits > self.range.bits;
-        let taken = |route: &&Route| [first, last].iter().any(|ip| route.to.overlaps(Range { base: *ip, bits: 32 }));
-        let route = routes.iter().filter(wider).find(taken)?;
-        Some(Obstacle::new(
-            format!("this machine's route {route} overlaps {first} to {last}, which cluster {number} gives out"),
-            "choose another cluster with --number N, or remove that route (a VPN's, or another cluster's)",
-        ))
+        let more_particular = |taken: &&Taken| taken.range.bits > self.range.bits;
+        let touches = |taken: &&Taken| {
+            taken.range.contains(first) || taken.range.contains(last) || (first..=last).contains(&taken.range.base)
+        };
+        let taken = taken.iter().filter(more_particular).find(touches)?;
+        Some(format!("{taken}, which overlaps {first} to {last} of the LoadBalancers of cluster {number}"))
     }
+}
+
+/// Why there can be no cluster `number` on kind's network beside what this machine has already, and where names are looked up.
+pub fn obstacle(network: Option<&Network>, number: u8, taken: &[Taken], servers: &[IpAddr]) -> Option<Obstacle> {
+    let overlap = |number| {
+        let of_names = names_out_of_reach(number, servers);
+        of_names.or_else(|| network.and_then(|network| network.overlap(number, taken)))
+    };
+    let what = overlap(number)?;
+    let has_one = |number: u8| taken.iter().any(|taken| taken.by == base::link(number));
+    let free = (1..=99).find(|&number| !has_one(number) && overlap(number).is_none());
+    Some(Obstacle::new(
+        what,
+        match free {
+            Some(free) => format!("choose another cluster: --number {free} has addresses that are free here"),
+            None => format!("give the network other addresses: {RENEW}"),
+        },
+    ))
+}
+
+/// That pods of cluster `number` would look for a name server among themselves.
+fn names_out_of_reach(number: u8, servers: &[IpAddr]) -> Option<String> {
+    let inside = [("pods", pods(number)), ("Services", services(number))];
+    let is_inside = |server: &IpAddr| {
+        let IpAddr::V4(server) = *server else { return None };
+        inside.into_iter().find(|(_, range)| range.contains(server)).map(|(what, range)| (server, what, range))
+    };
+    let (server, what, range) = servers.iter().find_map(is_inside)?;
+    Some(format!("this machine's name server {server} is in {range}, which the {what} of cluster {number} have"))
+}
+
+/// What pods of cluster `number` won't reach, because they look for it among themselves.
+pub fn hidden(number: u8, taken: &[Taken]) -> Option<&Taken> {
+    let inside = [pods(number), services(number)];
+    taken.iter().find(|taken| taken.range.bits > 0 && inside.iter().any(|range| range.overlaps(taken.range)))
 }
 
 const RENEW: &str = "`docker network rm kind`, then `docker network create kind --subnet 172.30.0.0/16`";
@@ -151,14 +180,42 @@ mod tests {
         }
     }
 
+    fn taken(range: &str, by: &str) -> Taken {
+        Taken { range: Range::parse(range).unwrap(), by: by.to_owned() }
+    }
+
     #[test]
-    fn what_overlaps_is_named() {
-        let refused = |range: &str, routes: &[Route]| network(range).obstacle(1, routes).unwrap().what;
-        let route = |to: &str, link: &str| Route { to: Range::parse(to).unwrap(), link: link.to_owned() };
-        assert!(refused("10.101.0.0/16", &[]).contains("overlaps 10.101.0.0/16 of the pods"));
-        assert!(refused("10.0.0.0/8", &[]).contains("10.0.0.0/8"));
-        let host = [route("172.18.0.0/16", "br-f00"), route("172.18.1.0/24", "ebpf-lab-1")];
-        assert!(refused("172.18.0.0/16", &host).contains("172.18.1.0/24 via ebpf-lab-1"));
-        assert_eq!(network("172.18.0.0/16").obstacle(2, &host), None, "another number's route is no obstacle");
+    fn what_overlaps_is_named_with_a_number_that_is_free() {
+        let obstacle = |range: &str, taken: &[Taken]| obstacle(Some(&network(range)), 1, taken, &[]).unwrap();
+        let pods = obstacle("10.101.0.0/16", &[]);
+        assert!(pods.what.contains("overlaps 10.101.0.0/16 of the pods"), "{pods:?}");
+        assert_eq!(pods.mending, "choose another cluster: --number 2 has addresses that are free here");
+        let all = obstacle("10.0.0.0/8", &[]);
+        assert!(all.what.contains("10.0.0.0/8") && all.mending.contains("network create kind"), "{all:?}");
+        let host = [taken("172.18.0.0/16", "br-f00"), taken("172.18.1.0/24", "ebpf-lab-1")];
+        assert!(obstacle("172.18.0.0/16", &host).what.contains("172.18.1.0/24 is taken by ebpf-lab-1"));
+        assert_eq!(super::obstacle(Some(&network("172.18.0.0/16")), 2, &host, &[]), None, "another number's");
+        let inside = [taken("172.18.1.64/28", "vmnet8")];
+        assert!(obstacle("172.18.0.0/16", &inside).what.contains("172.18.1.64/28"), "in the middle of the pool");
+    }
+
+    #[test]
+    fn a_name_server_among_the_pods_or_services_is_named_even_before_there_is_a_network() {
+        let server = |text: &str| text.parse().unwrap();
+        let cloud = obstacle(None, 1, &[], &[server("10.1.0.2")]).unwrap();
+        assert_eq!(
+            cloud.what,
+            "this machine's name server 10.1.0.2 is in 10.1.0.0/16, which the Services of cluster 1 have"
+        );
+        assert_eq!(cloud.mending, "choose another cluster: --number 2 has addresses that are free here");
+        assert!(obstacle(None, 1, &[], &[server("10.101.0.2")]).unwrap().what.contains("pods"));
+        assert_eq!(obstacle(None, 2, &[], &[server("10.1.0.2"), server("2001:db8::1")]), None);
+    }
+
+    #[test]
+    fn a_vpn_that_pods_do_not_reach_is_found() {
+        let vpn = [taken("0.0.0.0/0", "tailscale0"), taken("10.0.0.0/8", "tun0")];
+        assert_eq!(hidden(1, &vpn), Some(&vpn[1]));
+        assert_eq!(hidden(1, &[taken("10.2.0.0/16", "eth0"), taken("172.16.0.0/12", "tun0")]), None);
     }
 }

@@ -109,10 +109,10 @@ pub trait Cluster: Send + Sync {
 /// Which cluster numbers have addresses that something on this machine has already; looked at when first asked.
 pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
     let on_kind = options.cluster() == ClusterChoice::Kind;
-    let kinds = OnceCell::new();
+    let (hosts, kinds) = (OnceCell::new(), OnceCell::new());
     move |number| match on_kind {
         true => host::exists(number) || kinds.get_or_init(|| kind::numbers_in_use(paths))(number),
-        false => host::is_in_use(number),
+        false => hosts.get_or_init(host::numbers_in_use)(number),
     }
 }
 

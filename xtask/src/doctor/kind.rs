@@ -1,18 +1,21 @@
 //! What `--on kind` needs: an engine that runs as root and passes CAP_BPF on, a kind, an image of nodes that both can handle,
 //! addresses, file watches, and room.
 
-use std::{fs, path::Path};
+use std::net::IpAddr;
 
 use interface::{
-    Number, Options, Profile, Version,
-    engine::{Engine, Obstacle, Program},
-    pins,
-    range::routes,
+    Machine, Number, Obstacle, Options, Profile, Version,
+    engine::{self, Engine, Program},
+    network, pins,
+    taken::taken,
 };
 use serde_json::Value;
 
-use super::{Finding, Verdict, machine};
-use crate::kind::Machine;
+use super::{
+    Finding, Verdict,
+    machine::{memory, room},
+};
+use crate::kind;
 
 /// Three nodes with all labs, as measured; the upstream profile has Grafana and more beside them.
 const MEMORY_GB: [(Profile, f64); 2] = [(Profile::Offline, 3.0), (Profile::Upstream, 4.0)];
@@ -22,13 +25,15 @@ const DISK_GB: f64 = 8.0;
 /// kind blame on too few watches comes with several clusters.
 const WATCHES: u32 = 65_536;
 
-pub fn findings(machine: &Machine, options: &Options) -> Vec<Finding> {
-    let engine = match machine.engine() {
+pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
+    let engine = match Engine::find(machine) {
         Ok(engine) => engine,
-        Err(obstacle) => return vec![refusal("container engine", obstacle), kind(machine, None, options)],
+        Err(obstacle) => {
+            return vec![Finding::refusal("container engine", obstacle), kind_and_image(machine, None, options)];
+        }
     };
     let mut findings = vec![match engine.obstacle() {
-        Some(obstacle) => refusal("container engine", obstacle),
+        Some(obstacle) => Finding::refusal("container engine", obstacle),
         None => Finding::ok("container engine", format!("{engine}, as root, cgroups version {}", engine.cgroup)),
     }];
     findings.push(match engine.withholds_bpf() {
@@ -36,31 +41,32 @@ pub fn findings(machine: &Machine, options: &Options) -> Vec<Finding> {
         Some(Obstacle { what, mending }) => Finding::bad("capabilities", Verdict::Warning, what, &mending),
         None => Finding::ok("capabilities", "privileged containers get CAP_BPF and CAP_PERFMON"),
     });
-    findings.push(kind(machine, Some(&engine), options));
-    findings.push(match machine.reach(&engine) {
+    findings.push(kind_and_image(machine, Some(&engine), options));
+    findings.push(match kind::reach(machine, &engine) {
         Ok(how) => Finding::ok("load balancer", how),
-        Err(obstacle) => refusal("load balancer", obstacle),
+        Err(obstacle) => Finding::refusal("load balancer", obstacle),
     });
-    findings.push(addresses(machine, &engine, options.number));
-    findings.extend(settings_of_docker(&engine));
-    findings.push(watches());
-    findings.push(memory(options.profile()));
-    findings.extend(disk(&engine));
+    findings.extend(settings_of_docker(machine, &engine));
+    findings.push(watches(machine));
+    let needed = MEMORY_GB.into_iter().find(|(of, _)| *of == options.profile()).map_or(0.0, |(_, gigabytes)| gigabytes);
+    if engine.local {
+        findings.extend(addresses(machine, &engine, options.number));
+        findings.push(memory(machine, needed));
+        findings.extend(disk(machine, &engine));
+    } else {
+        findings.push(virtual_machine(machine, &engine, needed));
+    }
     findings
 }
 
-fn refusal(what: &str, obstacle: Obstacle) -> Finding {
-    Finding::bad(what, Verdict::Refusal, obstacle.what, &obstacle.mending)
-}
-
 /// kind, the image of its nodes, and this machine's cgroups must fit together.
-fn kind(machine: &Machine, engine: Option<&Engine>, options: &Options) -> Finding {
-    let version = match machine.kind() {
+fn kind_and_image(machine: &dyn Machine, engine: Option<&Engine>, options: &Options) -> Finding {
+    let version = match engine::kind(machine) {
         Ok(version) => version,
         Err(Obstacle { what, mending }) if options.install => {
             return Finding::bad("kind", Verdict::Warning, what, &mending);
         }
-        Err(obstacle) => return refusal("kind", obstacle),
+        Err(obstacle) => return Finding::refusal("kind", obstacle),
     };
     let Some(engine) = engine else { return Finding::ok("kind", version.to_string()) };
     if let Some(image) = &options.kind.node_image {
@@ -93,23 +99,73 @@ fn named_image(kind: Version, cgroup: u8, image: &str) -> Finding {
     }
 }
 
-fn addresses(machine: &Machine, engine: &Engine, number: Number) -> Finding {
-    let Some(network) = machine.network(engine) else {
-        return Finding::ok("addresses", "kind makes its network with the first cluster");
-    };
+/// The addresses of the nodes' network, of pods and of Services must not be in the way of anything that the nodes need.
+fn addresses(machine: &dyn Machine, engine: &Engine, number: Number) -> Vec<Finding> {
+    let network = kind::network(machine, engine);
+    let range = network.as_ref().map(|network| format!("network {}", network.range));
+    let fit =
+        Finding::ok("addresses", range.unwrap_or_else(|| "kind makes its network with the first cluster".to_owned()));
+    let servers = machine.name_servers();
+    let mut findings: Vec<Finding> = names(&servers).into_iter().collect();
     let Number::Of(number) = number else {
-        return Finding::ok("addresses", format!("network {}", network.range));
+        findings.push(fit);
+        return findings;
     };
-    match network.obstacle(number, &routes()).filter(|_| engine.local) {
-        Some(obstacle) => refusal("addresses", obstacle),
-        None => Finding::ok("addresses", format!("network {}", network.range)),
+    let taken = taken(machine).unwrap_or_default();
+    findings.push(match network::obstacle(network.as_ref(), number, &taken, &servers) {
+        Some(obstacle) => Finding::refusal("addresses", obstacle),
+        None => fit,
+    });
+    if let Some(hidden) = network::hidden(number, &taken) {
+        let (pods, services) = (network::pods(number), network::services(number));
+        let measured =
+            format!("{hidden}; pods reach nothing of it that is in {pods} or {services}, which are their own");
+        let mending = match (1..=99).find(|&number| network::hidden(number, &taken).is_none()) {
+            Some(free) => format!("if they must, choose another cluster: --number {free}"),
+            None => "if they must, end the VPN; else it does no harm".to_owned(),
+        };
+        findings.push(Finding::bad("pods' way out", Verdict::Warning, measured, &mending));
     }
+    findings
+}
+
+/// Docker's networks have IPv6 only where the machine's own does and Docker is new enough.
+fn names(servers: &[IpAddr]) -> Option<Finding> {
+    let (what, verdict) = ("name servers", Verdict::Warning);
+    let mending = "name one that has IPv4 in /etc/docker/daemon.json: { \"dns\": [\"192.0.2.53\"] }, if pulling fails";
+    if servers.is_empty() {
+        return Some(Finding::bad(what, verdict, "none in /etc/resolv.conf: nodes would pull no image", mending));
+    }
+    servers.iter().all(IpAddr::is_ipv6).then(|| {
+        let listed: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        Finding::bad(what, verdict, format!("all of IPv6 ({}): nodes may not reach them", listed.join(", ")), mending)
+    })
+}
+
+/// The nodes' kernel is not this one: what was seen of this one's says nothing about labs 5 and 6.
+fn virtual_machine(machine: &dyn Machine, engine: &Engine, needed: f64) -> Finding {
+    let gigabytes = engine.memory as f64 / 1e9;
+    let measured =
+        format!("{engine} runs nodes in a machine of its own: {gigabytes:.1} GB, {needed} needed for each cluster");
+    if gigabytes < needed {
+        let more = "give it more: Docker Desktop's Settings, Resources; on WSL2 memory= in .wslconfig";
+        return Finding::bad("nodes' machine", Verdict::Refusal, measured, more);
+    }
+    // On WSL2 all distributions, Docker Desktop's among them, share one kernel.
+    if engine.kernel == machine.kernel() {
+        return Finding::ok("nodes' machine", format!("{measured}; it shares this kernel"));
+    }
+    let measured = format!(
+        "{measured}; its kernel is {}: labs 5 and 6 see that one and not this, if it has BTF (/sys/kernel/btf/vmlinux)",
+        engine.kernel
+    );
+    Finding::bad("nodes' machine", Verdict::Warning, measured, "use --on host, whose nodes run on this kernel")
 }
 
 /// Settings under which nodes are known not to start: https://kind.sigs.k8s.io/docs/user/known-issues
-fn settings_of_docker(engine: &Engine) -> Vec<Finding> {
+fn settings_of_docker(machine: &dyn Machine, engine: &Engine) -> Vec<Finding> {
     let mut findings = vec![];
-    let settings = fs::read_to_string("/etc/docker/daemon.json").unwrap_or_default();
+    let settings = machine.read("/etc/docker/daemon.json").unwrap_or_default();
     let settings: Value = serde_json::from_str(&settings).unwrap_or_default();
     if engine.program == Program::Docker && settings["init"] == true {
         findings.push(Finding::bad(
@@ -130,8 +186,8 @@ fn settings_of_docker(engine: &Engine) -> Vec<Finding> {
     findings
 }
 
-fn watches() -> Finding {
-    let text = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").unwrap_or_default();
+fn watches(machine: &dyn Machine) -> Finding {
+    let text = machine.read("/proc/sys/fs/inotify/max_user_watches").unwrap_or_default();
     let watches: u32 = text.trim().parse().unwrap_or(0);
     let measured = format!("{watches} watches a user");
     match watches {
@@ -145,22 +201,10 @@ fn watches() -> Finding {
     }
 }
 
-fn memory(profile: Profile) -> Finding {
-    let needed = MEMORY_GB.into_iter().find(|(of, _)| *of == profile).map_or(0.0, |(_, gigabytes)| gigabytes);
-    machine::memory(needed)
-}
-
-/// The engine may keep its containers on another disk than ours, or in a virtual machine, whose disk nobody sees from here.
-fn disk(engine: &Engine) -> Option<Finding> {
-    let there = engine.local && engine.data.is_absolute() && engine.data.ancestors().any(Path::exists);
-    there.then(|| {
-        machine::room(
-            "disk of the engine",
-            &engine.data,
-            DISK_GB,
-            "`docker system df` says what takes it, `docker system prune` frees what nobody uses",
-        )
-    })
+/// The engine may keep its containers on another disk than ours.
+fn disk(machine: &dyn Machine, engine: &Engine) -> Option<Finding> {
+    let mending = "`docker system df` says what takes it, `docker system prune` frees what nobody uses";
+    engine.data.is_absolute().then(|| room(machine, "disk of the engine", &engine.data, DISK_GB, mending))
 }
 
 #[cfg(test)]

@@ -1,34 +1,25 @@
-//! What the kernel, the memory, the disk and the network of this machine say.
+//! What the labs need wherever the cluster runs: a kernel that loads probes, root, room, and programs that may start.
 
-use std::{fs, net::Ipv4Addr, path::Path};
+use std::path::Path;
 
-use interface::{
-    Number, Paths,
-    range::{self, Range, Route},
-};
-use nix::sys::{statvfs::statvfs, utsname::uname};
+use interface::{Machine, Paths, machine::release};
 
 use super::{Finding, Verdict};
 
-/// Three nodes with all labs take under 2 GB; a compiler beside them takes the rest.
-const MEMORY_GB: f64 = 3.0;
 /// Go's and cargo's caches, the programs, the images and three nodes' copies of them.
 const DISK_GB: f64 = 12.0;
+/// Bits of the kernel's capability sets.
+const CAPABILITIES: [(u64, &str); 2] = [(1 << 21, "CAP_SYS_ADMIN"), (1 << 12, "CAP_NET_ADMIN")];
 
-/// What the labs need wherever the cluster runs.
-pub fn findings(paths: &Paths) -> Vec<Finding> {
+pub fn findings(machine: &dyn Machine, paths: &Paths) -> Vec<Finding> {
     let mending = format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk");
-    vec![kernel(), btf(), room("disk", &paths.cache, DISK_GB, &mending), inotify(), root()]
-}
-
-/// What a cluster straight on this machine needs.
-pub fn host(number: Number) -> Vec<Finding> {
-    let mut findings = vec![memory(MEMORY_GB), cgroup()];
-    findings.extend(filesystems());
-    // With `auto`, `lab` looks for a number whose addresses are free.
-    if let Number::Of(number) = number {
-        findings.push(addresses(number, &range::routes()));
-    }
+    let mut findings = vec![kernel(machine), btf(machine)];
+    findings.extend(lockdown(machine));
+    findings.push(room(machine, "disk", &paths.cache, DISK_GB, &mending));
+    findings.extend(no_programs(machine, &paths.cache, "set XDG_CACHE_HOME to a folder on another disk"));
+    findings.extend(no_programs(machine, &paths.bin, "move the checkout to another disk"));
+    findings.push(inotify(machine));
+    findings.push(root(machine));
     findings
 }
 
@@ -49,18 +40,22 @@ pub fn costs(paths: &Paths) -> Vec<Finding> {
     ]
 }
 
-fn kernel() -> Finding {
-    let release = uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map(|number| number.parse::<u32>().unwrap_or(0));
-    match (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) {
-        // CAP_BPF and ring buffers came with 5.8, 5.10 is the oldest kernel that is looked after.
-        (major, minor) if (major, minor) >= (5, 10) => Finding::ok("kernel", release),
-        _ => Finding::bad("kernel", Verdict::Refusal, release, "use a distribution with Linux 5.10 or newer"),
+fn kernel(machine: &dyn Machine) -> Finding {
+    let text = machine.kernel();
+    // CAP_BPF and ring buffers came with 5.8, 5.10 is the oldest kernel that is looked after.
+    if release(&text) >= (5, 10) {
+        return Finding::ok("kernel", text);
     }
+    let mending = match text.to_lowercase().contains("microsoft") {
+        // WSL1 says 4.4.0-…-Microsoft and has no Linux behind it.
+        true => "in PowerShell: `wsl --update`, then `wsl --set-version DISTRIBUTION 2` (`wsl --list` names it)",
+        false => "use a distribution with Linux 5.10 or newer",
+    };
+    Finding::bad("kernel", Verdict::Refusal, text, mending)
 }
 
-fn btf() -> Finding {
-    match Path::new("/sys/kernel/btf/vmlinux").exists() {
+fn btf(machine: &dyn Machine) -> Finding {
+    match machine.exists("/sys/kernel/btf/vmlinux") {
         true => Finding::ok("kernel types (BTF)", "/sys/kernel/btf/vmlinux"),
         false => Finding::bad(
             "kernel types (BTF)",
@@ -71,30 +66,48 @@ fn btf() -> Finding {
     }
 }
 
+/// In its mode `confidentiality` not even root may read the kernel's memory, which every probe does.
+fn lockdown(machine: &dyn Machine) -> Option<Finding> {
+    let modes = machine.read("/sys/kernel/security/lockdown")?;
+    modes.contains("[confidentiality]").then(|| {
+        Finding::bad(
+            "kernel lockdown",
+            Verdict::Refusal,
+            "confidentiality: no program may read the kernel's memory, and so no probe",
+            "boot without lockdown=confidentiality; lockdown=integrity, as Secure Boot has it, will do",
+        )
+    })
+}
+
 /// Whether a cluster that takes this much fits.
-pub fn memory(needed: f64) -> Finding {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+pub fn memory(machine: &dyn Machine, needed: f64) -> Finding {
+    let text = machine.read("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok()).unwrap_or(0.0);
     let gigabytes = kilobytes / 1e6;
     let measured = format!("{gigabytes:.1} GB available, {needed} needed for each cluster");
-    match gigabytes >= needed {
-        true => Finding::ok("memory", measured),
-        false => Finding::bad(
-            "memory",
-            Verdict::Refusal,
-            measured,
-            "end programs that take memory, or give the machine more",
-        ),
+    if gigabytes >= needed {
+        return Finding::ok("memory", measured);
     }
+    let mending = match is_wsl(machine) {
+        true => "in %UserProfile%\\.wslconfig: [wsl2] memory=8GB; then `wsl --shutdown`",
+        false => "end programs that take memory, or give the machine more",
+    };
+    Finding::bad("memory", Verdict::Refusal, measured, mending)
+}
+
+fn is_wsl(machine: &dyn Machine) -> bool {
+    machine.kernel().to_lowercase().contains("microsoft")
 }
 
 /// Whether the disk that holds a folder has this much free; a quarter of it is enough for what was built or pulled before.
-pub fn room(what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
-    let existing = folder.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let free =
-        statvfs(existing).map(|stat| stat.blocks_available() as f64 * stat.fragment_size() as f64 / 1e9).unwrap_or(0.0);
-    let measured = format!("{free:.0} GB free at {}, {needed} needed the first time", existing.display());
+pub fn room(machine: &dyn Machine, what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
+    let existing = folder.ancestors().find(|folder| machine.exists(&folder.to_string_lossy()));
+    let existing = existing.unwrap_or(Path::new("/")).display().to_string();
+    let table = machine.output("df", &["-P", "-k", &existing]).unwrap_or_default();
+    let kilobytes = table.lines().nth(1).and_then(|line| line.split_whitespace().nth(3)?.parse::<f64>().ok());
+    let free = kilobytes.unwrap_or(0.0) * 1024.0 / 1e9;
+    let measured = format!("{free:.0} GB free at {existing}, {needed} needed the first time");
     match free {
         free if free >= needed => Finding::ok(what, measured),
         free if free >= needed / 4.0 => Finding::bad(what, Verdict::Warning, measured, mending),
@@ -102,10 +115,25 @@ pub fn room(what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
     }
 }
 
+/// A disk from which the kernel starts no programs, where programs will lie.
+pub fn no_programs(machine: &dyn Machine, folder: &Path, mending: &str) -> Option<Finding> {
+    let mounts = machine.read("/proc/self/mounts")?;
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.nth(1)?))
+    });
+    let (point, options) =
+        mounts.filter(|(point, _)| folder.starts_with(point)).max_by_key(|(point, _)| point.len())?;
+    options.split(',').any(|option| option == "noexec").then(|| {
+        let measured = format!("{} is on {point}, from which no program starts (noexec)", folder.display());
+        Finding::bad("programs", Verdict::Refusal, measured, mending)
+    })
+}
+
 /// Each kubelet and containerd takes some; three nodes come near the kernel's default of 128.
-fn inotify() -> Finding {
-    let read = |name: &str| fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).ok()?.trim().parse::<u32>().ok();
-    let instances = read("max_user_instances").unwrap_or(0);
+fn inotify(machine: &dyn Machine) -> Finding {
+    let text = machine.read("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
+    let instances = text.trim().parse::<u32>().unwrap_or(0);
     let measured = format!("{instances} instances a user");
     match instances {
         256.. => Finding::ok("inotify", measured),
@@ -119,66 +147,32 @@ fn inotify() -> Finding {
     }
 }
 
-fn cgroup() -> Finding {
-    match Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        true => Finding::ok("cgroups", "version 2"),
-        false if Path::new("/sys/fs/cgroup/memory").exists() => {
-            Finding::ok("cgroups", "version 1 (works up to Kubernetes 1.34)")
+fn root(machine: &dyn Machine) -> Finding {
+    let status = machine.read("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+    if !machine.is_root() {
+        return match (field("NoNewPrivs:"), machine.has("sudo")) {
+            ("1", _) => Finding::bad(
+                "root",
+                Verdict::Refusal,
+                "no, and sudo can't give it: this shell runs with no_new_privs",
+                "use a shell outside of the sandbox or container that started this one",
+            ),
+            (_, true) => Finding::ok("root", "by sudo, asked for when needed"),
+            (_, false) => Finding::bad("root", Verdict::Refusal, "no, and no sudo", "run as root, or install sudo"),
+        };
+    }
+    let held = u64::from_str_radix(field("CapEff:"), 16).unwrap_or(u64::MAX);
+    let users = machine.read("/proc/self/uid_map").unwrap_or_default();
+    let outside = "use the machine itself, or a container that was started with --privileged";
+    // The first namespace maps every user to itself.
+    if users.split_whitespace().nth(2).is_some_and(|count| count != u32::MAX.to_string()) {
+        return Finding::bad("root", Verdict::Refusal, "of a user namespace only, where nobody loads a probe", outside);
+    }
+    match CAPABILITIES.iter().find(|(bit, _)| held & bit == 0) {
+        Some((_, name)) => {
+            Finding::bad("root", Verdict::Refusal, format!("without {name}, as in a container"), outside)
         }
-        false => {
-            Finding::bad("cgroups", Verdict::Refusal, "not mounted", "mount them at /sys/fs/cgroup, as systemd does")
-        }
-    }
-}
-
-fn filesystems() -> Option<Finding> {
-    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    // A module that is not loaded yet is not listed: only a kernel that can't load any is refused.
-    let missing = !known.lines().any(|line| line.ends_with("\toverlay")) && !Path::new("/proc/modules").exists();
-    missing.then(|| {
-        Finding::bad("overlayfs", Verdict::Refusal, "unknown to this kernel", "use a kernel with CONFIG_OVERLAY_FS")
-    })
-}
-
-fn root() -> Finding {
-    match nix::unistd::geteuid().is_root() {
-        true => Finding::ok("root", "yes"),
-        false if crate::found::find("sudo").is_some() => Finding::ok("root", "by sudo, asked for when needed"),
-        false => Finding::bad("root", Verdict::Refusal, "no, and no sudo", "run as root, or install sudo"),
-    }
-}
-
-/// The host gets a route to the nodes and one to the LoadBalancer addresses; one that is there already would swallow them.
-fn addresses(number: u8, routes: &[Route]) -> Finding {
-    let range = |third: u8| Range { base: Ipv4Addr::new(172, 18, third, 0), bits: 24 };
-    let ours = [range(100 + number), range(number)];
-    let overlaps =
-        |route: &&Route| ours.iter().any(|ours| ours.overlaps(route.to)) && !route.link.starts_with("ebpf-lab");
-    if let Some(route) = routes.iter().find(overlaps) {
-        let mending = "choose another cluster with --number N, or remove that route (a VPN's, Docker's or kind's)";
-        return Finding::bad("addresses", Verdict::Refusal, format!("the route {route} overlaps the lab's"), mending);
-    }
-    Finding::ok("addresses", format!("{} and {} are free", ours[0], ours[1]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn route(to: &str, link: &str) -> Route {
-        Route { to: Range::parse(to).unwrap(), link: link.to_owned() }
-    }
-
-    #[test]
-    fn a_route_that_overlaps_is_refused_and_named() {
-        let finding = addresses(1, &[route("172.18.0.0/16", "br-kind")]);
-        assert_eq!(finding.verdict, Verdict::Refusal);
-        assert!(finding.measured.contains("172.18.0.0/16 via br-kind"), "{finding:?}");
-    }
-
-    #[test]
-    fn our_own_routes_and_others_are_no_overlap() {
-        let routes = [route("172.17.0.0/16", "docker0"), route("172.18.101.0/24", "ebpf-lab-1")];
-        assert_eq!(addresses(1, &routes).verdict, Verdict::Ok);
+        None => Finding::ok("root", "yes"),
     }
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use interface::kube_proxy::Mode;
 use serde_json::{Value, json};
 
 use super::{
@@ -64,6 +65,7 @@ pub fn write_configs(
     folders: &Folders,
     addresses: Addresses,
     index: usize,
+    kube_proxy: Mode,
     pause: &str,
     registries: &Path,
 ) -> Result<()> {
@@ -72,7 +74,7 @@ pub fn write_configs(
         ("containerd.toml", containerd_config(folders, node, pause, registries)),
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
-        ("kube-proxy.json", proxy_config(folders, addresses, index).to_string()),
+        ("kube-proxy.json", proxy_config(folders, addresses, index, kube_proxy).to_string()),
     ];
     for (name, text) in files {
         let path = config_file(folders, node, name);
@@ -220,11 +222,11 @@ fn kubelet_config(folders: &Folders, addresses: Addresses, index: usize) -> Valu
     config
 }
 
-fn proxy_config(folders: &Folders, addresses: Addresses, index: usize) -> Value {
+fn proxy_config(folders: &Folders, addresses: Addresses, index: usize, mode: Mode) -> Value {
     json!({
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
         "kind": "KubeProxyConfiguration",
-        "mode": "nftables",
+        "mode": mode.to_string(),
         "bindAddress": addresses.node(index).to_string(),
         "healthzBindAddress": "127.0.0.1:10256",
         "metricsBindAddress": "127.0.0.1:10249",

@@ -41,6 +41,11 @@ impl Folders {
         self.run.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
 
+    /// Which addresses the cluster has, for as long as it lives.
+    pub fn addresses(&self) -> PathBuf {
+        self.data.join("addresses")
+    }
+
     pub fn pki(&self) -> PathBuf {
         self.data.join("pki")
     }

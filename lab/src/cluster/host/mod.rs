@@ -26,7 +26,11 @@ use std::{
 use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
-use interface::{Options, Paths};
+use interface::{
+    Options, Paths, base,
+    kube_proxy::{self, Mode},
+    taken::taken,
+};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
@@ -45,7 +49,8 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, Needs, State, balanced},
-    error::unfit,
+    cmd::Here,
+    error::{refusal, unfit},
     images::{self, Image},
     kubernetes::{self, ServicePort, apply::Applier, manifest},
     live::Live,
@@ -74,9 +79,10 @@ pub fn exists(number: u8) -> bool {
     folders.run.exists() || folders.data.exists()
 }
 
-/// Whether there is a cluster of this number, or a route where it would have one.
-pub fn is_in_use(number: u8) -> bool {
-    exists(number) || Network::new(number).refuse_overlap().is_err()
+/// The numbers that have a cluster, and those for which no addresses are left.
+pub fn numbers_in_use() -> impl Fn(u8) -> bool {
+    let taken = taken(&Here).unwrap_or_default();
+    move |number| exists(number) || base::choose(number, &taken).is_err()
 }
 
 /// Cluster number n on this machine.
@@ -85,7 +91,6 @@ pub struct Host {
     name: String,
     paths: Paths,
     folders: Folders,
-    addresses: Addresses,
     network: Network,
     timeout: Duration,
     /// Those of our images that the labs run on it, unless the nodes pull them.
@@ -97,6 +102,13 @@ pub struct Host {
     proxy: Proxy,
 }
 
+/// What a cluster is made by.
+struct Plan {
+    addresses: Addresses,
+    kube_proxy: Mode,
+    tools: Vec<Tool>,
+}
+
 impl Host {
     pub fn new(paths: &Paths, options: &Options, number: u8, needs: Needs) -> Self {
         let pulls_ours = options.registry.is_some();
@@ -106,7 +118,6 @@ impl Host {
             name: options.cluster_name(number),
             paths: paths.clone(),
             folders: Folders::new(number),
-            addresses: Addresses::new(number),
             network: Network::new(number),
             timeout: options.timeout,
             labs_images: if pulls_ours { &[] } else { needs.images },
@@ -143,24 +154,35 @@ impl Host {
         }
     }
 
+    /// What must be known before anything is made, or built for it.
+    fn plan(&self, live: &Live) -> Result<Plan> {
+        let addresses = Addresses::settle(&self.folders, live)?;
+        let kube_proxy = kube_proxy::choose(&Here).map_err(refusal)?;
+        if kube_proxy.instead.is_some() {
+            live.say(&format!("kube-proxy: {kube_proxy}"));
+        }
+        Ok(Plan { addresses, kube_proxy: kube_proxy.mode, tools: node::tools::find()? })
+    }
+
     /// What can be done before anything runs.
-    fn prepare(&self, pause: &str, tools: Vec<Tool>) -> Result<()> {
+    fn prepare(&self, pause: &str, plan: Plan) -> Result<()> {
+        let Plan { addresses, kube_proxy, tools } = plan;
         if !self.paths.programs.is_dir() {
             return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
         }
         if !nix::unistd::geteuid().is_root() {
             return Err(unfit("a cluster on this machine needs root", "start with `cargo xtask`, which asks sudo"));
         }
-        self.network.refuse_overlap()?;
         self.folders.create(&NODES)?;
+        addresses.keep(&self.folders)?;
         MountPoints::create()?;
         self.link_programs(tools)?;
-        keys::create(&self.folders.pki(), self.addresses)?;
+        keys::create(&self.folders.pki(), addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
-            components::write_configs(&self.folders, self.addresses, index, pause, &self.paths.registries())?;
+            components::write_configs(&self.folders, addresses, index, kube_proxy, pause, &self.paths.registries())?;
         }
-        self.network.create()
+        self.network.create(addresses)
     }
 
     /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
@@ -210,7 +232,7 @@ impl Host {
     /// Cluster DNS has the tenth address of the Services' range; the manifest has that of cluster 1.
     fn dns_objects(&self) -> Result<Vec<DynamicObject>> {
         let mut objects = manifest::read(&self.paths.checkout.join("manifests/lab2/coredns.yaml"))?;
-        let (first, ours) = (Addresses::new(1).dns().to_string(), self.addresses.dns().to_string());
+        let (first, ours) = (Addresses::first(1).dns().to_string(), Addresses::of(&self.folders)?.dns().to_string());
         for object in &mut objects {
             manifest::rewrite(&mut object.data, &|text| (text == first).then(|| ours.clone()));
         }
@@ -262,14 +284,15 @@ impl Cluster for Host {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
+        let plan = self.plan(live)?;
+        let addresses = plan.addresses;
         if !self.registries.is_empty() {
             self.see_registries(live).await?;
         }
-        let tools = node::tools::find()?;
         let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
-        self.prepare(&images::reference("pause"), tools)?;
+        self.prepare(&images::reference("pause"), plan)?;
         if self.pulls {
-            self.proxy.start(live).await?;
+            self.proxy.start(addresses, live).await?;
         }
         let seed = seed::of_images(&self.paths, &self.folders, &images, live).await?;
         for place in self.places() {
@@ -316,7 +339,7 @@ impl Cluster for Host {
     }
 
     fn load_balancer_range(&self) -> Result<String> {
-        let [a, b, c, _] = self.addresses.load_balancers().base.octets();
+        let [a, b, c, _] = Addresses::of(&self.folders)?.load_balancers().base.octets();
         Ok(format!("{a}.{b}.{c}.1-{a}.{b}.{c}.254"))
     }
 

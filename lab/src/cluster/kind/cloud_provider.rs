@@ -15,8 +15,8 @@ use nix::{
     unistd::Pid,
 };
 
-use super::engine::{Engine, refusal};
-use crate::{cmd::Cmd, kubernetes::ServicePort};
+use super::engine::Engine;
+use crate::{cmd::Cmd, error::refusal, kubernetes::ServicePort};
 
 /// On the containers that it runs.
 const CLUSTER_LABEL: &str = "io.x-k8s.cloud-provider-kind.cluster";

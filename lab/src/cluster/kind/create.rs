@@ -3,7 +3,6 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use interface::range;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client,
@@ -12,9 +11,9 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Kind, WORKERS, cloud_provider,
+    Kind, Surroundings, WORKERS, cloud_provider,
     config::Config,
-    engine::{Container, Engine, kind_version, network_name, refusal},
+    engine::{Container, Engine, kind_version, network_name},
     failures, kubeconfig, ours,
     registries::{self, Between},
 };
@@ -22,7 +21,7 @@ use crate::{
     caller::give_to_caller,
     cluster::{Cluster, host::write_secret},
     cmd,
-    error::unfit,
+    error::{refusal, unfit},
     kubernetes,
     live::Live,
     wait::{self, NotYet},
@@ -49,8 +48,7 @@ impl Kind {
                 "choose another with --number N; --number auto takes one that is free",
             ));
         }
-        let network = engine.network()?.filter(|_| engine.is_local());
-        let obstacle = network.and_then(|network| network.obstacle(self.number, &range::routes()));
+        let obstacle = Surroundings::of(engine)?.obstacle(self.number);
         obstacle.map_or(Ok(()), |obstacle| Err(refusal(obstacle)))
     }
 

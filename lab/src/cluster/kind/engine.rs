@@ -8,12 +8,15 @@ use std::{
 use anyhow::{Context, Result};
 use interface::{
     Version,
-    engine::{self, Obstacle, Program, Said},
+    engine::{self, Program},
     network::Network,
 };
 use serde_json::Value;
 
-use crate::{cmd::Cmd, error::unfit};
+use crate::{
+    cmd::{Cmd, Here},
+    error::refusal,
+};
 
 /// kind writes it on every container of a cluster.
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
@@ -44,7 +47,7 @@ impl Engine {
     /// # Errors
     /// There is none, or one that can't carry the labs; what mends it is said.
     pub fn find() -> Result<Self> {
-        let engine = engine::Engine::find(&run).map_err(refusal)?;
+        let engine = engine::Engine::find(&Here).map_err(refusal)?;
         engine.obstacle().map_or(Ok(Self { engine }), |obstacle| Err(refusal(obstacle)))
     }
 
@@ -142,22 +145,12 @@ impl Container {
 
 /// The version of kind.
 pub fn kind_version() -> Result<Version> {
-    engine::kind(&run).map_err(refusal)
+    engine::kind(&Here).map_err(refusal)
 }
 
 /// kind's own choice of the network.
 pub fn network_name() -> String {
     std::env::var("KIND_EXPERIMENTAL_DOCKER_NETWORK").unwrap_or_else(|_| "kind".to_owned())
-}
-
-pub fn refusal(obstacle: Obstacle) -> anyhow::Error {
-    unfit(obstacle.what, obstacle.mending)
-}
-
-fn run(program: &str, arguments: &[&str]) -> Option<Said> {
-    let output = Cmd::new(program).args(arguments).output().ok()?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Some(Said { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
 }
 
 /// Reads the bounding set from a `/proc/PID/status`.

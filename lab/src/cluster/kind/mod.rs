@@ -17,13 +17,18 @@ mod registries;
 
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use interface::{KindOptions, Options, Paths};
+use interface::{
+    KindOptions, Machine, Obstacle, Options, Paths,
+    network::{self, Network},
+    taken::{Taken, taken},
+};
 use kube::Client;
 
 use self::{
@@ -33,6 +38,7 @@ use self::{
 };
 use crate::{
     cluster::{Cluster, Needs, State, balanced},
+    cmd::Here,
     error::unfit,
     images::Image,
     kubernetes::ServicePort,
@@ -185,13 +191,40 @@ fn ours(paths: &Paths) -> Vec<(String, Config)> {
     folders.filter_map(config).collect()
 }
 
-/// The cluster numbers that kind clusters have, ours or anybody's who gives them the same names.
+/// The cluster numbers that kind clusters have, ours or anybody's who gives them the same names, and those whose addresses are taken.
 pub fn numbers_in_use(paths: &Paths) -> impl Fn(u8) -> bool + use<> {
     let ours: Vec<_> = ours(paths).into_iter().map(|(_, config)| config).collect();
     // Without an engine there are no others.
-    let others = Engine::find().and_then(|engine| engine.clusters()).unwrap_or_default();
+    let engine = Engine::find().ok();
+    let others = engine.as_ref().and_then(|engine| engine.clusters().ok()).unwrap_or_default();
+    let surroundings = engine.and_then(|engine| Surroundings::of(&engine).ok());
     move |number| {
-        ours.iter().any(|config| config.has_number(number)) || others.contains(&KindOptions::default_cluster(number))
+        ours.iter().any(|config| config.has_number(number))
+            || others.contains(&KindOptions::default_cluster(number))
+            || surroundings.as_ref().is_some_and(|surroundings| surroundings.obstacle(number).is_some())
+    }
+}
+
+/// What a cluster's addresses must not meet.
+struct Surroundings {
+    network: Option<Network>,
+    taken: Vec<Taken>,
+    name_servers: Vec<IpAddr>,
+}
+
+impl Surroundings {
+    /// Those of an engine in a virtual machine are not this machine's to see.
+    fn of(engine: &Engine) -> Result<Self> {
+        if !engine.is_local() {
+            return Ok(Self { network: None, taken: vec![], name_servers: vec![] });
+        }
+        // Whoever has no `ip` has an engine all the same, which looks after its addresses itself.
+        let taken = taken(&Here).unwrap_or_default();
+        Ok(Self { network: engine.network()?, taken, name_servers: Here.name_servers() })
+    }
+
+    fn obstacle(&self, number: u8) -> Option<Obstacle> {
+        network::obstacle(self.network.as_ref(), number, &self.taken, &self.name_servers)
     }
 }
 

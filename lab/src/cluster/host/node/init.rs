@@ -41,7 +41,7 @@ pub fn run(place: &Place) -> Result<()> {
     enter::own_cgroups(place)?;
     sethostname(place.name()).context("name the node")?;
     mounts::make(place)?;
-    let components = components::of_node(&place.folders, Addresses::new(place.number), place.index);
+    let components = components::of_node(&place.folders, Addresses::of(&place.folders)?, place.index);
     Supervisor::new(place, components).run()
 }
 

@@ -10,8 +10,11 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use super::{Place, enter, tools};
-use crate::{cluster::host::cgroups, cmd::Cmd};
+use super::{Place, enter};
+use crate::{
+    cluster::host::cgroups,
+    cmd::{self, Cmd},
+};
 
 /// The rest between the end of a node and its next start.
 const REST: Duration = Duration::from_millis(500);
@@ -71,5 +74,5 @@ fn log(place: &Place) -> Result<File> {
 
 /// The cluster's own programs first, and the tools that were linked beside them.
 fn path(place: &Place) -> String {
-    format!("{}:{}", place.folders.bin().display(), tools::path())
+    format!("{}:{}", place.folders.bin().display(), cmd::path())
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{cluster::host::folders::PRIVATE, error::unfit};
+use crate::{cluster::host::folders::PRIVATE, cmd::path, error::unfit};
 
 /// kubelet mounts volumes, [`super::routes`] routes; with what brings each.
 const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("mount", "util-linux"), ("umount", "util-linux")];
@@ -21,9 +21,6 @@ const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("mount", "util-linux"), (
 /// How kube-proxy and the CNI's portmap write their rules, where the machine has it: which is needed, the machine's kernel decides.
 const FILTERS: [&str; 7] =
     ["nft", "iptables", "iptables-restore", "iptables-save", "ip6tables", "ip6tables-restore", "ip6tables-save"];
-
-/// Where administration tools lie, which many users' `PATH` lacks.
-const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program by the name that it is called by, and its file.
 pub type Tool = (&'static str, PathBuf);
@@ -34,12 +31,6 @@ pub type Tool = (&'static str, PathBuf);
 /// One without which no node works is missing, or lies only where a node can't see it.
 pub fn find() -> Result<Vec<Tool>> {
     find_in(&path(), &hidden())
-}
-
-/// The usual folders, then `PATH` of whoever starts the cluster: that of NixOS and of `nix develop` has them in the store.
-pub fn path() -> String {
-    let inherited = std::env::var("PATH").unwrap_or_default();
-    format!("{USUAL}:{inherited}")
 }
 
 /// What a node has of its own.

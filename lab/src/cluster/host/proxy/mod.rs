@@ -35,14 +35,13 @@ const NOBODY: u32 = 65534;
 /// The proxy of one cluster.
 pub struct Proxy {
     folders: Folders,
-    addresses: Addresses,
     /// Registries beside those on port 443, `host:port`.
     allowed: Vec<String>,
 }
 
 impl Proxy {
     pub fn new(number: u8, allowed: Vec<String>) -> Self {
-        Self { folders: Folders::new(number), addresses: Addresses::new(number), allowed }
+        Self { folders: Folders::new(number), allowed }
     }
 
     /// Whether it runs, for the same registries.
@@ -54,7 +53,7 @@ impl Proxy {
     }
 
     /// Starts it, unless it runs.
-    pub async fn start(&self, live: &Live) -> Result<()> {
+    pub async fn start(&self, addresses: Addresses, live: &Live) -> Result<()> {
         if self.runs() {
             return Ok(());
         }
@@ -67,7 +66,7 @@ impl Proxy {
         });
         let child = proxy.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
         fs::write(self.note(), child.id().to_string()).context("note the proxy's process id")?;
-        let address = self.addresses.proxy();
+        let address = addresses.proxy();
         let listens = || async { TcpStream::connect(address).await.map(drop).map_err(NotYet::from) };
         wait::poll("the nodes' proxy", START, live, listens).await
     }
@@ -123,7 +122,7 @@ pub async fn reaches(registries: &[String]) -> Result<()> {
 /// The body of the process that [`Proxy::start`] starts: `lab proxy NUMBER [REGISTRY…]`.
 pub fn run(number: &str, allowed: &[String]) -> Result<()> {
     let number = number.parse().context("read the cluster's number")?;
-    let addresses = Addresses::new(number);
+    let addresses = Addresses::of(&Folders::new(number))?;
     cgroups::join(number, "keepers")?;
     let listener = TcpListener::bind(addresses.proxy()).context("listen for the cluster's nodes")?;
     listener.set_nonblocking(true)?;
@@ -139,7 +138,7 @@ mod tests {
 
     #[test]
     fn containerd_asks_the_proxy_for_everything_outside_the_cluster() {
-        let environment = environment(Addresses::new(1));
+        let environment = environment(Addresses::first(1));
         assert_eq!(environment[0], ("HTTPS_PROXY", "http://172.18.101.254:3128".to_owned()));
         let inside = "10.101.0.0/16,10.1.0.0/16,172.18.101.0/24,172.18.1.0/24,.svc,.cluster.local";
         assert_eq!(environment[1], ("NO_PROXY", inside.to_owned()));
