@@ -4,6 +4,8 @@ mod host;
 mod kernel;
 mod kind;
 mod machine;
+#[cfg(test)]
+mod recorded;
 
 use anyhow::Result;
 use interface::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
