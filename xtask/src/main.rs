@@ -8,6 +8,7 @@ mod build;
 mod choice;
 mod crates;
 mod doctor;
+mod elsewhere;
 mod fetch;
 mod found;
 mod go_module;
@@ -44,6 +45,10 @@ use privilege::Privilege;
 use tools::Need;
 
 fn main() -> ExitCode {
+    if let Some(message) = elsewhere::message() {
+        eprintln!("{message}");
+        return ExitCode::from(exit::UNFIT);
+    }
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
