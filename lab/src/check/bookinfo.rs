@@ -26,14 +26,6 @@ pub fn checks() -> Vec<Check> {
     ready.into_iter().chain([page]).collect()
 }
 
-/// Asks once whether its pods are ready.
-pub async fn pods_ready(client: &Client) -> Result<(), Finding> {
-    for name in DEPLOYMENTS {
-        Workload::deployment("default", name).ready(client, 4).await?;
-    }
-    Ok(())
-}
-
 async fn page(client: &Client) -> Result<(), Finding> {
     let to = ServicePort { namespace: "default".into(), service: "productpage".into(), port: 9080 };
     let finding = |condition: String| Finding::new("service/productpage in namespace default", condition);
