@@ -81,7 +81,7 @@ impl Build<'_> {
             let _ = said.read_to_end(&mut text);
             String::from_utf8_lossy(&text).into_owned()
         });
-        let mut crates = Crates::new(paths, self.packages);
+        let mut crates = Crates::new(paths, self.packages, self.features);
         for message in BufReader::new(child.stdout.take().context("read what cargo builds")?).lines() {
             let message: Value = serde_json::from_str(&message?).unwrap_or_default();
             if let Some(progress) = crates.hear(&message) {

@@ -20,7 +20,8 @@ const OTHERS: f64 = 700.0;
 /// One build.
 pub struct Crates<'a> {
     paths: &'a Paths,
-    programs: &'a [&'a str],
+    packages: &'a [&'a str],
+    features: Option<&'a str>,
     weights: HashMap<&'static str, f64>,
     /// Once something is compiled: since when, and what is still to come, by name.
     work: Option<Work>,
@@ -36,9 +37,17 @@ struct Work {
 }
 
 impl<'a> Crates<'a> {
-    pub fn new(paths: &'a Paths, programs: &'a [&'a str]) -> Self {
+    /// The programs of these packages, with a flag of cargo's for features.
+    pub fn new(paths: &'a Paths, packages: &'a [&'a str], features: Option<&'a str>) -> Self {
         let pair = |line: &'static str| Some((line.split(' ').next()?, line.split(' ').nth(1)?.parse().ok()?));
-        Self { paths, programs, weights: WEIGHTS.lines().filter_map(pair).collect(), work: None, fresh: HashSet::new() }
+        Self {
+            paths,
+            packages,
+            features,
+            weights: WEIGHTS.lines().filter_map(pair).collect(),
+            work: None,
+            fresh: HashSet::new(),
+        }
     }
 
     /// What a message of cargo says of the whole; nothing if it says nothing of it.
@@ -59,29 +68,33 @@ impl<'a> Crates<'a> {
         let work = self.work.as_mut()?;
         let is_build_script = message["target"]["kind"][0] == "custom-build";
         if !is_build_script && work.to_come.remove(&name) {
-            work.done += weight;
+            match message["fresh"] == true {
+                true => work.all -= weight,
+                false => work.done += weight,
+            }
         }
         Some(Progress { what: name, done: 0, total: 0, left: work.pace.left(work.done, work.all) })
     }
 
     fn begin(&self) -> Work {
-        let to_come: HashSet<_> = needed(self.paths, self.programs).difference(&self.fresh).cloned().collect();
+        let to_come: HashSet<_> = self.needed().difference(&self.fresh).cloned().collect();
         let all = to_come.iter().map(|name| self.weight(name)).sum();
         Work { pace: Pace::begin(), to_come, done: 0.0, all }
+    }
+
+    /// The crates that the programs are made of; none if cargo does not tell, and then no time is told.
+    fn needed(&self) -> HashSet<String> {
+        let mut cargo = Command::new(build::cargo());
+        cargo.current_dir(&self.paths.checkout).args(["tree", "--offline", "--locked", "--prefix=none"]);
+        cargo.args(["--edges=normal,build", "--no-dedupe", "--format={p}"]).args(self.features);
+        let said = cargo.args(self.packages.iter().flat_map(|package| ["--package", package])).output();
+        let lines = String::from_utf8(said.map(|output| output.stdout).unwrap_or_default()).unwrap_or_default();
+        lines.lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
     }
 
     fn weight(&self, name: &str) -> f64 {
         self.weights.get(name).copied().unwrap_or(OTHERS)
     }
-}
-
-/// The crates that programs of the workspace are made of; none if cargo does not tell, and then no time is told.
-fn needed(paths: &Paths, packages: &[&str]) -> HashSet<String> {
-    let mut cargo = Command::new(build::cargo());
-    cargo.current_dir(&paths.checkout).args(["tree", "--offline", "--locked", "--prefix=none", "--edges=normal,build"]);
-    cargo.args(["--format={p}", "--no-dedupe"]).args(packages.iter().flat_map(|package| ["--package", package]));
-    let said = cargo.output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&said).lines().filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
 }
 
 /// `registry+…#serde@1.0.1` or, where the folder has the package's name, `path+…/oci#0.1.0`.
@@ -116,7 +129,7 @@ mod tests {
     fn the_first_crate_that_is_compiled_begins_the_measuring() {
         let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let paths = Paths::of_user(&checkout, "key").unwrap();
-        let mut crates = Crates::new(&paths, &["xtask"]);
+        let mut crates = Crates::new(&paths, &["xtask"], None);
         let artifact = |name: &str, fresh: bool| {
             let id = format!("registry+https://example#{name}@1.0.0");
             json!({"reason": "compiler-artifact", "package_id": id, "target": {"kind": ["lib"]}, "fresh": fresh})
@@ -124,8 +137,22 @@ mod tests {
         assert_eq!(crates.hear(&artifact("libc", true)), None);
         assert_eq!(crates.hear(&json!({"reason": "build-finished"})), None);
         assert_eq!(crates.hear(&artifact("anyhow", false)).unwrap().what, "anyhow");
+        let (done, all) = crates.work.as_ref().map(|work| (work.done, work.all)).unwrap();
+        assert!(done > 0.0 && done < all);
+        crates.hear(&artifact("clap", true));
         let work = crates.work.unwrap();
-        assert!(work.to_come.contains("clap") && !work.to_come.contains("libc") && !work.to_come.contains("anyhow"));
-        assert!(work.done > 0.0 && work.done < work.all);
+        assert_eq!(work.done, done, "what is found built is no work");
+        assert!(work.all < all && work.to_come.contains("serde"));
+        assert!(["anyhow", "clap", "libc"].iter().all(|name| !work.to_come.contains(*name)));
+    }
+
+    #[test]
+    fn what_lab_1_does_without_is_not_waited_for() {
+        let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let paths = Paths::of_user(&checkout, "key").unwrap();
+        let needed = |features| Crates::new(&paths, &["bee", "lab-driver"], features).needed();
+        let (whole, light) = (needed(None), needed(Some("--no-default-features")));
+        assert!(whole.contains("reqwest") && light.contains("libbpf-rs"));
+        assert!(["reqwest", "ratatui", "kube"].iter().all(|name| !light.contains(*name)), "{light:?}");
     }
 }
