@@ -21,7 +21,6 @@ import (
 	_ "github.com/coredns/coredns/plugin/metrics"
 	_ "github.com/coredns/coredns/plugin/ready"
 	_ "github.com/coredns/coredns/plugin/reload"
-	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
 	_ "k8s.io/component-base/logs/json/register"
@@ -36,17 +35,13 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-func component(command func() *cobra.Command) func() int {
-	return func() int { return cli.Run(command()) }
-}
-
 var programs = map[string]func() int{
-	"kube-apiserver":          component(apiserver.NewAPIServerCommand),
-	"kube-controller-manager": component(controllers.NewControllerManagerCommand),
-	"kube-scheduler":          component(func() *cobra.Command { return scheduler.NewSchedulerCommand() }),
-	"kube-proxy":              component(proxy.NewProxyCommand),
-	"kubelet":                 component(func() *cobra.Command { return kubelet.NewKubeletCommand(context.Background()) }),
-	"kubectl":                 component(kubectl.NewDefaultKubectlCommand),
+	"kube-apiserver":          func() int { return cli.Run(apiserver.NewAPIServerCommand()) },
+	"kube-controller-manager": func() int { return cli.Run(controllers.NewControllerManagerCommand()) },
+	"kube-scheduler":          func() int { return cli.Run(scheduler.NewSchedulerCommand()) },
+	"kube-proxy":              func() int { return cli.Run(proxy.NewProxyCommand()) },
+	"kubelet":                 func() int { return cli.Run(kubelet.NewKubeletCommand(context.Background())) },
+	"kubectl":                 func() int { return cli.Run(kubectl.NewDefaultKubectlCommand()) },
 	"kubeadm":                 func() int { return status(kubeadm.Run()) },
 	"etcd":                    func() int { etcdmain.Main(os.Args); return 0 },
 	"coredns":                 func() int { coremain.Run(); return 0 },

@@ -10,8 +10,8 @@ use std::{
 
 use interface::Paths;
 
-/// Given to kind; the tag is what doctor and kind take for its version.
-const IMAGE: &str = "localhost/ebpf-lab-test/kind-node:v1.34.4";
+use crate::pins;
+
 /// A user's kubeconfig, which nothing here may change: its current context leads nowhere.
 const KUBECONFIG: &str = "{apiVersion: v1, kind: Config, current-context: trap, clusters: [{name: trap, cluster: \
                           {server: 'https://127.0.0.1:1'}}], users: [], contexts: [{name: trap, context: {cluster: trap, user: trap}}]}\n";
@@ -54,7 +54,11 @@ impl Drop for Engine {
 }
 
 /// An engine that has the image of nodes.
-pub struct KindNode(Engine);
+pub struct KindNode {
+    engine: Engine,
+    /// Its tag is what kind takes for its version.
+    image: String,
+}
 
 impl KindNode {
     /// Starts the engine and makes the image; its parts are cached from one run to the next.
@@ -63,31 +67,32 @@ impl KindNode {
         fs::write(engine.folder.join("kubeconfig"), KUBECONFIG).unwrap();
         let hyperkube = paths.programs.join("bin/hyperkube");
         let mut build = Command::new(engine.scripts.join("build"));
-        said(build.arg(hyperkube).arg(IMAGE).arg(engine.folder.join("image")).env("DOCKER_HOST", &engine.docker_host));
-        Self(engine)
+        let image = format!("localhost/ebpf-lab-test/kind-node:{}", pins::kubernetes(&paths.checkout, "go.mod"));
+        said(build.arg(hyperkube).arg(&image).arg(engine.folder.join("image")).env("DOCKER_HOST", &engine.docker_host));
+        Self { engine, image }
     }
 
-    pub fn image(&self) -> &'static str {
-        IMAGE
+    pub fn image(&self) -> &str {
+        &self.image
     }
 
     /// What `lab` and docker need to know of it.
     pub fn environment(&self) -> Vec<(String, OsString)> {
         vec![
-            ("DOCKER_HOST".to_owned(), self.0.docker_host.clone()),
-            ("KUBECONFIG".to_owned(), self.0.folder.join("kubeconfig").into()),
+            ("DOCKER_HOST".to_owned(), self.engine.docker_host.clone()),
+            ("KUBECONFIG".to_owned(), self.engine.folder.join("kubeconfig").into()),
         ]
     }
 
     /// `docker ARGS…` on this engine.
     #[track_caller]
     pub fn docker(&self, args: &[&str]) -> String {
-        said(self.0.docker().args(args))
+        said(self.engine.docker().args(args))
     }
 
     /// Whether the kubeconfig that stands for the user's is as it was.
     pub fn kubeconfig_is_untouched(&self) -> bool {
-        fs::read_to_string(self.0.folder.join("kubeconfig")).is_ok_and(|text| text == KUBECONFIG)
+        fs::read_to_string(self.engine.folder.join("kubeconfig")).is_ok_and(|text| text == KUBECONFIG)
     }
 
     /// The first two numbers of the addresses of the nodes' network, such as `172.18`; none before the first cluster.

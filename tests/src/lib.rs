@@ -17,6 +17,7 @@ pub mod figures;
 pub mod findings;
 pub mod kind;
 pub mod machine;
+pub mod pins;
 pub mod probe;
 pub mod program;
 pub mod registry;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::{
     machine::ThisMachine,
     tools::{self, Need},
+    versions,
 };
 
 /// One thing that was looked at.
@@ -43,11 +44,11 @@ impl Finding {
         Self::bad(what, Verdict::Refusal, obstacle.what, &obstacle.mending)
     }
 
-    fn ok(what: &str, measured: impl Into<String>) -> Self {
+    pub fn ok(what: &str, measured: impl Into<String>) -> Self {
         Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), mending: None }
     }
 
-    fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, mending: &str) -> Self {
+    pub fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, mending: &str) -> Self {
         Self { what: what.to_owned(), verdict, measured: measured.into(), mending: Some(mending.to_owned()) }
     }
 }
@@ -56,6 +57,7 @@ impl Finding {
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     let mut findings = findings(&ThisMachine::new(paths), paths, options, true);
     findings.extend(tool_findings(paths, options));
+    findings.extend(versions::findings(paths));
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
     if options.json {

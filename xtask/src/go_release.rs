@@ -1,4 +1,4 @@
-//! The Go that `lab/kubernetes` asks for, brought without a Go at hand: distributions' are often older than the Kubernetes of the day.
+//! The Go that builds `lab/kubernetes`, brought without a Go at hand: distributions' are often older than the Kubernetes of the day.
 //!
 //! Go publishes its own releases as versions of a module (<https://go.dev/doc/toolchain>), so that whoever can fetch Kubernetes'
 //! modules can fetch Go from the same proxy. From 1.21 on `go` does so by itself; this is for machines with none, or an older one.
@@ -28,7 +28,8 @@ const MOST_MEGABYTES: u64 = 300;
 /// # Errors
 /// What is wrong with the one that is there.
 pub fn found(paths: &Paths) -> Result<(), String> {
-    let wanted = wanted(&paths.checkout).map_err(|error| format!("{error:#}"))?;
+    let pin = pins().map_err(|error| error.to_string())?.tools.go;
+    let wanted = pin.version;
     if program_of(paths, &wanted).is_file() {
         return Ok(());
     }
@@ -37,7 +38,7 @@ pub fn found(paths: &Paths) -> Result<(), String> {
     let said = Command::new(go).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").current_dir("/").output();
     let said = String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout).into_owned();
     let version: Version = said.trim().trim_start_matches("go").parse().map_err(|_| "does not say its version")?;
-    let least: Version = pins().map_err(|error| error.to_string())?.tools.go.least.parse()?;
+    let least: Version = pin.least.parse()?;
     let fetches = !matches!(env::var("GOTOOLCHAIN").as_deref(), Ok("local" | "path"));
     match version {
         version if number(&wanted).is_some_and(|wanted| version >= wanted) => Ok(()),
@@ -54,7 +55,7 @@ pub fn found(paths: &Paths) -> Result<(), String> {
 /// # Errors
 /// No proxy of the user's has it, or what came is not what is pinned.
 pub fn bring(paths: &Paths) -> Result<()> {
-    let wanted = wanted(&paths.checkout)?;
+    let wanted = pins()?.tools.go.version;
     let release = Release::of(&wanted)?;
     let folder = folder(paths, &wanted);
     let partial = folder.with_file_name(format!("partial-{}", std::process::id()));
@@ -68,9 +69,9 @@ pub fn bring(paths: &Paths) -> Result<()> {
 /// The folder of the programs of the Go that was brought.
 ///
 /// # Errors
-/// go.mod can't be read.
+/// The pins can't be read.
 pub fn bin(paths: &Paths) -> Result<PathBuf> {
-    Ok(folder(paths, &wanted(&paths.checkout)?).join("bin"))
+    Ok(folder(paths, &pins()?.tools.go.version).join("bin"))
 }
 
 fn program_of(paths: &Paths, wanted: &str) -> PathBuf {
@@ -79,24 +80,6 @@ fn program_of(paths: &Paths, wanted: &str) -> PathBuf {
 
 fn folder(paths: &Paths, wanted: &str) -> PathBuf {
     paths.cache.join("tools").join(format!("go-{wanted}"))
-}
-
-/// The newest Go that one of the modules asks for.
-fn wanted(checkout: &Path) -> Result<String> {
-    let mut newest = None;
-    for module in ["lab/kubernetes/go.mod", "lab/kubernetes/runtime/go.mod"] {
-        let file = checkout.join(module);
-        let text = fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
-        let asked = asked(&text).with_context(|| format!("{module} asks for no Go"))?;
-        newest = newest.max(Some((number(asked), asked.to_owned())));
-    }
-    newest.map(|(_, version)| version).context("no module asks for a Go")
-}
-
-/// What `toolchain go1.2.3` says, else `go 1.2.3`.
-fn asked(go_mod: &str) -> Option<&str> {
-    let line = |start: &str| go_mod.lines().find_map(|line| line.strip_prefix(start)).map(str::trim);
-    line("toolchain go").or_else(|| line("go "))
 }
 
 fn number(version: &str) -> Option<Version> {
@@ -112,10 +95,10 @@ struct Release {
 
 impl Release {
     fn of(version: &str) -> Result<Self> {
-        let name = format!("go{version}.linux-{}", architecture()?);
-        let sum = pins()?.tools.go.sums.get(&name).cloned();
-        let sum = sum.with_context(|| format!("manifests/pins.toml has no sum for {name}"))?;
-        Ok(Self { module_version: format!("v0.0.1-{name}"), sum })
+        let system = format!("linux-{}", architecture()?);
+        let sum = pins()?.tools.go.sums.get(&system).cloned();
+        let sum = sum.with_context(|| format!("manifests/pins.toml has no sum of Go for {system}"))?;
+        Ok(Self { module_version: format!("v0.0.1-go{version}.{system}"), sum })
     }
 
     fn unpack_into(&self, partial: &Path, folder: &Path) -> Result<()> {
@@ -209,25 +192,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_go_that_the_modules_ask_for_is_pinned_for_both_processors() {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let wanted = wanted(&checkout).unwrap();
+    fn go_is_pinned_for_both_processors() {
         let sums = pins().unwrap().tools.go.sums;
-        let names: Vec<_> =
-            ["amd64", "arm64"].iter().map(|processor| format!("go{wanted}.linux-{processor}")).collect();
-        assert_eq!(
-            sums.keys().collect::<Vec<_>>(),
-            names.iter().collect::<Vec<_>>(),
-            "see {DEFAULT_PROXY}/sumdb/sum.golang.org/lookup/golang.org/toolchain@v0.0.1-NAME"
-        );
+        assert_eq!(sums.keys().collect::<Vec<_>>(), ["linux-amd64", "linux-arm64"]);
         assert!(sums.values().all(|sum| sum.starts_with("h1:") && sum.len() == 47), "{sums:?}");
     }
 
     #[test]
-    fn a_module_asks_by_its_toolchain_line_or_else_by_its_go_line() {
-        assert_eq!(asked("module m\n\ngo 1.26.0\n\ntoolchain go1.26.3\n"), Some("1.26.3"));
-        assert_eq!(asked("module m\n\ngo 1.26.0\n"), Some("1.26.0"));
-        assert_eq!(asked("module m\n"), None);
+    fn the_go_that_is_pinned_is_not_older_than_a_module_asks_for() {
+        let kubernetes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/kubernetes");
+        let pinned: Version = pins().unwrap().tools.go.version.parse().unwrap();
+        for file in ["go.mod", "previous.mod", "metallb/go.mod", "runtime/go.mod"] {
+            let text = fs::read_to_string(kubernetes.join(file)).unwrap();
+            let asked = text.lines().find_map(|line| line.strip_prefix("go ")).unwrap();
+            assert!(asked.parse::<Version>().unwrap() <= pinned, "{file} asks for {asked}");
+            assert!(!text.contains("\ntoolchain "), "{file} names a toolchain, which stands in the pins");
+        }
     }
 
     #[test]

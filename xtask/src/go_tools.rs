@@ -1,19 +1,14 @@
 //! Programs that `--install` builds from Go modules where the user's own will not do: each once, in the cache.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{ffi::OsString, fs, path::PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use interface::{
     Paths,
     pins::{GoTool, pins},
 };
 
-use crate::{go_release, progress::Line};
+use crate::{go, go_release, progress::Line};
 
 /// Builds the pinned version, unless it is there. `package` is what of the module is the program, `flags` what the linker is told.
 pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str) -> Result<()> {
@@ -25,13 +20,12 @@ pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str
     let partial = folder.with_file_name(format!("{name}.partial"));
     fs::create_dir_all(&partial).with_context(|| format!("make the folder {}", partial.display()))?;
     let program = format!("{}{package}@v{}", pin.module, pin.version);
-    let mut go = Command::new("go");
-    go.args(["install", "-trimpath", "-ldflags", flags, &program]).env("GOBIN", &partial).env("CGO_ENABLED", "0");
-    go.env("PATH", path(paths)?);
-    let output = go.stdin(Stdio::null()).output().context("start go")?;
+    let mut install = go::command()?;
+    install.args(["install", "-trimpath", "-ldflags", flags, &program]).env("GOBIN", &partial).env("CGO_ENABLED", "0");
+    install.env("PATH", path(paths)?);
+    let installed = go::read(install);
     drop(line);
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "`go install {program}` failed ({})\n{}", output.status, said.trim_end());
+    installed?;
     fs::rename(&partial, &folder).with_context(|| format!("put {name} in {}", folder.display()))
 }
 

@@ -11,6 +11,7 @@ mod doctor;
 mod elsewhere;
 mod fetch;
 mod found;
+mod go;
 mod go_module;
 mod go_release;
 mod go_tools;
@@ -25,6 +26,7 @@ mod progress;
 mod rest;
 mod test;
 mod tools;
+mod versions;
 
 use std::{
     ffi::OsString,
@@ -42,6 +44,7 @@ use interface::{
 };
 
 use privilege::Privilege;
+use programs::Set;
 use tools::Need;
 
 fn main() -> ExitCode {
@@ -82,6 +85,7 @@ fn run() -> Result<u8> {
     let paths = paths(&checkout, &cli.options)?;
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
+        Command::Versions => versions::run(&paths, &cli.options),
         Command::Bench { what } => bench::run(&paths, &cli.options, *what),
         Command::Test { suites, kernels } => {
             let kernels = kernels.then_some(Suite::Kernels);
@@ -209,15 +213,14 @@ fn checkout() -> Result<PathBuf> {
 }
 
 fn all_programs(checkout: &Path) -> Result<Paths> {
-    Paths::of_user(checkout, &programs::key(checkout)?)
+    Paths::of_user(checkout, &programs::folder(checkout, Set::All)?)
 }
 
 /// The upstream profile does with Kubernetes and containerd, unless all programs are there anyway.
 fn paths(checkout: &Path, options: &Options) -> Result<Paths> {
-    let key = programs::key(checkout)?;
     let all = all_programs(checkout)?;
     if options.profile() == Profile::Offline || all.programs.is_dir() {
         return Ok(all);
     }
-    Paths::of_user(checkout, &programs::without_images(&key))
+    Paths::of_user(checkout, &programs::folder(checkout, Set::Nodes)?)
 }

@@ -1,53 +1,82 @@
 //! Builds the Go programs of `lab/kubernetes` into the cache, once per content.
 //!
-//! Cold it takes about ten minutes on two cores, so `lab 1` lets it run behind at low priority as a process of its own, and
+//! Cold it takes minutes, so `lab 1` lets it run behind at low priority as a process of its own, and
 //! whoever needs the programs joins it by its lock. Go's own cache makes a killed build cheap to repeat.
+
+mod job;
+mod parts;
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
     os::unix::process::CommandExt,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use interface::{
     Paths,
+    pins::pins,
     programs::{Building, State, state},
 };
 use sha2::{Digest, Sha256};
-use xshell::{Shell, cmd};
 
 use crate::{go_tools, progress::Line};
 
 /// Raised when the same modules begin to give other programs.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
-/// How the folder of a build without them ends.
-const WITHOUT_IMAGES: &str = "-kubernetes";
-
-/// How often a build is tried: a download may break off.
-const TRIES: usize = 3;
-
-/// containerd without what needs libraries that this machine may not have.
-const RUNTIME_TAGS: &str = "seccomp,no_btrfs,no_devmapper,no_zfs,no_aufs";
-
-/// The content key of the programs: another module, file or compiler is another key.
-pub fn key(checkout: &Path) -> Result<String> {
-    let modules = checkout.join("lab/kubernetes");
-    let mut hash = Sha256::new_with_prefix(FORMAT);
-    for file in ["go.mod", "go.sum", "main.go", "runtime/go.mod", "runtime/go.sum"] {
-        let path = modules.join(file);
-        hash.update(fs::read(&path).with_context(|| format!("read {}", path.display()))?);
-    }
-    hash.update(std::env::consts::ARCH);
-    Ok(hex::encode(&hash.finalize()[..8]))
+/// What a folder of programs holds; its name says so by its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// All of them.
+    All,
+    /// Kubernetes and containerd, without what lies in images of ours: all that the upstream profile needs.
+    Nodes,
+    /// All of them, with Kubernetes as it was one minor before.
+    Previous,
 }
 
-/// The folder of the programs that are no images of ours: Kubernetes and containerd, all that the upstream profile needs.
-pub fn without_images(key: &str) -> String {
-    format!("{key}{WITHOUT_IMAGES}")
+impl Set {
+    const EACH: [Self; 3] = [Self::All, Self::Nodes, Self::Previous];
+
+    fn ending(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::Nodes => "-kubernetes",
+            Self::Previous => "-previous",
+        }
+    }
+
+    /// What the folder of these paths holds.
+    fn of(paths: &Paths) -> Self {
+        let folder = paths.programs.to_string_lossy();
+        let ends = |set: &&Self| folder.ends_with(set.ending());
+        Self::EACH.iter().rfind(ends).copied().unwrap_or(Self::All)
+    }
+
+    /// The files below `lab/kubernetes` that decide what is built.
+    fn files(self) -> Vec<&'static str> {
+        let mut files =
+            vec!["go.mod", "go.sum", "main.go", "metallb/go.mod", "metallb/go.sum", "runtime/go.mod", "runtime/go.sum"];
+        if self == Self::Previous {
+            files.extend(["previous.mod", "previous.sum"]);
+        }
+        files
+    }
+}
+
+/// The name of a set's folder: another module, file or compiler is another name.
+pub fn folder(checkout: &Path, set: Set) -> Result<String> {
+    let modules = checkout.join("lab/kubernetes");
+    let mut hash = Sha256::new_with_prefix(FORMAT);
+    for file in set.files() {
+        let path = modules.join(file);
+        hash.update(fs::read(&path).with_context(|| format!("failed to read {}", path.display()))?);
+    }
+    hash.update(pins()?.tools.go.version);
+    hash.update(std::env::consts::ARCH);
+    Ok(hex::encode(&hash.finalize()[..8]) + set.ending())
 }
 
 /// Starts the build as a process of its own at low priority, unless the programs are there or being built.
@@ -118,120 +147,12 @@ fn build_locked(paths: &Paths, building: &Building) -> Result<()> {
     if result.exists() {
         fs::remove_dir_all(&result)?;
     }
-    let bin = result.join("bin");
-    fs::create_dir_all(&bin)?;
-    let modules = paths.checkout.join("lab/kubernetes");
-    let build = |what: &str, module: &Path, cgo: &str, arguments: &[&str]| {
-        let job = Job { what, module, bin: &bin, cgo, arguments, building };
-        (1..=TRIES).fold(bail_first(), |built, _| built.or_else(|_| job.run()))
-    };
-    build("Kubernetes, etcd and CoreDNS", &modules, "0", &["-ldflags", &version_flags(&modules)?, "."])?;
-    build(
-        "containerd, runc and CNI plugins",
-        &modules.join("runtime"),
-        "1",
-        &["-tags", RUNTIME_TAGS, "-ldflags", "-s -w", "tool"],
-    )?;
-    if !paths.programs.to_string_lossy().ends_with(WITHOUT_IMAGES) {
-        build("Prometheus, its operator and MetalLB", &modules, "0", &["-ldflags", "-s -w", "tool"])?;
+    fs::create_dir_all(result.join("bin"))?;
+    match Set::of(paths) {
+        Set::Previous => parts::previous(paths, &result, building)?,
+        set => parts::current(paths, set, &result, building)?,
     }
-    fs::write(building.progress(), "bookinfo and kebpf (Rust)")?;
-    // Whoever began with lab 1 did not wait for these two; images need them, and nothing before.
-    crate::build::rust(paths, &crate::build::IN_IMAGES)?;
-    pause(&modules, &bin)?;
-    copy_manifests(&modules, &result.join("manifests"))?;
     fs::rename(&result, &paths.programs)
-        .with_context(|| format!("move the programs to {}", paths.programs.display()))?;
-    fs::remove_file(building.progress()).context("forget how far the build was")
-}
-
-fn bail_first() -> Result<()> {
-    bail!("not tried yet")
-}
-
-/// One `go build`.
-struct Job<'a> {
-    what: &'a str,
-    module: &'a Path,
-    bin: &'a Path,
-    cgo: &'a str,
-    arguments: &'a [&'a str],
-    building: &'a Building,
-}
-
-impl Job<'_> {
-    fn run(&self) -> Result<()> {
-        let target = self.arguments.last().copied().unwrap_or(".");
-        self.note(0, 0)?;
-        let total = go(self.module, &["list", "-deps", target])?.lines().count();
-        let mut build = Command::new("go");
-        build.current_dir(self.module).env("CGO_ENABLED", self.cgo).env("GOFLAGS", "-mod=readonly");
-        build.args(["build", "-v", "-trimpath", "-o"]).arg(format!("{}/", self.bin.display())).args(self.arguments);
-        let mut child = build.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("start go")?;
-        let mut tail = Vec::new();
-        // `go build -v` names each package that it compiles on stderr; those already in Go's cache it does not.
-        for (done, line) in BufReader::new(child.stderr.take().context("read what go says")?).lines().enumerate() {
-            tail.push(line?);
-            if tail.len() > 20 {
-                tail.remove(0);
-            }
-            self.note(done + 1, total)?;
-        }
-        let status = child.wait()?;
-        ensure!(status.success(), "`go build` of {} failed ({status})\n{}", self.what, tail.join("\n"));
-        Ok(())
-    }
-
-    fn note(&self, done: usize, total: usize) -> Result<()> {
-        let mut file = File::create(self.building.progress())?;
-        Ok(writeln!(file, "{}\n{done}\n{total}", self.what)?)
-    }
-}
-
-fn go(module: &Path, arguments: &[&str]) -> Result<String> {
-    let shell = Shell::new()?;
-    let _folder = shell.push_dir(module);
-    Ok(cmd!(shell, "go {arguments...}").quiet().ignore_stderr().read()?)
-}
-
-/// Kubernetes takes its version from link-time variables; without them it calls itself v0.0.0.
-fn version_flags(module: &Path) -> Result<String> {
-    let version = go(module, &["list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes"])?;
-    let mut numbers = version.trim_start_matches('v').split('.');
-    let (major, minor) = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
-    let at = "k8s.io/component-base/version";
-    Ok(format!(
-        "-s -w -X {at}.gitVersion={version} -X {at}.gitMajor={major} -X {at}.gitMinor={minor} \
-         -X {at}.gitTreeState=clean -X {at}.buildDate=1970-01-01T00:00:00Z"
-    ))
-}
-
-fn module_folder(module: &Path, name: &str) -> Result<PathBuf> {
-    Ok(go(module, &["list", "-m", "-f", "{{.Dir}}", name])?.into())
-}
-
-/// The process that holds a pod's namespaces: Kubernetes' own forty lines of C, from its module.
-fn pause(module: &Path, bin: &Path) -> Result<()> {
-    let source = module_folder(module, "k8s.io/kubernetes")?.join("build/pause/linux/pause.c");
-    let (shell, program) = (Shell::new()?, bin.join("pause"));
-    Ok(cmd!(shell, "cc -Os -Wall -static -DVERSION=lab -o {program} {source}").quiet().run()?)
-}
-
-/// CRDs and MetalLB's objects come from their modules, not from copies in our tree.
-fn copy_manifests(module: &Path, to: &Path) -> Result<()> {
-    let crds = to.join("prometheus-operator-crds");
-    fs::create_dir_all(&crds)?;
-    let operator = module_folder(module, "github.com/prometheus-operator/prometheus-operator")?;
-    for entry in fs::read_dir(operator.join("example/prometheus-operator-crd")).context("find the operator's CRDs")? {
-        let entry = entry?;
-        copy(&entry.path(), &crds.join(entry.file_name()))?;
-    }
-    let metallb = module_folder(module, "go.universe.tf/metallb")?;
-    copy(&metallb.join("config/manifests/metallb-native.yaml"), &to.join("metallb-native.yaml"))
-}
-
-/// Copies the bytes, not the permissions: Go's module cache is read-only.
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    let bytes = fs::read(from).with_context(|| format!("read {}", from.display()))?;
-    fs::write(to, bytes).with_context(|| format!("write {}", to.display()))
+        .with_context(|| format!("failed to move the programs to {}", paths.programs.display()))?;
+    fs::remove_file(building.progress()).context("failed to forget how far the build was")
 }

@@ -15,7 +15,8 @@ use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, go_tools, kernels, programs,
+    build, go_tools, kernels,
+    programs::{self, Set},
     progress::Line,
     tools::{self, Need},
 };
@@ -71,7 +72,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             broken.push(title.to_owned());
         }
     };
-    if (wanted(Suite::Labs) || wanted(Suite::Kind)) && unable.is_none() {
+    if (wanted(Suite::Labs) || wanted(Suite::Kind) || wanted(Suite::Previous)) && unable.is_none() {
         programs::start_behind(paths)?;
     }
     if wanted(Suite::Unit) {
@@ -91,7 +92,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     if wanted(Suite::Kernels) {
         step("probes in other kernels", other_kernels(paths, options));
     }
-    for part in parts(paths, unable, options.install).into_iter().filter(|part| wanted(part.suite)) {
+    for part in parts(paths, unable, options, suites).into_iter().filter(|part| wanted(part.suite)) {
         if let Some(why) = part.lacking {
             println!("skipped: {}: {why}", part.title);
             step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
@@ -117,13 +118,14 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 12] {
+fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]) -> [Part; 13] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
-    let no_kind = unable.clone().or_else(|| no_kind(paths, install));
+    let no_kind = unable.clone().or_else(|| no_kind(paths, options.install));
     let no_docker = no_docker(no_kind.as_ref());
     let no_roots = unable.clone().or_else(|| lacking(paths, &[Need::Roots], false));
+    let no_previous = unable.clone().or_else(|| no_previous(paths, named));
     [
         part(
             Suite::Unit,
@@ -155,14 +157,19 @@ fn parts(paths: &Paths, unable: Option<&str>, install: bool) -> [Part; 12] {
         part(Suite::Labs, "labs on real clusters", &["host"], &["--skip=registry"], unable),
         part(Suite::Labs, "clusters that pull from a registry", &["host"], &["registry"], no_pulls),
         part(Suite::Kind, "labs on kind", &["kind"], &[], no_kind),
+        part(Suite::Previous, "labs on the previous minor of Kubernetes", &["previous"], &[], no_previous),
     ]
 }
 
 /// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
 fn needy(paths: &Paths, part: &Part) -> Result<Count> {
     let Part { suite, title, targets, filter, .. } = part;
-    if matches!(suite, Suite::Labs | Suite::Kind) {
+    if matches!(suite, Suite::Labs | Suite::Kind | Suite::Previous) {
         build::rust(paths, &build::ALL)?;
+        programs::join(paths)?;
+    }
+    let paths = if *suite == Suite::Previous { &previous(paths)? } else { paths };
+    if *suite == Suite::Previous {
         programs::join(paths)?;
     }
     let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
@@ -194,6 +201,20 @@ fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
         "{machines} kernels are here, but not every one was tried"
     );
     Ok(count.plus(skipped))
+}
+
+/// The folders of a cluster of the previous minor. Its images lie in a cache of their own: those of today would be written anew
+/// each time.
+fn previous(paths: &Paths) -> Result<Paths> {
+    let programs = paths.programs.with_file_name(programs::folder(&paths.checkout, Set::Previous)?);
+    Ok(Paths { programs, cache: paths.cache.join("previous"), ..paths.clone() })
+}
+
+/// Why the previous minor is not tried: to build another Kubernetes takes minutes, which nobody waits for unasked.
+fn no_previous(paths: &Paths, named: &[Suite]) -> Option<String> {
+    let built = previous(paths).is_ok_and(|paths| paths.programs.is_dir());
+    let asked = built || named.contains(&Suite::Previous);
+    (!asked).then(|| "it is not built yet (`cargo xtask test previous` builds it)".to_owned())
 }
 
 /// Why no registry can be started here.

@@ -85,7 +85,8 @@ fn doctor_names_what_is_in_the_way_of_kind_as_recorded() {
 #[test]
 fn a_committed_lab_toml_comes_before_what_the_machine_has_as_recorded() {
     let clone = tempfile::tempdir().unwrap();
-    for file in ["go.mod", "go.sum", "main.go", "runtime/go.mod", "runtime/go.sum"] {
+    for file in ["go.mod", "go.sum", "main.go", "metallb/go.mod", "metallb/go.sum", "runtime/go.mod", "runtime/go.sum"]
+    {
         let to = clone.path().join("lab/kubernetes").join(file);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         fs::copy(checkout().join("lab/kubernetes").join(file), to).unwrap();

@@ -5,6 +5,8 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
+pub use crate::suites::{Bench, Suite};
+
 use crate::Registry;
 
 /// An eBPF and Kubernetes workshop: runs and checks its six labs.
@@ -53,6 +55,8 @@ pub enum Command {
     },
     /// Say whether this machine can run the workshop, and how to mend what it lacks. Compiles nothing.
     Doctor,
+    /// List what is pinned, what it is for, and until when its makers look after it.
+    Versions,
     /// Run the project's tests: unit tests, command lines, the labs end to end.
     Test {
         /// Only these suites (default: all that this machine can run).
@@ -122,28 +126,6 @@ pub struct PushOptions {
     /// Trust this certificate authority (PEM) for the registry, beside those of this machine.
     #[arg(long, value_name = "FILE", conflicts_with = "plain_http")]
     pub registry_ca: Option<PathBuf>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Bench {
-    /// bee: events a second, idle and scraped hashes, start, memory, what a probe costs.
-    Bee,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Suite {
-    /// What needs neither root nor a cluster.
-    Unit,
-    /// Probes in this machine's kernel; needs root.
-    Probes,
-    /// Probes in other kernels, each in a virtual machine; needs qemu and Debian's archive.
-    Kernels,
-    /// The labs on clusters straight on this machine; needs root.
-    Labs,
-    /// The labs on real kind; needs root.
-    Kind,
-    /// README's two commands on bare Debian 11, 12 and 13, about an hour each; runs by name only.
-    Distributions,
 }
 
 /// Flags that every command takes.

@@ -20,6 +20,7 @@ pub mod range;
 pub mod registry;
 pub mod rest;
 pub mod settings;
+pub mod suites;
 pub mod taken;
 pub mod version;
 

@@ -1,6 +1,6 @@
-//! `manifests/pins.toml`: every outside version that no lock file of a language pins.
+//! `manifests/pins.toml`: every outside version that no lock file of a language pins, and how long all that is pinned is looked after.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -8,9 +8,6 @@ use serde::Deserialize;
 use crate::version::Version;
 
 const TEXT: &str = include_str!("../../../manifests/pins.toml");
-
-/// A kubelet of this version or a newer one does not start on a machine with cgroups of version 1.
-pub const WITHOUT_CGROUP_1: Version = Version { major: 1, minor: 35, patch: 0 };
 
 /// The pinned versions, as the file has them.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,6 +17,29 @@ pub struct Pins {
     pub chart: Chart,
     pub bookinfo: Bookinfo,
     pub kernels: Vec<Kernel>,
+    /// The last day of each line of releases, by the name of what is released.
+    pub support: BTreeMap<String, BTreeMap<String, String>>,
+    pub pinned: Vec<Pinned>,
+}
+
+/// Something that is pinned, here or elsewhere.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pinned {
+    pub what: String,
+    pub purpose: String,
+    /// Where its version stands, from the checkout.
+    pub file: String,
+    /// What that file calls it.
+    pub pin: String,
+    /// Whose lines of releases it has.
+    pub support: Option<String>,
+    /// Whether doctor warns when it is past its end.
+    #[serde(default = "warned_of")]
+    pub doctor: bool,
+}
+
+fn warned_of() -> bool {
+    true
 }
 
 /// Programs that the user brings.
@@ -44,9 +64,11 @@ pub struct Tool {
 /// Builds Kubernetes.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Go {
-    /// The oldest version that fetches the one which go.mod asks for.
+    /// The oldest version that fetches the one which builds.
     pub least: String,
-    /// What that one hashes to as a module, by `goVERSION.OS-ARCHITECTURE`.
+    /// The one that builds.
+    pub version: String,
+    /// What that one hashes to as a module, by `OS-ARCHITECTURE`.
     pub sums: BTreeMap<String, String>,
 }
 
@@ -104,9 +126,26 @@ pub struct Kernel {
 }
 
 impl Kind {
-    /// The newest image of nodes that this kind can handle, on a machine with cgroups of this version.
-    pub fn node_image(&self, kind: Version, cgroup: u8) -> Option<&NodeImage> {
-        self.nodes.iter().find(|node| node.kind <= kind && (cgroup > 1 || node.kubernetes < WITHOUT_CGROUP_1))
+    /// The newest image of nodes that this kind can handle.
+    pub fn node_image(&self, kind: Version) -> Option<&NodeImage> {
+        self.nodes.iter().find(|node| node.kind <= kind)
+    }
+}
+
+impl Pins {
+    /// The last day, such as `2027-10-28`, of the line of releases that a version belongs to; none if its makers publish none.
+    ///
+    /// # Errors
+    /// They do, but nobody wrote down that of this line.
+    pub fn end(&self, support: &str, version: &str) -> Result<Option<&str>> {
+        let lines =
+            self.support.get(support).with_context(|| format!("manifests/pins.toml has no [support.{support}]"))?;
+        let version = version.trim_start_matches('v');
+        let is_of = |line: &&String| version == line.as_str() || version.starts_with(&format!("{line}."));
+        let end = lines.iter().find(|(line, _)| is_of(line)).map(|(_, end)| end.as_str());
+        let end = end
+            .with_context(|| format!("[support.{support}] in manifests/pins.toml has no line of {version}: add it"))?;
+        Ok(Some(end).filter(|end| *end != "none"))
     }
 }
 
@@ -116,6 +155,16 @@ impl Kind {
 /// The file is not what [`Pins`] says; a test sees to it.
 pub fn pins() -> Result<Pins> {
     toml::from_str(TEXT).context("read manifests/pins.toml")
+}
+
+/// Those of a checkout, as they are now.
+///
+/// # Errors
+/// There is no such file, or it is not what [`Pins`] says.
+pub fn of_checkout(checkout: &Path) -> Result<Pins> {
+    let file = checkout.join("manifests/pins.toml");
+    let text = fs::read_to_string(&file).with_context(|| format!("failed to read {}", file.display()))?;
+    toml::from_str(&text).with_context(|| format!("failed to read {}", file.display()))
 }
 
 #[cfg(test)]
@@ -142,38 +191,50 @@ mod tests {
     }
 
     #[test]
-    fn the_image_of_nodes_follows_kind_and_the_cgroups() {
+    fn the_image_of_nodes_follows_kind() {
         let node = |kubernetes: &str, kind: &str| NodeImage {
             kubernetes: kubernetes.parse().unwrap(),
             image: String::new(),
             kind: kind.parse().unwrap(),
         };
-        let nodes = vec![
-            node("1.36.9", "0.90.2"),
-            node("1.34.9", "0.90.2"),
-            node("1.34.7", "0.81.0"),
-            node("1.32.9", "0.80.2"),
-        ];
+        let nodes = vec![node("1.36.9", "0.90.2"), node("1.34.7", "0.81.0"), node("1.32.9", "0.80.2")];
         let kind = Kind { cache: String::new(), nodes };
-        let taken = |version: &str, cgroup| {
-            let image = kind.node_image(version.parse().unwrap(), cgroup);
+        let taken = |version: &str| {
+            let image = kind.node_image(version.parse().unwrap());
             image.map(|image| image.kubernetes.to_string())
         };
-        assert_eq!(taken("0.90.2", 2).as_deref(), Some("1.36.9"));
-        assert_eq!(
-            taken("0.90.2", 1).as_deref(),
-            Some("1.34.9"),
-            "a kubelet from 1.35 on refuses cgroups of version 1"
-        );
-        assert_eq!(taken("0.90.1", 2).as_deref(), Some("1.34.7"), "an older kind can't load into newer images");
-        assert_eq!(taken("0.80.2", 1).as_deref(), Some("1.32.9"));
-        assert_eq!(taken("0.80.1", 2), None);
+        assert_eq!(taken("0.90.2").as_deref(), Some("1.36.9"));
+        assert_eq!(taken("0.90.1").as_deref(), Some("1.34.7"), "an older kind can't load into newer images");
+        assert_eq!(taken("0.80.2").as_deref(), Some("1.32.9"));
+        assert_eq!(taken("0.80.1"), None);
     }
 
     #[test]
     fn every_kind_that_will_do_has_an_image_of_nodes() {
         let pins = pins().unwrap();
         let least: Version = pins.tools.kind.least.parse().unwrap();
-        assert!([1, 2].iter().all(|cgroup| pins.kind.node_image(least, *cgroup).is_some()));
+        assert!(pins.kind.node_image(least).is_some());
+    }
+
+    #[test]
+    fn the_end_of_support_is_that_of_the_line() {
+        let mut pins = pins().unwrap();
+        let lines = [("1.3", "2020-01-31"), ("1.37", "2027-10-28"), ("sid", "none")];
+        let lines = lines.map(|(line, end)| (line.to_owned(), end.to_owned()));
+        pins.support.insert("it".to_owned(), lines.into());
+        assert_eq!(pins.end("it", "v1.37.2").unwrap(), Some("2027-10-28"));
+        assert_eq!(pins.end("it", "1.3.9").unwrap(), Some("2020-01-31"));
+        assert_eq!(pins.end("it", "sid").unwrap(), None);
+        let error = pins.end("it", "1.38.0").unwrap_err().to_string();
+        assert!(error.contains("1.38.0: add it"), "{error}");
+    }
+
+    #[test]
+    fn every_end_of_support_is_a_day() {
+        let ends = pins().unwrap().support.into_values().flat_map(BTreeMap::into_values);
+        for end in ends.filter(|end| end != "none") {
+            let shape: String = end.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
+            assert_eq!(shape, "9999-99-99", "{end}");
+        }
     }
 }

@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn metallb_runs_without_its_webhook() {
         let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, spec: {template: {spec: {containers: \
-                    [{image: 'quay.io/metallb/controller:v0.15.2', args: [--port=7472]}]}}}}";
+                    [{image: 'quay.io/metallb/controller:v1.2.3', args: [--port=7472]}]}}}}";
         let object = adapt(manifest::parse(text).unwrap().remove(0)).unwrap();
         let container = &object.data["spec"]["template"]["spec"]["containers"][0];
         assert_eq!(container["args"][1], "--webhook-mode=disabled");

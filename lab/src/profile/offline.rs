@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn metallb_runs_our_images() {
         let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, \
-                    spec: {template: {spec: {containers: [{image: 'quay.io/metallb/controller:v0.15.2'}]}}}}";
+                    spec: {template: {spec: {containers: [{image: 'quay.io/metallb/controller:v1.2.3'}]}}}}";
         let mut object = manifest::parse(text).unwrap().remove(0);
         Offline.adapt(&mut object);
         let container = &object.data["spec"]["template"]["spec"]["containers"][0];

@@ -17,11 +17,11 @@ pub const LAST: &[(&str, Scene)] = &[
 
 /// A container that kind would take for a node of a cluster of our name.
 fn foreign(cluster: &TestCluster) {
-    let image = node().as_ref().unwrap().image();
+    let image = node().as_ref().unwrap().image().to_owned();
     let name = format!("ebpf-{}", cluster.number);
     let label = format!("io.x-k8s.kind.cluster={name}");
     let theirs = format!("{name}-control-plane");
-    docker(&["create", "--name", &theirs, "--label", &label, "--label", "io.x-k8s.kind.role=control-plane", image]);
+    docker(&["create", "--name", &theirs, "--label", &label, "--label", "io.x-k8s.kind.role=control-plane", &image]);
     for arguments in [&["lab", "2"][..], &["clean"]] {
         let run = cluster.lab(arguments);
         assert_eq!(run.code, 4, "{}", run.stderr);

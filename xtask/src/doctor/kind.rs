@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use interface::{
     Machine, Number, Obstacle, Options, Profile, Version,
     engine::{self, Engine, Program},
-    network, pins,
+    network,
+    pins::{self, Pins},
     taken::taken,
 };
 use serde_json::Value;
@@ -15,7 +16,7 @@ use super::{
     Finding, Verdict,
     machine::{memory, room},
 };
-use crate::kind;
+use crate::{kind, versions};
 
 /// Three nodes with all labs, as measured; the upstream profile has Grafana and more beside them.
 const MEMORY_GB: [(Profile, f64); 2] = [(Profile::Offline, 3.0), (Profile::Upstream, 4.0)];
@@ -29,7 +30,7 @@ pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
     let engine = match Engine::find(machine) {
         Ok(engine) => engine,
         Err(obstacle) => {
-            return vec![Finding::refusal("container engine", obstacle), kind_and_image(machine, None, options)];
+            return vec![Finding::refusal("container engine", obstacle), kind_and_image(machine, options)];
         }
     };
     let mut findings = vec![match engine.obstacle() {
@@ -41,7 +42,7 @@ pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
         Some(Obstacle { what, mending }) => Finding::bad("capabilities", Verdict::Warning, what, &mending),
         None => Finding::ok("capabilities", "privileged containers get CAP_BPF and CAP_PERFMON"),
     });
-    findings.push(kind_and_image(machine, Some(&engine), options));
+    findings.push(kind_and_image(machine, options));
     findings.push(match kind::reach(machine, &engine) {
         Ok(how) => Finding::ok("load balancer", how),
         Err(obstacle) => Finding::refusal("load balancer", obstacle),
@@ -59,8 +60,8 @@ pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
     findings
 }
 
-/// kind, the image of its nodes, and this machine's cgroups must fit together.
-fn kind_and_image(machine: &dyn Machine, engine: Option<&Engine>, options: &Options) -> Finding {
+/// kind and the image of its nodes must fit together.
+fn kind_and_image(machine: &dyn Machine, options: &Options) -> Finding {
     let version = match engine::kind(machine) {
         Ok(version) => version,
         Err(Obstacle { what, mending }) if options.install => {
@@ -68,13 +69,12 @@ fn kind_and_image(machine: &dyn Machine, engine: Option<&Engine>, options: &Opti
         }
         Err(obstacle) => return Finding::refusal("kind", obstacle),
     };
-    let Some(engine) = engine else { return Finding::ok("kind", version.to_string()) };
     if let Some(image) = &options.kind.node_image {
-        return named_image(version, engine.cgroup, image);
+        return Finding::ok("kind", format!("{version}, nodes of {image}"));
     }
     let pins = pins::pins().ok();
-    match pins.as_ref().and_then(|pins| pins.kind.node_image(version, engine.cgroup)) {
-        Some(node) => Finding::ok("kind", format!("{version}, nodes of Kubernetes {}", node.kubernetes)),
+    match pins.as_ref().and_then(|pins| pins.kind.node_image(version)) {
+        Some(node) => nodes(version, node.kubernetes, pins.as_ref()),
         None => Finding::bad(
             "kind",
             Verdict::Refusal,
@@ -84,18 +84,18 @@ fn kind_and_image(machine: &dyn Machine, engine: Option<&Engine>, options: &Opti
     }
 }
 
-/// An image that the user chose; what its tag says is all that is known of it.
-fn named_image(kind: Version, cgroup: u8, image: &str) -> Finding {
-    let tag = image.split('@').next().and_then(|name| name.rsplit_once(":v"));
-    let kubernetes = tag.and_then(|(_, tag)| tag.parse::<Version>().ok());
-    match kubernetes {
-        Some(version) if cgroup == 1 && version >= pins::WITHOUT_CGROUP_1 => Finding::bad(
+/// What the nodes run, as kind's age has it.
+fn nodes(kind: Version, kubernetes: Version, pins: Option<&Pins>) -> Finding {
+    let measured = format!("{kind}, nodes of Kubernetes {kubernetes}");
+    let end = pins.and_then(|pins| pins.end("Kubernetes", &kubernetes.to_string()).ok().flatten());
+    match end {
+        Some(end) if versions::is_past(end) => Finding::bad(
             "kind",
-            Verdict::Refusal,
-            format!("{image}: Kubernetes from 1.35 on refuses this machine's cgroups of version 1"),
-            "leave --node-image out: an image that fits is chosen; or boot with systemd.unified_cgroup_hierarchy=1",
+            Verdict::Warning,
+            format!("{measured}, which has had no fixes since {end}"),
+            "a newer kind has newer ones: https://kind.sigs.k8s.io",
         ),
-        _ => Finding::ok("kind", format!("{kind}, nodes of {image}")),
+        _ => Finding::ok("kind", measured),
     }
 }
 
@@ -212,11 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_that_refuses_this_machines_cgroups_is_refused_before_it_is_pulled() {
-        let verdict = |cgroup, image: &str| named_image("0.99.1".parse().unwrap(), cgroup, image).verdict;
-        assert_eq!(verdict(1, "kindest/node:v1.35.0@sha256:45"), Verdict::Refusal);
-        assert_eq!(verdict(2, "kindest/node:v1.35.0@sha256:45"), Verdict::Ok);
-        assert_eq!(verdict(1, "localhost:5000/node:v1.34.4"), Verdict::Ok);
-        assert_eq!(verdict(1, "node"), Verdict::Ok, "an image without a version is the user's business");
+    fn nodes_that_are_no_longer_looked_after_are_warned_of() {
+        let mut pins = pins::pins().unwrap();
+        let lines = [("1.90", "2020-01-31"), ("1.91", "9999-12-31")];
+        pins.support.insert("Kubernetes".to_owned(), lines.map(|(line, end)| (line.to_owned(), end.to_owned())).into());
+        let finding = |kubernetes: &str| nodes("0.99.1".parse().unwrap(), kubernetes.parse().unwrap(), Some(&pins));
+        assert_eq!(finding("1.91.2").verdict, Verdict::Ok);
+        let old = finding("1.90.2");
+        assert_eq!(old.verdict, Verdict::Warning);
+        assert!(old.measured.ends_with("no fixes since 2020-01-31"), "{old:?}");
     }
 }

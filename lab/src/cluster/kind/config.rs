@@ -11,6 +11,9 @@ use crate::cluster::SYNC_FREQUENCY;
 /// Where containerd in a node looks how to reach each registry.
 const REGISTRIES_IN_NODE: &str = "/etc/containerd/certs.d";
 
+/// From 1.35 on a kubelet refuses a machine with cgroups of version 1 unless it is told so; it knows the word from 1.31 on.
+const CGROUP_V1: &str = "failCgroupV1: false\n";
+
 /// A cluster as kind's `v1alpha4` describes it; kind refuses fields that it does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -77,7 +80,9 @@ impl Config {
             containerd_config_patches: vec![format!(
                 "[plugins.\"io.containerd.grpc.v1.cri\".registry]\n  config_path = \"{REGISTRIES_IN_NODE}\"\n"
             )],
-            kubeadm_config_patches: vec![format!("kind: KubeletConfiguration\nsyncFrequency: {SYNC_FREQUENCY}\n")],
+            kubeadm_config_patches: vec![format!(
+                "kind: KubeletConfiguration\n{CGROUP_V1}syncFrequency: {SYNC_FREQUENCY}\n"
+            )],
             nodes: std::iter::once(node("control-plane")).chain(workers).collect(),
         }
     }

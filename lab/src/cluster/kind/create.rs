@@ -55,7 +55,7 @@ impl Kind {
     /// Makes the cluster; what an earlier attempt left goes first, and a failed one leaves only its logs.
     pub(super) async fn create(&self, engine: &Engine, live: &Live) -> Result<()> {
         self.refuse_what_is_taken(engine)?;
-        let image = self.image(engine)?;
+        let image = self.image()?;
         engine.refuse_without_bpf(&image)?;
         self.delete(engine).await?;
         self.note_network(engine)?;

@@ -56,10 +56,6 @@ impl Engine {
         self.engine.local
     }
 
-    pub fn cgroup(&self) -> u8 {
-        self.engine.cgroup
-    }
-
     /// A command of the engine.
     pub fn command(&self, arguments: &[&str]) -> Cmd {
         Cmd::new(self.engine.program.command()).args(arguments)

@@ -256,7 +256,7 @@ impl Cluster for Kind {
             Standing::Whole(_) => Ok(Outcome::Unchanged),
             _ => {
                 self.refuse_what_is_taken(&engine)?;
-                node_image::pull(&engine, &self.image(&engine)?, live).await
+                node_image::pull(&engine, &self.image()?, live).await
             }
         }
     }

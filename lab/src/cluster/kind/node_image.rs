@@ -11,14 +11,14 @@ use super::{
 use crate::{error::unfit, live::Live, outcome::Outcome};
 
 impl Kind {
-    /// The image that the command line names, or the newest pinned one that this kind and this machine can run.
-    pub(super) fn image(&self, engine: &Engine) -> Result<String> {
+    /// The image that the command line names, or the newest pinned one that this kind can handle.
+    pub(super) fn image(&self) -> Result<String> {
         if let Some(image) = &self.options.node_image {
             return Ok(image.clone());
         }
         let kind = kind_version()?;
         let pins = pins::pins()?;
-        pins.kind.node_image(kind, engine.cgroup()).map(|node| node.image.clone()).ok_or_else(|| {
+        pins.kind.node_image(kind).map(|node| node.image.clone()).ok_or_else(|| {
             unfit(
                 format!("no image of nodes is pinned for kind {kind}"),
                 "install a newer kind: https://kind.sigs.k8s.io",
@@ -31,8 +31,7 @@ impl Kind {
         let pinned = || {
             let pins = pins::pins().ok()?;
             let newest = pins.kind.nodes.iter().map(|node| node.kind).max()?;
-            let cgroup = if std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists() { 2 } else { 1 };
-            pins.kind.node_image(newest, cgroup).map(|NodeImage { image, .. }| image.clone())
+            pins.kind.node_image(newest).map(|NodeImage { image, .. }| image.clone())
         };
         self.options.node_image.clone().or_else(pinned).unwrap_or_default()
     }
