@@ -151,6 +151,12 @@ pub fn path() -> String {
     format!("{USUAL}:{inherited}")
 }
 
+/// `PATH` as the user has it, and then the usual folders: a docker or kind of the user's own is the one that is asked.
+fn users_path() -> String {
+    let inherited = std::env::var("PATH").unwrap_or_default();
+    format!("{inherited}:{USUAL}")
+}
+
 /// This machine, as `interface` asks it.
 pub struct Here;
 
@@ -164,11 +170,11 @@ impl Machine for Here {
     }
 
     fn has(&self, program: &str) -> bool {
-        std::env::split_paths(&path()).any(|folder| folder.join(program).is_file())
+        std::env::split_paths(&users_path()).any(|folder| folder.join(program).is_file())
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Option<Said> {
-        let output = Cmd::new(program).args(arguments).env("PATH", path()).output().ok()?;
+        let output = Cmd::new(program).args(arguments).env("PATH", users_path()).output().ok()?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some(Said { ok: output.status.success(), stdout: text(&output.stdout), stderr: text(&output.stderr) })
     }

@@ -118,7 +118,11 @@ mod tests {
         let others = 8 * thread::available_parallelism().map_or(1, usize::from);
         let busy = thread::scope(|scope| {
             for _ in 0..others {
-                scope.spawn(|| while !stop.load(std::sync::atomic::Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let busy = (0..5).map(|_| measured()).fold(MOST, f64::min);
             stop.store(true, std::sync::atomic::Ordering::Relaxed);

@@ -249,8 +249,7 @@ impl World {
     /// The same in a store like Nix's, where each package has a folder of its own, the loader's too: the program and glibc's.
     fn nix(&self) -> (PathBuf, PathBuf) {
         let folder = |package: &str| self.path("nix/store").join(package).join("lib");
-        let [glibc, base, greet, program] =
-            ["a0-glibc-2.40", "b1-base", "c2-greet", "d3-prog"].map(|package| folder(package));
+        let [glibc, base, greet, program] = ["a0-glibc-2.40", "b1-base", "c2-greet", "d3-prog"].map(folder);
         for folder in [&glibc, &base, &greet, &program] {
             fs::create_dir_all(folder).unwrap();
         }
