@@ -304,7 +304,8 @@ fn docker_desktop_needs_cloud_provider_kind_and_then_serves_ports_of_this_machin
         "'ps --all --quiet --filter label=io.x-k8s.cloud-provider-kind.cluster=ebpf'*) echo c0ffee ;;\nrm*) ;;";
     let docker = [IMAGE_IS_THERE, NO_NETWORK, balancer, theirs, published];
     let world = whole(World::new(), &docker, &[DELETE]);
-    let world = world.program("shims/cloud-provider-kind", "#!/bin/sh\nexec /bin/sleep 3600\n");
+    let world =
+        world.program("shims/cloud-provider-kind", "#!/bin/sh\ntrap 'kill $!; exit' TERM\n/bin/sleep 3600 &\nwait\n");
     let text = fs::read_to_string(world.path("shims/docker")).unwrap().replace("\"$NAME\"", "docker-desktop");
     let world = world.program("shims/docker", &text);
     let open = world.lab(&["open"]).assert().success();

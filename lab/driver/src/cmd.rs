@@ -142,7 +142,7 @@ impl Cmd {
     }
 }
 
-/// Where administration tools lie, which many users' `PATH` lacks.
+/// Where most distributions have what a node calls.
 const USUAL: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The usual folders, then `PATH` of whoever started us: that of NixOS and of `nix develop` has the tools in the store.
@@ -151,10 +151,10 @@ pub fn path() -> String {
     format!("{USUAL}:{inherited}")
 }
 
-/// `PATH` as the user has it, and then the usual folders: a docker or kind of the user's own is the one that is asked.
+/// `PATH` as the user has it, which says which docker or kind is meant, and the folders of administration tools.
 fn users_path() -> String {
     let inherited = std::env::var("PATH").unwrap_or_default();
-    format!("{inherited}:{USUAL}")
+    format!("{inherited}:/usr/local/sbin:/usr/sbin:/sbin")
 }
 
 /// This machine, as `interface` asks it.
