@@ -84,9 +84,12 @@ fn mounts() -> Vec<String> {
     mounts.lines().map(|line| line.split(' ').skip(1).take(2).collect::<Vec<_>>().join(" ")).collect()
 }
 
+/// Those that we, kubelet or containerd make; systemd and other supervisors make and remove theirs all the time.
 fn cgroups() -> Vec<String> {
-    let find = ["/sys/fs/cgroup", "-mindepth", "1", "-maxdepth", "3", "-type", "d"];
-    command("find", &find, usize::MAX)
+    let find = ["/sys/fs/cgroup", "-mindepth", "1", "-maxdepth", "4", "-type", "d"];
+    let names = ["ebpf-lab", "kubepods", "kubelet", "k8s.io", "containerd"];
+    let all = command("find", &find, usize::MAX);
+    all.into_iter().filter(|path| names.iter().any(|name| path.contains(name))).collect()
 }
 
 /// Programs that a cluster consists of; others come and go on a machine by themselves.
