@@ -211,6 +211,9 @@ fn kubelet_config(folders: &Folders, addresses: Addresses, index: usize) -> Valu
         // Pods have no way out of the cluster: this machine's resolver would be out of their reach.
         "resolvConf": "/dev/null",
         "serializeImagePulls": false,
+        // Images are anybody's here. From 1.35 on a kubelet that pulled one from a registry would ask that of every other name, too,
+        // before a pod may have it: also of those that `images load` brings.
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         // The disk is this machine's, and so is the decision what to remove from it.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": { "memory.available": "100Mi" },
