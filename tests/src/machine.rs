@@ -1,6 +1,6 @@
 //! This machine: what addresses a cluster gets on it, and what one could leave behind, to compare before and after.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, net::Ipv4Addr, path::Path, process::Command};
 
 use interface::{
     Machine,
@@ -16,6 +16,12 @@ pub fn base(number: u8) -> Base {
         let taken = taken(&Here).unwrap_or_else(|obstacle| panic!("{}", obstacle.what));
         base::choose(number, &taken).unwrap_or_else(|taken| panic!("{taken}")).base
     })
+}
+
+/// This machine's address among the nodes of host cluster `number`.
+pub fn among_nodes(number: u8) -> Ipv4Addr {
+    let [a, b, c, _] = base(number).nodes(number).base.octets();
+    Ipv4Addr::new(a, b, c, 254)
 }
 
 struct Here;

@@ -3,13 +3,13 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use end_to_end::{
-    TestCluster, TestRegistry,
+    TestCluster, TestRegistry, machine,
     registry::{Wants, trust},
     until,
 };
@@ -97,7 +97,7 @@ fn plain_http(cluster: &TestCluster) {
 
 /// This machine among the nodes of a cluster.
 fn host(cluster: &TestCluster) -> IpAddr {
-    Ipv4Addr::new(172, 18, 100 + cluster.number, 254).into()
+    machine::among_nodes(cluster.number).into()
 }
 
 fn has_address(address: IpAddr) -> bool {

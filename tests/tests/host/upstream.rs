@@ -241,7 +241,7 @@ fn pull(cluster: &TestCluster) {
 
     let mut proxy =
         Command::new(data.join("bin/lab")).args(["proxy", &cluster.number.to_string(), &host]).spawn().unwrap();
-    let address = format!("172.18.{}.254:3128", 100 + cluster.number);
+    let address = format!("{}:3128", machine::among_nodes(cluster.number));
     let proxy_url = format!("http://{address}");
     let through = |url: &str| from_node(&[&ca[..], &["--proxy", &proxy_url]].concat(), url);
     assert!(until(Duration::from_secs(5), || TcpStream::connect(&address).is_ok()), "it listens");
