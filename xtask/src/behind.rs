@@ -12,6 +12,8 @@ use interface::{
     programs::{Building, State},
 };
 
+use crate::go_tools;
+
 /// Starts this program as a build in a process of its own, unless what it builds is there or being built. It gives way to all
 /// else that runs, as `nice` says: 19 the most.
 pub fn start(paths: &Paths, building: &Building, state: State, nice: &str, arguments: &[&str]) -> Result<()> {
@@ -23,7 +25,8 @@ pub fn start(paths: &Paths, building: &Building, state: State, nice: &str, argum
     let _ = fs::remove_file(building.failure());
     let log = File::options().create(true).append(true).open(building.log()).context("open the build's log")?;
     let mut xtask = Command::new("nice");
-    xtask.args(["-n", nice]).arg(std::env::current_exe()?).args(arguments).env("EBPF_LAB_ROOT", &paths.checkout);
+    xtask.args(["-n", nice]).arg(std::env::current_exe()?).args(arguments);
+    xtask.env("EBPF_LAB_ROOT", &paths.checkout).env("PATH", go_tools::path(paths)?);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     xtask.spawn().context("start a build behind this command")?;
     Ok(())

@@ -6,12 +6,7 @@
 mod job;
 mod parts;
 
-use std::{
-    fs::{self, File},
-    os::unix::process::CommandExt,
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use interface::{
@@ -21,7 +16,7 @@ use interface::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{go_tools, progress::Line};
+use crate::{behind, progress::Line};
 
 /// Raised when the same modules begin to give other programs.
 const FORMAT: &str = "2";
@@ -81,24 +76,8 @@ pub fn folder(checkout: &Path, set: Set) -> Result<String> {
 
 /// Starts the build as a process of its own at low priority, unless the programs are there or being built.
 pub fn start_behind(paths: &Paths) -> Result<()> {
-    if matches!(state(paths)?, State::Built | State::Building(_)) {
-        return Ok(());
-    }
-    let building = Building::of(paths);
-    fs::create_dir_all(&building.folder).with_context(|| format!("make the folder {}", building.folder.display()))?;
-    let log = File::options().create(true).append(true).open(building.log())?;
-    let mut xtask = Command::new("nice");
-    let folder = paths.programs.file_name().unwrap_or_default();
-    xtask
-        .args(["-n", "19"])
-        .arg(std::env::current_exe()?)
-        .arg("build-programs")
-        .arg(folder)
-        .env("EBPF_LAB_ROOT", &paths.checkout)
-        .env("PATH", go_tools::path(paths)?);
-    xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-    xtask.spawn().context("start the build of the Go programs")?;
-    Ok(())
+    let folder = paths.programs.file_name().and_then(|name| name.to_str()).context("failed to name the programs")?;
+    behind::start(paths, &Building::of(paths), state(paths)?, "19", &["build-programs", folder])
 }
 
 /// Waits until the programs are there, building them if nobody does.
@@ -106,7 +85,7 @@ pub fn join(paths: &Paths) -> Result<()> {
     if state(paths)? == State::Built {
         return Ok(());
     }
-    let line = Line::new("building Kubernetes and its companions from Go modules (about 10 minutes, once)");
+    let line = Line::new("building Kubernetes and its companions from Go modules (once)");
     start_behind(paths)?;
     let mut looks = 0;
     loop {
@@ -128,18 +107,7 @@ pub fn join(paths: &Paths) -> Result<()> {
 /// The body of the process that [`start_behind`] starts: takes the lock, builds, and renames the result into place.
 pub fn build(paths: &Paths) -> Result<()> {
     let building = Building::of(paths);
-    fs::create_dir_all(&building.folder)?;
-    let lock = File::create(building.lock())?;
-    lock.lock().context("take the lock of the programs' build")?;
-    if paths.programs.is_dir() {
-        return Ok(());
-    }
-    let _ = fs::remove_file(building.failure());
-    let built = build_locked(paths, &building);
-    if let Err(error) = &built {
-        fs::write(building.failure(), format!("{error:#}"))?;
-    }
-    built
+    behind::hold(&building, || paths.programs.is_dir(), || build_locked(paths, &building))
 }
 
 fn build_locked(paths: &Paths, building: &Building) -> Result<()> {

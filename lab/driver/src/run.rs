@@ -16,7 +16,7 @@ use crate::{
     error::CheckFailed,
     finding::Finding,
     labs::Lab,
-    live::Live,
+    live::{self, Live},
     outcome::Outcome,
     report::{Record, Report},
     steps::Step,
@@ -179,8 +179,8 @@ async fn ask<W: Workshop>(workshop: &W, check: &Check<W>, wait: Duration) -> Res
 
 async fn explain_folder(workshop: &impl Workshop, lab: u8) {
     match workshop.diagnostics(lab).await.context("collect diagnostics") {
-        Ok(folder) => eprintln!("diagnostics: {}", folder.display()),
-        Err(error) => eprintln!("warning: {}", crate::error::message(&error)),
+        Ok(folder) => live::say(&format!("diagnostics: {}", folder.display())),
+        Err(error) => live::say(&format!("warning: {}", crate::error::message(&error))),
     }
 }
 
