@@ -67,7 +67,7 @@ fn only_what_the_registry_lacks_is_sent() {
     assert_eq!(writes(), first, "nothing is sent again");
     assert!(second["images"].as_array().unwrap().iter().all(|image| image["sent"] == 0));
 
-    fs::write(world.path("programs/bin/speaker"), "another").unwrap();
+    world.script("programs/bin/speaker", "echo another");
     world.push(&[&registry.host()]);
     assert_eq!(writes()[2], first[2] + 3, "one program changed");
 
@@ -98,7 +98,7 @@ fn labs_run_what_the_registry_has_and_say_when_that_is_not_what_is_built_here() 
     world.push(&[&registry.host()]);
     let (_, said) = lab();
     assert!(!said.contains("lacks") && !said.contains("other images"), "{said}");
-    fs::write(world.path("bin/kebpf"), "built elsewhere").unwrap();
+    world.script("bin/kebpf", "echo built elsewhere");
     let (_, said) = lab();
     assert!(said.contains("has other images than this checkout builds: kebpf."), "{said}");
 }
@@ -217,7 +217,9 @@ impl World {
         let go = ["pause", "hyperkube", "controller", "speaker", "operator", "kube-state-metrics", "prometheus"];
         let go = go.into_iter().chain(["prometheus-config-reloader", "node_exporter"]);
         let programs = rust.map(str::to_owned).into_iter().chain(go.map(|name| format!("programs/bin/{name}")));
-        programs.for_each(|name| fs::write(world.path(&name), format!("a stand-in for {name}")).unwrap());
+        for name in programs {
+            world.script(&name, &format!("echo a stand-in for {name}"));
+        }
         // bee is called to compile the probe: `bee build SOURCE --output-file OBJECT`.
         world.script("bin/bee", "cp \"$2\" \"$4\"");
         world
