@@ -144,7 +144,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
         part(
             Suite::Probes,
             "probes in this kernel",
-            &["probes", "init", "kernel", "histograms", "together", "bumblebee", "recording"],
+            &["probes", "init", "kernel", "histograms", "together", "bumblebee", "recording", "words"],
             &[],
             unable.clone(),
         ),

@@ -7,10 +7,12 @@ mod store;
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use bee::build::{Architecture, Vmlinux};
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::store::Reference;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use manners::print;
 
 pub use global::{Global, Registry};
 pub use registry::{Login, Package, Pull, PullPolicy, Push};
@@ -42,10 +44,17 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// What the program was called with; ends it after help, or with what was not understood.
-    pub fn read() -> Self {
-        let matches = global::hide_where_idle(Self::command()).get_matches();
-        Self::from_arg_matches(&matches).unwrap_or_else(|not_understood| not_understood.exit())
+    /// What the program was called with; nothing if it was for help, which is printed. Ends it with what was not understood.
+    pub fn read() -> Result<Option<Self>> {
+        let matches = global::hide_where_idle(Self::command()).try_get_matches();
+        match matches.and_then(|matches| Self::from_arg_matches(&matches)) {
+            Ok(cli) => Ok(Some(cli)),
+            Err(not_understood) if not_understood.use_stderr() => not_understood.exit(),
+            Err(help) => {
+                print::written(help.print())?;
+                Ok(None)
+            }
+        }
     }
 }
 

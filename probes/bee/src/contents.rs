@@ -1,7 +1,6 @@
 //! What is in a probe, for who wants to know before it runs. Loads nothing.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
 
 use libbpf_rs::num_possible_cpus;
 use serde::Serialize;
@@ -85,20 +84,41 @@ impl Contents {
         Ok(Self { digest: oci::digest::sha256(bytes), size: bytes.len(), programs, maps, uses })
     }
 
-    /// A flowchart (<https://mermaid.js.org/syntax/flowchart.html>): hooks, programs, maps.
-    pub fn mermaid(&self) -> String {
-        let mut text = "flowchart LR\n".to_owned();
-        // Writing to a String does not fail.
-        for Program { name, section, .. } in &self.programs {
-            let _ = writeln!(text, "  {name}[\"{name}<br>{section}\"]");
+    /// A flowchart (<https://mermaid.js.org/syntax/flowchart.html>), line by line: hooks, programs, maps.
+    pub fn mermaid(&self) -> Vec<String> {
+        let programs = self.programs.iter().map(|Program { name, section, .. }| format!("  {name}[\"{name}<br>{section}\"]"));
+        let maps = self.maps.iter().filter(|map| !map.name.contains('.'));
+        let maps = maps.map(|Map { name, kind, .. }| format!("  {name}[(\"{name}<br>{kind}\")]"));
+        let uses = self.uses.iter().map(|(function, map)| format!("  {function} --> {map}"));
+        ["flowchart LR".to_owned()].into_iter().chain(programs).chain(maps).chain(uses).collect()
+    }
+
+    /// For who reads it.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{}, {} bytes", self.digest, self.size), "programs".to_owned()];
+        lines.extend(self.programs.iter().map(|Program { name, section, .. }| format!("  {name:<28} {section}")));
+        lines.push("maps".to_owned());
+        lines.extend(self.maps.iter().flat_map(Map::lines));
+        lines
+    }
+}
+
+impl Map {
+    fn lines(&self) -> Vec<String> {
+        let Self { name, kind, max_entries, memory, export } = self;
+        let kilobytes = *memory as f64 / 1000.0;
+        let size = format!("  {name:<28} {kind}, {max_entries} entries, {kilobytes:.1} kB of the kernel's memory");
+        [size].into_iter().chain(export.as_ref().map(Export::line)).collect()
+    }
+}
+
+impl Export {
+    fn line(&self) -> String {
+        let labels = self.labels.join(", ");
+        match &self.metric {
+            Some(metric) => format!("  {:<28} {metric}{{{labels}}}", ""),
+            None => format!("  {:<28} printed: {labels}", ""),
         }
-        for Map { name, kind, .. } in self.maps.iter().filter(|map| !map.name.contains('.')) {
-            let _ = writeln!(text, "  {name}[(\"{name}<br>{kind}\")]");
-        }
-        for (function, map) in &self.uses {
-            let _ = writeln!(text, "  {function} --> {map}");
-        }
-        text
     }
 }
 
@@ -107,30 +127,5 @@ fn export(map: &object::Map) -> Export {
         kind: map.kind,
         metric: (map.kind != Kind::Print).then(|| metrics::name(&map.name)),
         labels: map.labels().names().map(str::to_owned).collect(),
-    }
-}
-
-impl fmt::Display for Contents {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}, {} bytes", self.digest, self.size)?;
-        writeln!(f, "programs")?;
-        for Program { name, section, .. } in &self.programs {
-            writeln!(f, "  {name:<28} {section}")?;
-        }
-        writeln!(f, "maps")?;
-        for Map { name, kind, max_entries, memory, export } in &self.maps {
-            writeln!(
-                f,
-                "  {name:<28} {kind}, {max_entries} entries, {:.1} kB of the kernel's memory",
-                *memory as f64 / 1000.0
-            )?;
-            let Some(Export { metric, labels, .. }) = export else { continue };
-            let labels = labels.join(", ");
-            match metric {
-                Some(metric) => writeln!(f, "  {:<28} {metric}{{{labels}}}", "")?,
-                None => writeln!(f, "  {:<28} printed: {labels}", "")?,
-            }
-        }
-        Ok(())
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt::{Display, Write};
 
+use manners::escaped_lines;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Text,
@@ -68,7 +70,7 @@ impl Exposition {
             (Format::OpenMetrics, Type::Counter, Some(family)) => (family, "counter"),
             (Format::OpenMetrics, Type::Counter, None) => (name, "unknown"),
         };
-        let mut help = help.replace('\\', "\\\\").replace('\n', "\\n");
+        let mut help = escaped_lines(help).replace('\\', "\\\\").replace('\n', "\\n");
         if self.format == Format::OpenMetrics {
             help = help.replace('"', "\\\"");
         }

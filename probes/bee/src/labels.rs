@@ -1,6 +1,10 @@
 //! A record's labels as Prometheus' text, written straight from its bytes. A scrape makes tens of thousands of them, so names are
 //! worked out once, and no value becomes anything else on its way.
 
+use std::borrow::Cow;
+
+use manners::escaped_lines;
+
 use crate::decode;
 use crate::layout::{Layout, Shape};
 
@@ -100,12 +104,15 @@ pub fn escaped(value: &str) -> String {
     text
 }
 
-/// Escapes what was written from `begin` on; nearly always there is nothing to escape.
+/// Escapes what was written from `begin` on; nearly always there is nothing to escape. Metrics are looked at with curl, on terminals:
+/// what one would obey is shown there, too.
 fn escape(text: &mut String, begin: usize) {
-    if !text[begin..].contains(['\\', '"', '\n']) {
+    let plain = escaped_lines(&text[begin..]);
+    if matches!(plain, Cow::Borrowed(_)) && !plain.contains(['\\', '"', '\n']) {
         return;
     }
-    let plain = text.split_off(begin);
+    let plain = plain.into_owned();
+    text.truncate(begin);
     for c in plain.chars() {
         match c {
             '\\' => text.push_str("\\\\"),
@@ -149,6 +156,7 @@ mod tests {
     fn text_is_escaped_and_a_plain_key_has_a_name() {
         let labels = Labels::of(&plain(6, Shape::Text), None);
         assert_eq!(written(&labels, b"a\"b\\\nd"), "key=\"a\\\"b\\\\\\nd\"");
+        assert_eq!(written(&labels, b"a\x1b[2Jb"), "key=\"a\\\\u{1b}[2J\"");
     }
 
     #[test]

@@ -5,6 +5,11 @@
 //! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are
 //! what comes before; [`doctor`] says what a machine can run.
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a reader may have gone, and words may be a stranger's: `manners::print`"
+)]
 // What only the registry and the live table use.
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "the whole bee has a use for all of it"))]
 

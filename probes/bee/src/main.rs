@@ -1,11 +1,18 @@
 //! The `bee` program: parses the command line and says what went wrong.
 
+#![warn(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a reader may have gone, and words may be a stranger's: `manners::print`"
+)]
+
 mod cli;
 mod commands;
 
 use std::process::ExitCode;
 
 use bee::pins;
+use manners::print;
 
 use cli::{Cli, Command};
 
@@ -14,12 +21,13 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|argument| argument == pins::KEEPER) {
         return pins::take_away(std::io::stdin()).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
-    match run(Cli::read()) {
+    match Cli::read().and_then(|cli| cli.map_or(Ok(()), run)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print::note(format_args!("error: {error:#}"));
+            commands::details(&error).iter().for_each(|detail| print::note(format_args!("  {detail}")));
             if let Some(hint) = commands::hint(&error) {
-                eprintln!("hint: {hint}");
+                print::note(format_args!("hint: {hint}"));
             }
             commands::exit_code(&error)
         }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use manners::print;
+
 use crate::exposition::{Exposition, Format, Type};
 use crate::labels::{escaped, label_name};
 use crate::object::{Kind, Map, Source};
@@ -32,6 +34,7 @@ pub(crate) fn text(running: &Running, format: Format) -> String {
 /// The labels of bee's own account of a map or program. Where several probes run, two may have programs, or maps that are printed,
 /// of one name: there each says whose it is.
 fn labels(running: &Running, label: &str, name: &str, probe: usize) -> String {
+    let name = escaped(name);
     match running.name_among_several(probe) {
         Some(probe) => format!("{label}=\"{name}\",probe=\"{}\"", escaped(probe)),
         None => format!("{label}=\"{name}\""),
@@ -66,7 +69,7 @@ fn probes(exposition: &mut Exposition, exported: &Exported) {
 }
 
 fn unreadable(exported: &Exported, error: &libbpf_rs::Error) {
-    eprintln!("map {} can't be read: {error:#}", exported.map.name);
+    print::note(format_args!("map {} can't be read: {error:#}", exported.map.name));
 }
 
 /// What the probe says of a map, and in which unit it counts.

@@ -27,7 +27,8 @@ pub enum ProbeError {
     Open(#[source] libbpf_rs::Error),
     #[error(transparent)]
     Hook(#[from] UnsupportedHook),
-    #[error("this kernel can't run the probe:\n{}", .0.iter().map(|refusal| format!("  {refusal}")).collect::<Vec<_>>().join("\n"))]
+    /// What each of them says has lines of its own.
+    #[error("this kernel can't run the probe")]
     NoVariant(Vec<Refusal>),
     #[error("can't read map {map}")]
     Map { map: String, source: libbpf_rs::Error },

@@ -1,6 +1,7 @@
 //! Why a registry did not take or give what it was asked for, in words that say what to do. What it answers comes from outside: little of it
 //! is shown, and no address with a query, which may hold a token.
 
+use manners::escaped;
 use oci_client::errors::{OciDistributionError, OciErrorCode};
 
 use oci::Error;
@@ -105,11 +106,10 @@ fn causes(error: &dyn std::error::Error) -> String {
 
 /// The beginning of somebody else's words, on one line.
 fn words(text: &str) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = line.trim();
-    match line.char_indices().nth(WORDS) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.to_owned(),
+    let text = text.trim();
+    match text.char_indices().nth(WORDS) {
+        Some((end, _)) => format!("{}…", escaped(&text[..end])),
+        None => escaped(text).into_owned(),
     }
 }
 
@@ -141,9 +141,9 @@ mod tests {
     #[test]
     fn a_registrys_own_words_are_short_and_on_one_line() {
         let answer = said(false, server(500, &format!("out of\n\u{1b}[31mspace {}", "x".repeat(1000))));
-        assert!(
-            answer.starts_with("the registry r.example:5000 answers 500 for room/ebpf-lab/bee: out of  [31mspace xxx")
-        );
+        assert!(answer.starts_with(
+            "the registry r.example:5000 answers 500 for room/ebpf-lab/bee: out of\\n\\u{1b}[31mspace xxx"
+        ));
         assert!(answer.len() < 400 && !answer.contains("token") && !answer.contains('\n'), "{answer}");
     }
 

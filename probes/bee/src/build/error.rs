@@ -14,6 +14,9 @@ pub enum Error {
         why: io::Error,
     },
 
+    #[error("invalid name {0:?} of a source: expected one that clang can print, without control characters")]
+    Name(PathBuf),
+
     #[error("clang is needed to compile a probe, but {program:?} cannot be started")]
     NoClang {
         program: OsString,

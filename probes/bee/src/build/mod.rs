@@ -13,6 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use error::Error;
+use manners::escaped;
 use serde::{Deserialize, Serialize};
 
 use clang::Clang;
@@ -109,6 +110,11 @@ impl Source {
         let unreadable = |why| Error::Source { path: typed.into(), why };
         if !fs::metadata(typed).map_err(unreadable)?.is_file() {
             return Err(unreadable(std::io::Error::other("it is not a regular file")));
+        }
+        // Clang prints it as it is.
+        let text = typed.to_string_lossy();
+        if escaped(&text) != text {
+            return Err(Error::Name(typed.into()));
         }
         let name = typed.file_name().unwrap_or_default().into();
         let folder = typed.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

@@ -8,6 +8,7 @@ use bee::build::{Architecture, Request};
 use bee::lint::{self, Sources};
 use bee::store::{Built, Config};
 use jiff::Timestamp;
+use manners::print;
 
 use crate::cli::{Build, Cli};
 
@@ -34,7 +35,7 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
     warn(arguments, object)?;
     if let Some(path) = &arguments.output_file {
         atomic::replace(path, object).with_context(|| format!("write {}", path.display()))?;
-        eprintln!("wrote {}, {} bytes", path.display(), object.len());
+        print::note(format_args!("wrote {}, {} bytes", path.display(), object.len()));
     }
     if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {
         let store = super::store(cli)?;
@@ -42,8 +43,8 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
         let digest =
             store.put(reference, &Built { programs: &programs, created: created()?, annotations: &annotations })?;
         let size: usize = programs.iter().map(|(_, object)| object.len()).sum();
-        eprintln!("stored {reference} in {}, {size} bytes", store.folder().display());
-        println!("{digest}");
+        print::note(format_args!("stored {reference} in {}, {size} bytes", store.folder().display()));
+        print::line(digest)?;
     }
     Ok(())
 }
@@ -70,7 +71,7 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
 fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
     let sources = Sources::of(&arguments.source).and(&arguments.link);
     let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
-    findings.iter().for_each(|finding| eprintln!("{finding}"));
+    findings.iter().for_each(print::note);
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! `bee completion`.
 
-use std::io;
-
 use anyhow::Result;
 use clap::CommandFactory;
+use manners::print;
 
 use crate::cli::{Cli, Completion};
 
 pub fn run(arguments: &Completion) -> Result<()> {
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "bee", &mut io::stdout());
-    Ok(())
+    let mut script = vec![];
+    clap_complete::generate(arguments.shell, &mut Cli::command(), "bee", &mut script);
+    Ok(print::own(&String::from_utf8(script)?)?)
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use bee::store::{Config, Description, Entry, Map};
+use manners::print;
 use serde_json::json;
 
 use crate::cli::{Cli, Describe};
@@ -11,11 +12,10 @@ const OCI: &str = "org.opencontainers.image.";
 
 pub fn run(cli: &Cli, arguments: &Describe) -> Result<()> {
     let described = super::store(cli)?.describe(&arguments.reference)?;
-    match arguments.json {
-        true => println!("{:#}", object(&described)),
-        false => print(&described),
+    if arguments.json {
+        return Ok(print::json(format_args!("{:#}", object(&described)))?);
     }
-    Ok(())
+    Ok(lines(&described).iter().try_for_each(print::line)?)
 }
 
 fn object(Description { entry, annotations, config }: &Description) -> serde_json::Value {
@@ -31,19 +31,21 @@ fn object(Description { entry, annotations, config }: &Description) -> serde_jso
     })
 }
 
-fn print(Description { entry, annotations, config }: &Description) {
+fn lines(Description { entry, annotations, config }: &Description) -> Vec<String> {
     let Entry { reference, digest, created, size, .. } = entry;
-    line("name", reference);
-    line("digest", digest);
-    line("platform", &super::platform(entry).unwrap_or("not said".to_owned()));
-    line("created", &created.map_or("not said".to_owned(), |time| time.to_string()));
-    line("size", &size.as_ref().map_or_else(ToString::to_string, |size| format!("{size} bytes")));
-    for (name, value) in annotations {
-        line(name.strip_prefix(OCI).unwrap_or(name), value);
-    }
+    let not_said = || "not said".to_owned();
+    let mut lines = vec![
+        line("name", reference),
+        line("digest", digest),
+        line("platform", &super::platform(entry).unwrap_or_else(not_said)),
+        line("created", &created.map_or_else(not_said, |time| time.to_string())),
+        line("size", &size.as_ref().map_or_else(ToString::to_string, |size| format!("{size} bytes"))),
+    ];
+    lines.extend(annotations.iter().map(|(name, value)| line(name.strip_prefix(OCI).unwrap_or(name), value)));
     let Config { programs, maps, .. } = config;
-    programs.iter().for_each(|program| line("program", &format!("{}, {}", program.name, program.section)));
-    maps.iter().for_each(|map| line("map", &words(map)));
+    lines.extend(programs.iter().map(|program| line("program", &format!("{}, {}", program.name, program.section))));
+    lines.extend(maps.iter().map(|map| line("map", &words(map))));
+    lines
 }
 
 fn words(Map { name, r#type: type_, max_entries, kind, metric, labels }: &Map) -> String {
@@ -56,8 +58,6 @@ fn words(Map { name, r#type: type_, max_entries, kind, metric, labels }: &Map) -
     format!("{name}, {type_}, {max_entries} entries{export}")
 }
 
-/// What an image says comes from anybody: it takes one line, and moves no cursor.
-fn line(name: &str, value: &str) {
-    let [name, value] = [name, value].map(|text| text.replace(char::is_control, " "));
-    println!("{name:<12} {value}");
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<12} {value}")
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use bee::doctor::{self, Check};
+use manners::print;
 
 use crate::cli::Doctor;
 
@@ -15,15 +16,14 @@ pub struct Lacking;
 pub fn run(arguments: &Doctor) -> Result<()> {
     let report = doctor::examine();
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&report)?),
-        false => report.checks.iter().for_each(print),
+        true => print::json(serde_json::to_string_pretty(&report)?)?,
+        false => report.checks.iter().flat_map(lines).try_for_each(print::line)?,
     }
     if report.workshop { Ok(()) } else { Err(Lacking.into()) }
 }
 
-fn print(Check { name, works, found, fix }: &Check) {
-    println!("{} {name:<20} {found}", if *works { "ok  " } else { "no  " });
-    if let Some(fix) = fix {
-        println!("     {:<20} fix: {fix}", "");
-    }
+fn lines(Check { name, works, found, fix }: &Check) -> Vec<String> {
+    let found = format!("{} {name:<20} {found}", if *works { "ok  " } else { "no  " });
+    let fix = fix.as_ref().map(|fix| format!("     {:<20} fix: {fix}", ""));
+    [found].into_iter().chain(fix).collect()
 }

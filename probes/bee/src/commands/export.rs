@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use bee::atomic;
+use manners::print;
 
 use crate::cli::{Cli, Export};
 
@@ -10,6 +11,6 @@ pub fn run(cli: &Cli, arguments: &Export) -> Result<()> {
     super::store(cli)?.export(&arguments.references, &mut archive)?;
     let file = arguments.output.display();
     atomic::replace(&arguments.output, &archive).with_context(|| format!("write {file}"))?;
-    eprintln!("wrote {} probes to {file}, {} bytes", arguments.references.len(), archive.len());
+    print::note(format_args!("wrote {} probes to {file}, {} bytes", arguments.references.len(), archive.len()));
     Ok(())
 }

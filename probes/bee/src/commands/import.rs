@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::{Context, Result};
+use manners::print;
 
 use crate::cli::{Cli, Import};
 
@@ -11,6 +12,5 @@ pub fn run(cli: &Cli, arguments: &Import) -> Result<()> {
     let file = arguments.file.display();
     let archive = File::open(&arguments.file).with_context(|| format!("open {file}"))?;
     let stored = super::store(cli)?.import(BufReader::new(archive)).with_context(|| format!("import {file}"))?;
-    stored.iter().for_each(|(reference, digest)| println!("{reference} {digest}"));
-    Ok(())
+    Ok(stored.iter().try_for_each(|(reference, digest)| print::line(format_args!("{reference} {digest}")))?)
 }

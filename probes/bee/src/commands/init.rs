@@ -9,6 +9,7 @@ use bee::atomic;
 use bee::init::{Language, Template};
 use clap::ValueEnum;
 use inquire::{Confirm, Select, Text};
+use manners::print;
 
 use crate::cli::Init;
 
@@ -34,7 +35,7 @@ pub fn run(arguments: &Init) -> Result<()> {
         }
     };
     write(&file, &template.source(), on_terminal)?;
-    eprintln!("wrote {file}; next: bee build {file} my_probe:v1", file = file.display());
+    print::note(format_args!("wrote {file}; next: bee build {file} my_probe:v1", file = file.display()));
     Ok(())
 }
 

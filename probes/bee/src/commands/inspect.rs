@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use bee::contents::Contents;
+use manners::print;
 use serde_json::json;
 
 use crate::cli::{Cli, Inspect};
@@ -10,11 +11,11 @@ pub fn run(cli: &Cli, arguments: &Inspect) -> Result<()> {
     let object = super::run::stored(cli, &arguments.probe)?;
     let contents = Contents::of(&object)?;
     if arguments.mermaid {
-        print!("{}", contents.mermaid());
+        contents.mermaid().iter().try_for_each(print::line)?;
     } else if arguments.json {
-        println!("{:#}", json!({ "version": 1, "probe": arguments.probe, "contents": contents }));
+        print::json(format_args!("{:#}", json!({ "version": 1, "probe": arguments.probe, "contents": contents })))?;
     } else {
-        print!("{contents}");
+        contents.lines().iter().try_for_each(print::line)?;
     }
     Ok(())
 }

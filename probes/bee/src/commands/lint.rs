@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use bee::build::{self, Architecture, Request, Vmlinux};
 use bee::lint::{self, Finding, Sources};
 use bee::object;
+use manners::print;
 
 use crate::cli::Lint;
 
@@ -18,8 +19,8 @@ pub struct Findings(usize);
 pub fn run(arguments: &Lint) -> Result<()> {
     let findings = findings(arguments)?;
     match arguments.json {
-        true => println!("{}", serde_json::to_string_pretty(&findings)?),
-        false => findings.iter().for_each(|finding| println!("{finding}")),
+        true => print::json(serde_json::to_string_pretty(&findings)?)?,
+        false => findings.iter().try_for_each(print::line)?,
     }
     if findings.is_empty() { Ok(()) } else { Err(Findings(findings.len()).into()) }
 }

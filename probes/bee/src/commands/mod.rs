@@ -27,8 +27,10 @@ pub mod registry;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use bee::probe::ProbeError;
 use bee::store::{Entry, Store};
 use inquire::InquireError;
+use manners::print;
 
 use crate::cli::Cli;
 
@@ -40,7 +42,8 @@ fn store(cli: &Cli) -> Result<Store> {
 
 /// Says of BumbleBee's options that are given but have no use here why that is.
 pub fn without_use(options: &[(&str, bool)], why: &str) {
-    options.iter().filter(|(_, given)| *given).for_each(|(name, _)| eprintln!("{name} has no use here: {why}"));
+    let useless = options.iter().filter(|(_, given)| *given);
+    useless.for_each(|(name, _)| print::note(format_args!("{name} has no use here: {why}")));
 }
 
 /// Nothing if the image does not say it.
@@ -54,6 +57,15 @@ fn answered<T>(answer: Result<T, InquireError>) -> Result<T> {
         InquireError::OperationCanceled | InquireError::OperationInterrupted => anyhow!("cancelled: nothing was done"),
         other => other.into(),
     })
+}
+
+/// What an error has to say on lines of their own: why each variant of a probe does not run.
+pub fn details(error: &anyhow::Error) -> Vec<String> {
+    let refusals = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<ProbeError>()? {
+        ProbeError::NoVariant(refused) => Some(refused.iter().map(ToString::to_string).collect()),
+        _ => None,
+    };
+    error.chain().find_map(refusals).unwrap_or_default()
 }
 
 /// The next step after an error, where there is one.
@@ -71,7 +83,6 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 /// The documented exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
     use bee::build::Error as Build;
-    use bee::probe::ProbeError;
     use bee::run::Error as Run;
     let code = error.chain().find_map(|cause| {
         let build = || match cause.downcast_ref::<Build>()? {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use bee::store::Reference;
+use manners::print;
 use oci::rootfs::Content;
 use oci::{Image, Recipe, archive};
 
@@ -15,14 +16,11 @@ pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
     super::without_use(&without_use, "bee makes the image itself, from itself");
     let object = super::store(cli)?.program(&arguments.reference)?;
     let recipe = recipe(&arguments.reference, object)?;
-    match &arguments.output {
-        Some(file) => println!("{}", write(&recipe, &arguments.image, file)?),
-        None => println!(
-            "{}",
-            registry::push_image(&recipe, &arguments.image, &qualified(&arguments.image), &cli.global.registry)?
-        ),
-    }
-    Ok(())
+    let digest = match &arguments.output {
+        Some(file) => write(&recipe, &arguments.image, file)?,
+        None => registry::push_image(&recipe, &arguments.image, &qualified(&arguments.image), &cli.global.registry)?,
+    };
+    Ok(print::line(digest)?)
 }
 
 /// The probe in an image has the last part of its name in the store.
@@ -44,7 +42,7 @@ fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
     let beside = tempfile::tempdir_in(folder).with_context(|| format!("write into {}", folder.display()))?;
     let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
     std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
-    eprintln!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6);
+    print::note(format_args!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6));
     Ok(digest)
 }
 

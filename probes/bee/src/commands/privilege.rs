@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use bee::privilege::missing;
+use manners::print;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,7 +43,7 @@ pub fn become_root(arguments: &[OsString]) -> anyhow::Error {
     if nix::unistd::geteuid().is_root() {
         return Error::Confined(missing().iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")).into();
     }
-    eprintln!("loading a probe into the kernel needs root: running again through sudo");
+    print::note("loading a probe into the kernel needs root: running again through sudo");
     let mut sudo = Command::new("sudo");
     if !io::stdin().is_terminal() {
         match Command::new("sudo").args(["-n", "true"]).stdin(Stdio::null()).stderr(Stdio::null()).status() {

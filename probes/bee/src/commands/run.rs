@@ -12,6 +12,7 @@ use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
 use clap::ValueEnum;
 use jiff::SignedDuration;
+use manners::print;
 
 use super::privilege;
 use crate::cli::{Cli, PullPolicy, Run};
@@ -73,7 +74,7 @@ fn find(cli: &Cli, probe: &Path, pull: PullPolicy) -> Result<Vec<u8>> {
     match (pull, &stored) {
         (PullPolicy::Always, _) => {}
         (PullPolicy::Missing, Err(Error::Unknown { .. })) if has_registry => {
-            eprintln!("{reference} is not in the store: pulling it");
+            print::note(format_args!("{reference} is not in the store: pulling it"));
         }
         _ => return Ok(stored?),
     }

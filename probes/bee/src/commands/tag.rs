@@ -1,10 +1,10 @@
 //! `bee tag`.
 
 use anyhow::Result;
+use manners::print;
 
 use crate::cli::{Cli, Tag};
 
 pub fn run(cli: &Cli, arguments: &Tag) -> Result<()> {
-    println!("{}", super::store(cli)?.tag(&arguments.from, &arguments.to)?);
-    Ok(())
+    Ok(print::line(super::store(cli)?.tag(&arguments.from, &arguments.to)?)?)
 }

@@ -1,8 +1,8 @@
 //! `bee version`.
 
 use anyhow::Result;
+use manners::print;
 
 pub fn run() -> Result<()> {
-    println!("{}", env!("CARGO_PKG_VERSION"));
-    Ok(())
+    Ok(print::line(env!("CARGO_PKG_VERSION"))?)
 }

@@ -5,6 +5,8 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use manners::escaped;
+
 use super::Output;
 use super::changes::Changes;
 use super::lines::Lines;
@@ -47,11 +49,11 @@ impl<'a, W: Write> Columns<'a, W> {
         let widths = widths.entry(map).or_default();
         widths.resize(row.len(), NARROWEST);
         let mut line = String::new();
-        for (value, width) in row.iter().zip(widths) {
+        for (value, width) in row.iter().map(|value| escaped(value)).zip(widths) {
             *width = (*width).max(value.chars().count());
             line.push_str(&format!("{value:<width$}  ", width = *width));
         }
-        self.lines.borrow_mut().write(one_line(line.trim_end()));
+        self.lines.borrow_mut().write(line.trim_end());
     }
 
     /// The first columns: the map, and where several run the probe.
@@ -92,7 +94,7 @@ impl<W: Write> Output for Columns<'_, W> {
         let mut lines = self.lines.borrow_mut();
         for line in text.lines() {
             let words = row(self.heading(program, probe, false), vec![line.to_owned()]);
-            lines.write(one_line(&words.join("  ")));
+            lines.write(escaped(&words.join("  ")));
         }
     }
 
@@ -104,9 +106,4 @@ impl<W: Write> Output for Columns<'_, W> {
 /// A record that is shorter than its type is no line; it is counted among the bad ones when it is added up.
 fn is_whole(exported: &Exported, record: &[u8]) -> bool {
     matches!(&exported.map.source, Source::Events(layout) if record.len() >= layout.size)
-}
-
-/// What a probe calls text may hold anything; a line stays a line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, Write};
 
+use manners::escaped_json;
 use serde_json::{Value, json};
 
 use super::Output;
@@ -29,7 +30,7 @@ impl<'a, W: Write> JsonLines<'a, W> {
         if let Some(name) = self.running.name_among_several(probe) {
             line["probe"] = name.into();
         }
-        self.lines.borrow_mut().write(line);
+        self.lines.borrow_mut().write(escaped_json(&line.to_string()));
     }
 }
 

@@ -10,6 +10,8 @@ mod terminal;
 use std::collections::BTreeSet;
 use std::io;
 
+use manners::print;
+
 use crate::elements::Elements;
 use crate::running::Running;
 
@@ -43,7 +45,7 @@ pub(crate) trait Output {
 
     /// Something that the reader should know.
     fn notice(&self, text: &str) {
-        eprintln!("{text}");
+        print::note(text);
     }
 
     /// Comes once, at the end.
@@ -90,12 +92,12 @@ pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> i
     }
     #[cfg(not(feature = "whole"))]
     let format = if format == Format::Table {
-        eprintln!("the live table comes with the whole bee, which is still being built; until then: --output columns");
+        print::note("the live table comes with the whole bee, which is still being built; until then: --output columns");
         Format::Columns
     } else {
         format
     };
-    eprintln!("{}", title.sentence());
+    print::note(title.sentence());
     let stdout = io::BufWriter::with_capacity(1 << 16, io::stdout());
     Ok(match format {
         Format::Columns => Box::new(columns::Columns::new(running, stdout)),

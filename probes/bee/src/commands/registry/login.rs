@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use bee::store::Reference;
 use inquire::validator::Validation;
 use inquire::{CustomUserError, Password, PasswordDisplayMode, Text};
+use manners::print;
 use oci_registry::client::{Client, Operation, Options};
 use oci_registry::credentials;
 
@@ -38,7 +39,7 @@ pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
     })?;
     let file = super::config_file(registry)?;
     credentials::remember(&file, host, &name, &password)?;
-    eprintln!("{host} takes the login; it is in {}, which only you can read", file.display());
+    print::note(format_args!("{host} takes the login; it is in {}, which only you can read", file.display()));
     Ok(())
 }
 

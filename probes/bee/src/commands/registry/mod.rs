@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use bee::store::Reference;
 use indicatif::{ProgressBar, ProgressStyle};
+use manners::print;
 use oci::{Recipe, archive};
 use oci_registry::client::{Operation, Options};
 use oci_registry::credentials;
@@ -31,8 +32,8 @@ pub fn options(registry: &Registry) -> Result<Options> {
 /// Other users of this machine may be looking at its processes.
 pub fn warn_of_password(registry: &Registry) {
     if registry.password.is_some() {
-        eprintln!(
-            "warning: --password can be seen in the list of processes; `bee login --password-stdin` keeps it out of there"
+        print::note(
+            "warning: --password can be seen in the list of processes; `bee login --password-stdin` keeps it out of there",
         );
     }
 }
@@ -97,7 +98,7 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
     });
     progress.finish_and_clear();
     let digest = pushed.with_context(|| format!("push {name}"))?;
-    eprintln!("pushed {name}");
+    print::note(format_args!("pushed {name}"));
     Ok(digest)
 }
 

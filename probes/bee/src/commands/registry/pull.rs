@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use bee::registry::Which;
 use bee::store::{Reference, Store};
+use manners::print;
 
 use crate::cli::{Cli, Pull, Registry};
 use crate::commands;
@@ -11,9 +12,8 @@ pub fn run(cli: &Cli, arguments: &Pull) -> Result<()> {
     let store = commands::store(cli)?;
     let which = if arguments.all_platforms { Which::All } else { Which::ThisMachine };
     let digest = pull(&store, &arguments.reference, which, &cli.global.registry)?;
-    eprintln!("stored {} in {}", arguments.reference, store.folder().display());
-    println!("{digest}");
-    Ok(())
+    print::note(format_args!("stored {} in {}", arguments.reference, store.folder().display()));
+    Ok(print::line(digest)?)
 }
 
 /// What this machine's processor needs of an image, into the store.

@@ -1,6 +1,7 @@
 //! `bee push`.
 
 use anyhow::{Context, Result};
+use manners::print;
 
 use crate::cli::{Cli, Push};
 use crate::commands;
@@ -11,7 +12,6 @@ pub fn run(cli: &Cli, Push { reference }: &Push) -> Result<()> {
     let pushed = super::block_on(async { Ok(bee::registry::push(&store, reference, &options, &progress).await?) });
     progress.finish_and_clear();
     let digest = pushed.with_context(|| format!("push {reference}"))?;
-    eprintln!("pushed {reference}");
-    println!("{digest}");
-    Ok(())
+    print::note(format_args!("pushed {reference}"));
+    Ok(print::line(digest)?)
 }

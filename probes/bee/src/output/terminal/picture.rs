@@ -1,5 +1,6 @@
 //! The screen: which maps and iterators there are, the rows of one, and below what the probe lost and costs.
 
+use manners::escaped;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Style, Stylize};
@@ -26,16 +27,17 @@ pub struct Picture<'a> {
 pub fn draw(frame: &mut Frame, picture: &Picture) {
     let heights = [Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(3)];
     let [title, tabs, table, footer] = Layout::vertical(heights).areas(frame.area());
-    frame.render_widget(Line::from(picture.title).bold(), title);
-    let names = Tabs::new(picture.tabs.iter().map(String::as_str)).select(picture.choices.tab);
+    let shown = |text: &String| escaped(text).into_owned();
+    frame.render_widget(Line::from(escaped(picture.title)).bold(), title);
+    let names = Tabs::new(picture.tabs.iter().map(shown)).select(picture.choices.tab);
     frame.render_widget(names, tabs);
 
-    let rows = visible(picture, table.height).iter().map(|row| Row::new(row.iter().map(String::as_str)));
-    let header = Row::new(picture.columns.iter().map(String::as_str)).style(Style::new().bold().underlined());
+    let rows = visible(picture, table.height).iter().map(|row| Row::new(row.iter().map(shown)));
+    let header = Row::new(picture.columns.iter().map(shown)).style(Style::new().bold().underlined());
     let widths = vec![Constraint::Fill(1); picture.columns.len()];
     frame.render_widget(Table::new(rows, widths).header(header), table);
 
-    let lines = [Line::from(state(picture)), Line::from(picture.costs.as_str()), Line::from(HELP).dim()];
+    let lines = [Line::from(state(picture)), Line::from(escaped(&picture.costs)), Line::from(HELP).dim()];
     for (line, area) in lines.into_iter().zip(footer.rows()) {
         frame.render_widget(line, area);
     }
