@@ -42,6 +42,7 @@ pub mod output;
 mod overflow;
 pub mod parameters;
 pub mod pins;
+mod printed;
 pub mod privilege;
 pub mod probe;
 mod programs;

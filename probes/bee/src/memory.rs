@@ -27,16 +27,18 @@ impl Dimensions {
     pub fn bytes(&self, processors: u64) -> u64 {
         let [key, value] = [self.key_size, self.value_size].map(|size| u64::from(size).next_multiple_of(8));
         let entries = u64::from(self.max_entries);
+        let all = |element: u64| entries.saturating_mul(element);
+        let values = value.saturating_mul(processors);
         let buckets = entries.next_power_of_two() * BUCKET;
         match self.kind {
-            MapType::Hash | MapType::LruHash => entries * (HASH_ELEMENT + key + value) + buckets,
+            MapType::Hash | MapType::LruHash => all(HASH_ELEMENT + key + value).saturating_add(buckets),
             MapType::PercpuHash | MapType::LruPercpuHash => {
-                entries * (HASH_ELEMENT + key + POINTER + value * processors) + buckets
+                all(values.saturating_add(HASH_ELEMENT + key + POINTER)).saturating_add(buckets)
             }
-            MapType::PercpuArray => entries * (POINTER + value * processors),
+            MapType::PercpuArray => all(values.saturating_add(POINTER)),
             MapType::RingBuf => entries.next_power_of_two() + 2 * PAGE,
             MapType::PerfEventArray => (PERF_PAGES as u64 + 1) * PAGE * processors,
-            _ => entries * value,
+            _ => all(value),
         }
     }
 }
@@ -56,5 +58,14 @@ mod tests {
         assert_eq!(bytes(MapType::PercpuArray, 8), 8 * 24);
         assert_eq!(bytes(MapType::Array, 8), 64);
         assert_eq!(bytes(MapType::RingBuf, 1 << 20), (1 << 20) + 8192);
+    }
+
+    #[test]
+    fn the_largest_map_that_can_be_written_down_is_large() {
+        let most = u32::MAX;
+        for kind in [MapType::Hash, MapType::PercpuHash, MapType::PercpuArray, MapType::Array] {
+            let largest = Dimensions { map: "m".into(), kind, key_size: most, value_size: most, max_entries: most };
+            assert!(largest.bytes(256) > 1 << 60, "{kind:?}");
+        }
     }
 }

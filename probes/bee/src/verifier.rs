@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Once, OnceLock};
 
-use libbpf_rs::{PrintLevel, set_print};
+use crate::printed;
 
 /// The most that is kept of what libbpf says; the verifier's own words come last.
 const KEPT: usize = 1 << 18;
@@ -22,19 +22,21 @@ thread_local! {
 /// without types. [`write_to`] lets somebody read it all the same.
 pub fn listen() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        set_print(Some((PrintLevel::Debug, |_, message| {
-            if let Some(mut log) = LOG.get() {
-                // A full disk is no reason not to run.
-                let _ = log.write_all(message.as_bytes());
-            }
-            SAID.with_borrow_mut(|said| {
-                if said.len() + message.len() > KEPT {
-                    said.clear();
-                }
-                said.push_str(&message);
-            });
-        })));
+    ONCE.call_once(|| printed::listen(keep));
+}
+
+/// The end of what is said: the verifier's walk through a large program has megabytes, and its reason comes last.
+fn keep(message: &str) {
+    if let Some(mut log) = LOG.get() {
+        // A full disk is no reason not to run.
+        let _ = log.write_all(message.as_bytes());
+    }
+    let end = &message[message.ceil_char_boundary(message.len().saturating_sub(KEPT))..];
+    SAID.with_borrow_mut(|said| {
+        if said.len() + end.len() > KEPT {
+            said.clear();
+        }
+        said.push_str(end);
     });
 }
 
@@ -61,7 +63,8 @@ pub fn forget() {
 /// The log is the verifier's walk through the program: instructions, the source lines they come from after a `;`, and at the place
 /// where it stops the reason.
 fn complaint_in(said: &str) -> Option<String> {
-    let log = said.rsplit_once("-- BEGIN PROG LOAD LOG --")?.1;
+    // A long one has lost its beginning.
+    let log = said.rsplit_once("-- BEGIN PROG LOAD LOG --").map_or(said, |(_, log)| log);
     let (walk, summary) = log.split_once("\nprocessed ")?;
     // Without an instruction looked at, it was not the program.
     if summary.starts_with("0 ") {
@@ -89,6 +92,13 @@ mod tests {
                 "the verifier refuses the program: R0 invalid mem access 'map_value_or_null', at `*calls += 1; @ probe.c:11`"
             )
         );
+    }
+
+    #[test]
+    fn of_a_walk_that_is_longer_than_what_is_kept_the_end_is() {
+        keep(&format!("-- BEGIN PROG LOAD LOG --\n{}\nR0 is too big\nprocessed 9 insns\n", "é; step\n".repeat(KEPT)));
+        assert!((KEPT - 1..=KEPT).contains(&SAID.with_borrow(String::len)));
+        assert!(complaint().is_some_and(|why| why.contains("the program: R0 is too big")));
     }
 
     #[test]

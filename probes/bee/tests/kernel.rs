@@ -175,6 +175,36 @@ fn a_program_that_the_verifier_refuses_is_refused_with_its_reason_and_line() {
     assert!(said.contains("*value += 1;"), "{said}");
 }
 
+/// Sources are written in any encoding, and the verifier quotes them.
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn a_refused_line_that_is_no_utf8_is_quoted_as_far_as_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, object) = (folder.path().join("latin1.c"), folder.path().join("latin1.o"));
+    let lines: &[&[u8]] = &[
+        b"#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nchar LICENSE[] SEC(\"license\") = \"GPL\";\n",
+        b"struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } counter_x SEC(\".maps\");\n",
+        b"SEC(\"raw_tp/sys_enter\")\nint watch(void *ctx)\n{\n\tu32 key = 1;\n\tu64 *value = bpf_map_lookup_elem(&counter_x, &key);\n",
+        b"\t*value += 1; // Z\xe4hler f\xfcr alle\n\treturn 0;\n}\n",
+    ];
+    std::fs::write(&source, lines.concat()).unwrap();
+    Command::from_std(bee()).arg("build").arg(&source).arg("-o").arg(&object).assert().success();
+    let run = bee()
+        .arg("run")
+        .arg(&object)
+        .args(["--no-tty", "--prom-port", "0", "--debug"])
+        .current_dir(&folder)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(4), "{said}");
+    assert!(
+        said.contains("the verifier refuses the program: R0 invalid mem access") && said.contains("// Z\u{fffd}hler"),
+        "{said}"
+    );
+    assert!(std::fs::read_to_string(folder.path().join("debug.log")).unwrap().contains("Z\u{fffd}hler"));
+}
+
 /// Writes a line for each task.
 const TASKS: &str = r#"
 #include "bpf/bpf_tracing.h"

@@ -10,6 +10,8 @@ use std::{io, mem, ptr};
 
 use libbpf_sys as sys;
 
+use crate::printed;
+
 /// Where a kernel with `CONFIG_DEBUG_INFO_BTF` shows its own types.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
@@ -73,7 +75,7 @@ fn dump_types(raw: &[u8], text: &mut String) -> io::Result<()> {
 unsafe extern "C" fn append(text: *mut c_void, format: *const c_char, arguments: *mut c_void) {
     // SAFETY: libbpf passes a format and the arguments that fit it; `text` is the `String` given to `btf_dump__new`.
     unsafe {
-        if let (Some(text), Ok(fragment)) = (text.cast::<String>().as_mut(), vsprintf::vsprintf(format, arguments)) {
+        if let (Some(text), Some(fragment)) = (text.cast::<String>().as_mut(), printed::text(format, arguments)) {
             text.push_str(&fragment);
         }
     }

@@ -108,7 +108,7 @@ fn record(btf: &Btf, map: &Map) -> Option<(TypeId, &'static str)> {
 fn too_much(maps: &[Dimensions], sources: &Sources, budget: u64) -> Option<Finding> {
     let processors = num_possible_cpus().unwrap_or(1) as u64;
     let bytes = |map: &Dimensions| map.bytes(processors);
-    let total: u64 = maps.iter().map(bytes).sum();
+    let total = maps.iter().map(bytes).fold(0, u64::saturating_add);
     let largest = maps.iter().max_by_key(|map| bytes(map)).filter(|_| total > budget)?;
     let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
     let message = format!(
