@@ -8,7 +8,7 @@ use std::fmt::{Display, Write};
 
 use manners::escaped_lines;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     Text,
     OpenMetrics,

@@ -1,7 +1,7 @@
 //! The small HTTP server that Prometheus scrapes: `/metrics` and `/healthz`, one thread, bounded.
 
 use std::convert::Infallible;
-use std::net::TcpListener;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,50 +12,61 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::sync::Semaphore;
 
+use crate::answers::Answers;
 use crate::exposition::Format;
 
 /// How long the head of a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// A connection is not kept longer than this: a reader that stops reading holds an answer in memory.
-const LONGEST: Duration = Duration::from_secs(120);
-/// Prometheus needs one; each costs a buffer.
-const CONNECTIONS: usize = 256;
+/// A connection is for one answer, and not kept longer than this: a reader that stops reading holds it in memory. Prometheus itself
+/// gives up after ten seconds.
+const LONGEST: Duration = Duration::from_secs(15);
+/// Prometheus needs one; each costs a buffer here and one of the kernel's, which would take megabytes by itself.
+const CONNECTIONS: usize = 64;
 const HEADERS: usize = 64;
 const BUFFER: usize = 32 << 10;
+const KERNEL_BUFFER: usize = 128 << 10;
 /// Between two tries to accept a connection when that fails.
 const REST: Duration = Duration::from_millis(100);
 
 /// The metrics' port can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("port {port} can't be used for the metrics: choose another with --prom-port")]
+#[error("{address} can't be used for the metrics: choose another port with --prom-port, or address with --listen")]
 pub struct PortTaken {
-    pub port: u16,
+    pub address: SocketAddr,
     pub source: std::io::Error,
 }
 
-/// Takes the port, before anything is attached.
-pub fn listen(port: u16) -> Result<TcpListener, PortTaken> {
-    let bound = TcpListener::bind(("::", port)).or_else(|_| TcpListener::bind(("0.0.0.0", port)));
-    let listener = bound.map_err(|source| PortTaken { port, source })?;
-    listener.set_nonblocking(true).map_err(|source| PortTaken { port, source })?;
-    Ok(listener)
+/// Takes the port, before anything is attached; answers where it is. All addresses are those of IPv4 where there is no IPv6.
+pub fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), PortTaken> {
+    let is_all = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
+    let without_ipv6 = is_all.then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
+    let bind = || {
+        let listener = TcpListener::bind(&[address].into_iter().chain(without_ipv6).collect::<Vec<_>>()[..])?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bind().map_err(|source| PortTaken { address, source })
 }
 
 /// Serves until the process ends. `text` makes the metrics.
 pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Sync + 'static) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, Arc::new(text)).await })
+    let answers = Arc::new(Answers::new(text));
+    runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, answers).await })
 }
 
 /// Whoever connects and says nothing, or very slowly, loses the connection; more than so many at once have to wait.
-async fn accept<T>(listener: tokio::net::TcpListener, text: Arc<T>) -> std::io::Result<()>
+async fn accept<T>(listener: tokio::net::TcpListener, answers: Arc<Answers<T>>) -> std::io::Result<()>
 where
     T: Fn(Format) -> String + Send + Sync + 'static,
 {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut server = http1::Builder::new();
+    server.keep_alive(false);
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_headers(HEADERS).max_buf_size(BUFFER);
     while let Ok(place) = room.clone().acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
@@ -63,8 +74,10 @@ where
             tokio::time::sleep(REST).await;
             continue;
         };
-        let text = text.clone();
-        let answer = service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(&request, &*text))));
+        // Without it a reader that stops costs more, and is served all the same.
+        let _ = SockRef::from(&stream).set_send_buffer_size(KERNEL_BUFFER);
+        let answers = answers.clone();
+        let answer = service_fn(move |request| std::future::ready(Ok::<_, Infallible>(answer(&request, &answers))));
         let connection = server.serve_connection(TokioIo::new(stream), answer);
         tokio::spawn(async move {
             // One that breaks off or takes too long is its client's matter.
@@ -75,20 +88,20 @@ where
     Ok(())
 }
 
-fn answer<B>(request: &Request<B>, text: &impl Fn(Format) -> String) -> Response<Full<Bytes>> {
+fn answer<B, T: Fn(Format) -> String>(request: &Request<B>, answers: &Answers<T>) -> Response<Full<Bytes>> {
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     match request.uri().path() {
         "/metrics" | "/healthz" if !is_read => {
-            respond(StatusCode::METHOD_NOT_ALLOWED, (ALLOW, HeaderValue::from_static("GET, HEAD")), String::new())
+            respond(StatusCode::METHOD_NOT_ALLOWED, (ALLOW, HeaderValue::from_static("GET, HEAD")), Bytes::new())
         }
         "/metrics" => {
             let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
             let format = Format::accepted(accept);
             let kind = HeaderValue::from_static(format.content_type());
-            respond(StatusCode::OK, (CONTENT_TYPE, kind), text(format))
+            respond(StatusCode::OK, (CONTENT_TYPE, kind), answers.answer(format))
         }
-        "/healthz" => respond(StatusCode::OK, plain(), "ok\n".to_owned()),
-        _ => respond(StatusCode::NOT_FOUND, plain(), "bee serves /metrics and /healthz\n".to_owned()),
+        "/healthz" => respond(StatusCode::OK, plain(), Bytes::from_static(b"ok\n")),
+        _ => respond(StatusCode::NOT_FOUND, plain(), Bytes::from_static(b"bee serves /metrics and /healthz\n")),
     }
 }
 
@@ -96,7 +109,7 @@ fn plain() -> (HeaderName, HeaderValue) {
     (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
 }
 
-fn respond(status: StatusCode, (name, value): (HeaderName, HeaderValue), body: String) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, (name, value): (HeaderName, HeaderValue), body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(name, value);
@@ -115,7 +128,7 @@ mod tests {
     fn only_what_is_served_is_answered_and_only_to_whoever_reads() {
         let status = |method: Method, path: &str| {
             let request = Request::builder().method(method).uri(path).body(()).unwrap();
-            answer(&request, &|_| "m 1\n".to_owned()).status().as_u16()
+            answer(&request, &Answers::new(|_| "m 1\n".to_owned())).status().as_u16()
         };
         assert_eq!((status(Method::GET, "/metrics"), status(Method::HEAD, "/metrics?a=b")), (200, 200));
         assert_eq!(
@@ -127,10 +140,9 @@ mod tests {
 
     #[test]
     fn hundreds_of_clients_that_say_nothing_do_not_keep_a_scraper_out() {
-        let listener = listen(0).unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let (listener, address) = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         std::thread::spawn(move || serve(listener, |_| "m 1\n".to_owned()));
-        let connect = || TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let connect = || TcpStream::connect(address).unwrap();
         let silent: Vec<_> = (0..CONNECTIONS + 50).map(|_| connect()).collect();
         let mut slow = connect();
         slow.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();

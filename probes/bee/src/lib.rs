@@ -13,6 +13,7 @@
 // What only the registry and the live table use.
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "the whole bee has a use for all of it"))]
 
+mod answers;
 pub mod atomic;
 mod backing;
 pub mod btf;

@@ -268,7 +268,7 @@ fn a5_15_a_port_that_is_taken_is_said_before_anything_is_attached() {
     let run = bee().arg("run").arg(calls(folder.path())).args(["--no-tty", &port]).output().unwrap();
     let said = String::from_utf8_lossy(&run.stderr).into_owned();
     assert!(
-        !run.status.success() && said.contains("can't be used for the metrics: choose another with --prom-port"),
+        !run.status.success() && said.contains("can't be used for the metrics: choose another port with --prom-port"),
         "{said}"
     );
 }

@@ -54,7 +54,7 @@ fn a5_28_the_image_is_bee_its_libraries_and_the_probe_and_no_shell_starts_it() {
     let docker = &document("manifest.json")[0];
     let config = document(docker["Config"].as_str().unwrap());
     let container = &config["config"];
-    assert_eq!(container["Entrypoint"], json!(["/bin/bee", "run", "--no-tty", "/probes/probe.o"]));
+    assert_eq!(container["Entrypoint"], json!(["/bin/bee", "run", "--no-tty", "--listen=::", "/probes/probe.o"]));
     assert!(container.get("Cmd").is_none(), "arguments are for whoever starts the container to add");
     assert!(container.get("User").is_none(), "who runs it is for whoever starts the container to say");
 

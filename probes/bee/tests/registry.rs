@@ -257,7 +257,10 @@ fn an_image_that_runs_a_probe_is_pushed_and_is_no_probe_itself() {
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     let config = registry.get(&format!("room/runner/blobs/{}", manifest["config"]["digest"].as_str().unwrap()));
     let config: Value = serde_json::from_slice(&config).unwrap();
-    assert_eq!(config["config"]["Entrypoint"], json!(["/bin/bee", "run", "--no-tty", "/probes/probe.o"]));
+    assert_eq!(
+        config["config"]["Entrypoint"],
+        json!(["/bin/bee", "run", "--no-tty", "--listen=::", "/probes/probe.o"])
+    );
     let said = world.refuses(&["pull", &image], &["is no eBPF probe"]);
     assert_eq!(said.status.code(), Some(3));
     world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 names no registry", "--output"]);

@@ -1,5 +1,6 @@
 //! What `bee run` and `bee replay` are told.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use bee::filter::Filter;
@@ -86,9 +87,8 @@ pub struct Run {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// The port that /metrics is served on
-    #[arg(long, value_name = "PORT", default_value_t = 9091)]
-    pub prom_port: u16,
+    #[command(flatten)]
+    pub serve: Serve,
 
     /// When to ask the registry that the name begins with
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
@@ -124,7 +124,27 @@ pub struct Replay {
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<Format>,
 
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+/// Where the metrics are.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The address that /metrics is served on; 0.0.0.0 and :: are all of this machine's [default: 127.0.0.1, or in a pod ::]
+    #[arg(long, value_name = "ADDRESS", overrides_with = "listen")]
+    pub listen: Option<IpAddr>,
+
     /// The port that /metrics is served on
     #[arg(long, value_name = "PORT", default_value_t = 9091)]
     pub prom_port: u16,
+}
+
+impl Serve {
+    /// By hand it is for this machine alone; a pod's own loopback address nobody else reaches.
+    pub fn address(&self) -> SocketAddr {
+        let is_in_pod = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        let usual = if is_in_pod { IpAddr::from(Ipv6Addr::UNSPECIFIED) } else { Ipv4Addr::LOCALHOST.into() };
+        SocketAddr::new(self.listen.unwrap_or(usual), self.prom_port)
+    }
 }

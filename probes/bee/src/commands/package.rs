@@ -27,12 +27,14 @@ pub fn run(cli: &Cli, arguments: &Package) -> Result<()> {
 fn recipe(reference: &Reference, object: Vec<u8>) -> Result<Recipe> {
     let name = reference.repository().rsplit('/').next().unwrap_or_default();
     let probe = PathBuf::from(format!("/probes/{name}.o"));
-    let arguments = ["run".to_owned(), "--no-tty".to_owned(), probe.display().to_string()];
+    // In a container's own loopback address nobody is interested.
+    let arguments =
+        ["run", "--no-tty", "--listen=::"].map(str::to_owned).into_iter().chain([probe.display().to_string()]);
     Ok(Recipe {
         name: name.to_owned(),
         program: std::env::current_exe().context("find bee's own program file")?,
         files: vec![(probe, Content::Bytes(object))],
-        arguments: arguments.to_vec(),
+        arguments: arguments.collect(),
     })
 }
 

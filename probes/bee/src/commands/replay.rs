@@ -9,11 +9,11 @@ use super::run::format;
 use crate::cli::Replay;
 
 pub fn run(arguments: &Replay) -> Result<()> {
-    let Replay { recording: file, speed, filter, timeout, output, prom_port } = arguments;
+    let Replay { recording: file, speed, filter, timeout, output, serve } = arguments;
     let recording = Recording::open(file).with_context(|| format!("replay {}", file.display()))?;
     let show = ShowOptions {
         format: format(*output, false)?,
-        port: *prom_port,
+        metrics: serve.address(),
         filters: filter.clone(),
         timeout: timeout.map(SignedDuration::unsigned_abs),
     };

@@ -33,7 +33,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         debug: arguments.debug.then(|| "debug.log".into()),
         show: ShowOptions {
             format: format(arguments.output, arguments.no_tty)?,
-            port: arguments.prom_port,
+            metrics: arguments.serve.address(),
             filters: arguments.filter.clone(),
             timeout: arguments.timeout.map(SignedDuration::unsigned_abs),
         },
@@ -115,7 +115,9 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.pin_maps.iter().flat_map(|folder| ["--pin-maps".into(), folder.into()]));
     again.extend(arguments.pin_progs.iter().flat_map(|folder| ["--pin-progs".into(), folder.into()]));
     again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
-    again.extend([format!("--prom-port={}", arguments.prom_port).into(), "--".into()]);
+    let metrics = arguments.serve.address();
+    again.push(format!("--listen={}", metrics.ip()).into());
+    again.extend([format!("--prom-port={}", metrics.port()).into(), "--".into()]);
     again.extend(arguments.probes.iter().map(OsString::from));
     Ok(again)
 }

@@ -9,6 +9,7 @@ mod terminal;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::net::SocketAddr;
 
 use manners::print;
 
@@ -58,12 +59,22 @@ pub(crate) trait Output {
 pub(crate) struct Title {
     /// The probes' names, and how each is attached.
     probes: Vec<(String, String)>,
-    port: u16,
+    /// Where the metrics are served.
+    metrics: SocketAddr,
 }
 
 impl Title {
-    pub fn new(probes: impl Iterator<Item = (String, String)>, port: u16) -> Self {
-        Self { probes: probes.collect(), port }
+    pub fn new(probes: impl Iterator<Item = (String, String)>, metrics: SocketAddr) -> Self {
+        Self { probes: probes.collect(), metrics }
+    }
+
+    /// As who sits at this machine asks for the metrics.
+    fn metrics(&self) -> String {
+        let ip = self.metrics.ip();
+        match ip.is_loopback() || ip.is_unspecified() {
+            true => format!("localhost:{}/metrics", self.metrics.port()),
+            false => format!("{}/metrics", self.metrics),
+        }
     }
 
     /// How each probe is attached.
@@ -73,14 +84,14 @@ impl Title {
 
     fn sentence(&self) -> String {
         let states: Vec<_> = self.probes.iter().map(|(name, state)| format!("{name}: {state}")).collect();
-        format!("{}; metrics: localhost:{}/metrics", states.join("; "), self.port)
+        format!("{}; metrics: {}", states.join("; "), self.metrics())
     }
 
     fn heading(&self) -> String {
         let names: Vec<_> = self.probes.iter().map(|(name, _)| name.as_str()).collect();
         let states: BTreeSet<_> = self.probes.iter().map(|(_, state)| state.as_str()).collect();
         let states: Vec<_> = states.into_iter().collect();
-        format!("{}  metrics: localhost:{}/metrics  {}", names.join(", "), self.port, states.join("; "))
+        format!("{}  metrics: {}  {}", names.join(", "), self.metrics(), states.join("; "))
     }
 }
 
@@ -92,7 +103,9 @@ pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> i
     }
     #[cfg(not(feature = "whole"))]
     let format = if format == Format::Table {
-        print::note("the live table comes with the whole bee, which is still being built; until then: --output columns");
+        print::note(
+            "the live table comes with the whole bee, which is still being built; until then: --output columns",
+        );
         Format::Columns
     } else {
         format

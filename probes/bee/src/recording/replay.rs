@@ -1,6 +1,7 @@
 //! Shows a recording as if it ran now.
 
 use std::io;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,9 +67,9 @@ impl Replay {
         Self { recording, speed, timeout, held: vec![] }
     }
 
-    pub fn title(&self, port: u16) -> Title {
+    pub fn title(&self, metrics: SocketAddr) -> Title {
         let probes = self.recording.header.probes.iter();
-        Title::new(probes.map(|probe| (probe.name.clone(), format!("recorded, {}", probe.state))), port)
+        Title::new(probes.map(|probe| (probe.name.clone(), format!("recorded, {}", probe.state))), metrics)
     }
 
     /// What the probes and maps were before the first frame.

@@ -5,7 +5,7 @@ mod prepare;
 
 use std::fs::File;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,8 +60,8 @@ pub struct NamedObject {
 /// How a run is shown, live or recorded.
 pub struct ShowOptions {
     pub format: Format,
-    /// The metrics' port.
-    pub port: u16,
+    /// Where the metrics are served.
+    pub metrics: SocketAddr,
     /// What is shown has to satisfy all of them.
     pub filters: Vec<Filter>,
     /// How long to run; until a signal comes if it does not say.
@@ -137,7 +137,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
-    let title = Title::new(states, session.options.port);
+    let title = Title::new(states, session.address);
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
     session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
 }
@@ -148,7 +148,7 @@ pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Resu
     let replay = Replay::new(recording, speed, show.timeout.take());
     let session = Session::open(show)?;
     let running = replay.running(session.options.filters.clone())?;
-    let title = replay.title(session.options.port);
+    let title = replay.title(session.address);
     session.show(Feed::Recording(Box::new(replay)), running, &title, None)
 }
 
@@ -171,15 +171,17 @@ impl Feed {
 /// What is taken before anything is attached: the port and the signals.
 struct Session {
     listener: TcpListener,
+    /// Where the listener is: port 0 is any that is free.
+    address: SocketAddr,
     end: End,
     options: ShowOptions,
 }
 
 impl Session {
     fn open(options: ShowOptions) -> Result<Self, Error> {
-        let listener = http::listen(options.port)?;
+        let (listener, address) = http::listen(options.metrics)?;
         let end = End::at_signals().map_err(Error::Signals)?;
-        Ok(Self { listener, end, options })
+        Ok(Self { listener, address, end, options })
     }
 
     /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well.

@@ -107,7 +107,7 @@ impl<'a> Screen<'a> {
         Self {
             running,
             title: title.heading(),
-            waiting: format!("waiting; in a second terminal: curl localhost:{}/metrics", title.port),
+            waiting: format!("waiting; in a second terminal: curl {}", title.metrics()),
             tabs: Tab::all(running),
             choices: Choices::default(),
             rows: Rows::default(),
