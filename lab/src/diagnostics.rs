@@ -14,7 +14,7 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
-use crate::{caller::give_to_caller, cmd::Cmd, wait, workshop::Workshop};
+use crate::{caller::give_to_caller, wait, workshop::Workshop};
 
 /// A cluster that is broken may not answer: what it has said by then is what there is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -41,10 +41,8 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
 
 async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
     let kubectl = |arguments: &[&str]| {
-        let hyperkube = Cmd::new(workshop.paths.programs.join("bin/hyperkube")).arg("kubectl").args(arguments);
-        let context = workshop.cluster.context();
         let longest = format!("--request-timeout={}s", stretched(REQUEST).as_secs());
-        hyperkube.args(["--context", context, &longest]).env("KUBECONFIG", workshop.cluster.kubeconfig()).read()
+        workshop.kubectl().args(arguments).args(["--context", workshop.cluster.context(), &longest]).read()
     };
     let reports: [(&str, &[&str]); 5] = [
         ("events.txt", &["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"]),

@@ -16,6 +16,7 @@ mod number;
 mod plain_http;
 mod profile;
 mod promql;
+mod proxies;
 mod steps;
 mod wait;
 mod workshop;

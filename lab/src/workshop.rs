@@ -8,8 +8,10 @@ use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster, Needs},
+    cmd::Cmd,
     diagnostics,
     images::Image,
+    kubernetes::{self, Way},
     labs::{self, Lab},
     number,
     profile::{self, Profile},
@@ -42,9 +44,15 @@ impl Workshop {
 
     /// A client of the cluster, made once; never of the user's current context.
     pub async fn client(&self) -> Result<kube::Client> {
-        let kubeconfig = self.cluster.kubeconfig();
-        let connect = || crate::kubernetes::client(&kubeconfig, self.cluster.context());
-        self.client.get_or_try_init(connect).await.cloned()
+        let (kubeconfig, context) = (self.cluster.kubeconfig(), self.cluster.context());
+        let way = if self.cluster.ours() { Way::Direct } else { Way::AsConfigured };
+        self.client.get_or_try_init(|| async { kubernetes::client(&kubeconfig, context, way) }).await.cloned()
+    }
+
+    /// The built-in kubectl on the cluster.
+    pub fn kubectl(&self) -> Cmd {
+        let kubectl = Cmd::new(self.paths.programs.join("bin/hyperkube")).arg("kubectl");
+        kubectl.env("KUBECONFIG", self.cluster.kubeconfig()).directly_to(&self.cluster.addresses())
     }
 
     /// Our images that the cluster and the labs need, by the last part of their names.

@@ -11,9 +11,10 @@ mod support;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
+use end_to_end::empty::empty_cluster;
 use interface::pins::pins;
 use serde_json::Value;
-use shim::{RecordedShim, empty_cluster};
+use shim::RecordedShim;
 use support::lab;
 
 /// Lab 3 with a shim for helm: what it said, and how helm was called.

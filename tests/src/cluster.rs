@@ -95,9 +95,7 @@ impl TestCluster {
 
     /// `lab ARGS…` on this cluster, to its end.
     pub fn lab(&self, args: &[&str]) -> Run {
-        let started = Instant::now();
-        let output = self.command(args).output().expect("start lab");
-        Run::new(output, started.elapsed())
+        Run::of(&mut self.command(args))
     }
 
     /// `lab ARGS…` on this cluster, for tests that start, signal or kill it themselves.
@@ -188,6 +186,13 @@ fn paths() -> Paths {
 }
 
 impl Run {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let started = Instant::now();
+        let output = command.output().expect("start lab");
+        Self::new(output, started.elapsed())
+    }
+
     pub fn new(output: Output, took: Duration) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),

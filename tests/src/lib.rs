@@ -12,9 +12,11 @@
 pub mod chart;
 pub mod cluster;
 pub mod connections;
+pub mod empty;
 pub mod exhibits;
 pub mod figures;
 pub mod findings;
+pub mod forward;
 pub mod kind;
 pub mod machine;
 pub mod measured;

@@ -10,12 +10,26 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use interface::Paths;
+use interface::{Paths, proxies};
 
 use crate::go_tools;
 
 /// sudo forgets a password after some minutes (five at the least, by its manual); long builds take longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
+/// Beside the proxies.
+const KEPT: [&str; 9] = [
+    "HOME",
+    "TERM",
+    "NO_COLOR",
+    "KUBECONFIG",
+    "SHELL",
+    "SSH_CONNECTION",
+    "BPF_CLANG",
+    // The authority of a proxy that looks into TLS.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
 
 /// How this process gets root.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +101,7 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result
             }
             let mut sudo = Command::new("sudo");
             // A bare environment assignment would need sudo's SETENV; `env` does not.
-            sudo.arg("--").arg("env").args(kept_environment()).args(assignments(paths));
+            sudo.arg("--").arg("env").args(kept(|name| std::env::var_os(name))).args(assignments(paths));
             sudo.arg(assignment("PATH", go_tools::path(paths)?)).arg(program);
             return Ok(sudo);
         }
@@ -100,10 +114,9 @@ fn assignments(paths: &Paths) -> impl Iterator<Item = OsString> {
     paths.environment().into_iter().map(|(name, value)| assignment(name, value))
 }
 
-/// What sudo drops and `lab` reads: the terminal's abilities, the user's kubeconfig and shell.
-fn kept_environment() -> impl Iterator<Item = OsString> {
-    let names = ["HOME", "TERM", "NO_COLOR", "KUBECONFIG", "SHELL", "SSH_CONNECTION", "BPF_CLANG"];
-    names.into_iter().filter_map(|name| Some(assignment(name, std::env::var_os(name)?)))
+/// What sudo drops and `lab` reads: the terminal's abilities, the user's kubeconfig and shell, and how what is outside is reached.
+fn kept(variable: impl Fn(&str) -> Option<OsString>) -> impl Iterator<Item = OsString> {
+    KEPT.into_iter().chain(proxies::VARIABLES).filter_map(move |name| Some(assignment(name, variable(name)?)))
 }
 
 /// `NAME=VALUE`, for `env`.
@@ -116,6 +129,13 @@ pub fn assignment(name: &str, value: impl AsRef<OsStr>) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_names_a_proxy_is_kept_as_the_user_wrote_it() {
+        let set = ["HOME", "https_proxy", "HTTPS_PROXY", "no_proxy", "LD_PRELOAD"];
+        let kept: Vec<_> = kept(|name| set.contains(&name).then(|| "a b".into())).collect();
+        assert_eq!(kept, ["HOME=a b", "https_proxy=a b", "no_proxy=a b", "HTTPS_PROXY=a b"]);
+    }
 
     #[test]
     fn folders_that_root_will_write_to_are_made_by_the_caller() {

@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
-use interface::{Machine, machine::Said};
+use interface::{Machine, machine::Said, proxies};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncRead};
 
@@ -50,6 +50,11 @@ impl Cmd {
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
+    }
+
+    /// Reaches these addresses without the user's proxies, whatever else it needs them for.
+    pub fn directly_to(self, addresses: &[String]) -> Self {
+        proxies::excepting(addresses).into_iter().fold(self, |command, (name, value)| command.env(name, value))
     }
 
     pub fn dir(mut self, dir: &Path) -> Self {

@@ -16,6 +16,7 @@ pub mod paths;
 pub mod patience;
 pub mod pins;
 pub mod programs;
+pub mod proxies;
 pub mod range;
 pub mod registry;
 pub mod rest;

@@ -118,6 +118,9 @@ pub fn hidden(number: u8, taken: &[Taken]) -> Option<&Taken> {
 
 const RENEW: &str = "`docker network rm kind`, then `docker network create kind --subnet 172.30.0.0/16`";
 
+/// How names of Services end within a cluster, as `NO_PROXY` has it.
+pub const NAMES: [&str; 2] = [".svc", ".cluster.local"];
+
 /// The addresses of pods of cluster n, as in the workshop.
 pub fn pods(number: u8) -> Range {
     Range { base: [10, 100 + number, 0, 0].into(), bits: 16 }

@@ -13,7 +13,14 @@ use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client, config::Kubeconfig};
 
 use super::{Cluster, Outcome, ServicePort, State};
-use crate::{caller::give_to_caller, error::unfit, images::Image, kubernetes, live::Live, wait};
+use crate::{
+    caller::give_to_caller,
+    error::unfit,
+    images::Image,
+    kubernetes::{self, Way},
+    live::Live,
+    wait,
+};
 
 /// A cluster that can't be reached is said to be so after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -76,11 +83,8 @@ impl Cluster for Context {
     async fn up(&self, live: &Live) -> Result<Outcome> {
         live.waiting("asking the cluster for its version");
         let version = async {
-            kubernetes::client(&self.kubeconfig, &self.context)
-                .await?
-                .apiserver_version()
-                .await
-                .map_err(anyhow::Error::from)
+            let client = kubernetes::client(&self.kubeconfig, &self.context, Way::AsConfigured)?;
+            client.apiserver_version().await.map_err(anyhow::Error::from)
         };
         let answer = wait::within(PATIENCE, version).await;
         let failure = match answer {

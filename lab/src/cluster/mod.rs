@@ -99,6 +99,12 @@ pub trait Cluster: Send + Sync {
     /// An address, such as `http://172.18.1.1:80`, at which this machine reaches a Service of type LoadBalancer.
     async fn reach(&self, client: &kube::Client, port: &ServicePort) -> Result<String>;
 
+    /// Its addresses and ranges and the ends of its names, as `NO_PROXY` has them: no proxy leads to a cluster of ours. How another's
+    /// is reached the user has set up.
+    fn addresses(&self) -> Vec<String> {
+        vec![]
+    }
+
     /// What is running and how much memory it takes.
     fn state(&self) -> Result<State>;
 

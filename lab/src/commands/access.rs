@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{cmd::Cmd, error::unfit, workshop::Workshop};
+use crate::{error::unfit, workshop::Workshop};
 
 pub fn kubeconfig(workshop: &Workshop) -> Result<()> {
     let path = workshop.cluster.kubeconfig();
@@ -15,8 +15,6 @@ pub fn kubeconfig(workshop: &Workshop) -> Result<()> {
 
 /// Runs with this terminal; the exit code is kubectl's.
 pub fn kubectl(workshop: &Workshop, arguments: &[String]) -> Result<u8> {
-    let kubectl = Cmd::new(workshop.paths.programs.join("bin/hyperkube")).arg("kubectl");
-    let kubectl = kubectl.env("KUBECONFIG", workshop.cluster.kubeconfig()).args(arguments);
-    let status = kubectl.interactive()?;
+    let status = workshop.kubectl().args(arguments).interactive()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

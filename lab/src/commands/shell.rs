@@ -27,6 +27,7 @@ pub fn run(workshop: &Workshop) -> Result<u8> {
         command = command.arg("--rcfile").arg(&prompt);
     }
     let command = command.env("PATH", path).env("KUBECONFIG", workshop.cluster.kubeconfig()).env("PS1", "(ebpf) $ ");
+    let command = command.directly_to(&workshop.cluster.addresses());
     let status = command.dir(&workshop.paths.checkout).with(as_caller).interactive()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }

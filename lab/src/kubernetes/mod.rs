@@ -3,6 +3,7 @@
 //! Nothing here knows a lab or where the cluster runs.
 
 pub mod apply;
+mod config;
 pub mod crds;
 pub mod dns;
 pub mod exec;
@@ -15,19 +16,20 @@ pub mod rollout;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::Kubeconfig;
+
+pub use config::Way;
 
 /// Under this name the API server keeps which fields are ours.
 pub const FIELD_MANAGER: &str = "ebpf-lab";
 /// The label, key and value, on every object that we create.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANAGER);
 
-/// A client for one context of one kubeconfig file.
-pub async fn client(kubeconfig: &Path, context: &str) -> Result<kube::Client> {
+/// A client for one context of one kubeconfig file. It is made within a runtime.
+pub fn client(kubeconfig: &Path, context: &str, way: Way) -> Result<kube::Client> {
     let file = Kubeconfig::read_from(kubeconfig)
         .with_context(|| format!("read the kubeconfig {}: run `cargo xtask lab 2` first", kubeconfig.display()))?;
-    let options = KubeConfigOptions { context: Some(context.to_owned()), ..Default::default() };
-    let config = kube::Config::from_custom_kubeconfig(file, &options).await.context("use the cluster's kubeconfig")?;
+    let config = config::of(&file, context, way).context("use the cluster's kubeconfig")?;
     kube::Client::try_from(config).context("make a Kubernetes client")
 }
 

@@ -156,7 +156,9 @@ impl<'a> Helm<'a> {
 
     fn on_cluster(&self, command: Cmd) -> Cmd {
         let cluster = &self.workshop.cluster;
-        command.arg("--kubeconfig").arg(cluster.kubeconfig()).args(["--kube-context", cluster.context()])
+        let command = command.arg("--kubeconfig").arg(cluster.kubeconfig()).args(["--kube-context", cluster.context()]);
+        // The chart may well come through the proxy.
+        command.directly_to(&cluster.addresses())
     }
 }
 

@@ -1,9 +1,7 @@
-//! In helm's place a script, and in a cluster's place a server: for what the real ones can't be made to do here.
+//! In helm's place a script, for what the real one can't be made to do here.
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
 };
 
@@ -38,37 +36,4 @@ impl RecordedShim {
     pub fn calls(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
-}
-
-/// Writes a kubeconfig with the context `mine` of an API server that has no objects at all.
-pub fn empty_cluster(world: &Path) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    let kubeconfig = format!(
-        "{{apiVersion: v1, kind: Config, clusters: [{{name: c, cluster: {{server: '{server}'}}}}], \
-         users: [{{name: u, user: {{}}}}], contexts: [{{name: mine, context: {{cluster: c, user: u}}}}]}}"
-    );
-    fs::write(world.join("kubeconfig"), kubeconfig).unwrap();
-    std::thread::spawn(move || listener.incoming().flatten().for_each(answer));
-}
-
-/// Lists are empty, everything else does not exist.
-fn answer(mut stream: TcpStream) {
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-    let request = lines.next().unwrap_or_default();
-    lines.find(String::is_empty);
-    let (status, body) = match request.contains("/secrets?") || request.contains("/customresourcedefinitions?") {
-        true => {
-            ("200 OK", r#"{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{},"items":[]}"#)
-        }
-        false => (
-            "404 Not Found",
-            r#"{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":"nothing","code":404}"#,
-        ),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    let _ = stream.write_all(format!("{head}{body}").as_bytes());
 }

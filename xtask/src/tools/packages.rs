@@ -7,16 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use interface::proxies;
 
 use super::distribution::Manager;
 use crate::{
     privilege::{self, Privilege},
     progress::Line,
 };
-
-/// What sudo drops and package managers read.
-const KEPT: [&str; 8] =
-    ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY"];
 
 /// Installs them without asking.
 ///
@@ -68,11 +65,8 @@ fn command(privilege: Privilege, words: &[&str]) -> Command {
         Privilege::Present => command = Command::new("env"),
         Privilege::Sudo => drop(command.args(["--", "env"])),
     }
-    for name in KEPT {
-        if let Some(value) = std::env::var_os(name) {
-            command.arg(privilege::assignment(name, value));
-        }
-    }
+    // sudo drops them, and package managers read them.
+    command.args(proxies::inherited().into_iter().map(|(name, value)| privilege::assignment(name, value)));
     command.arg("DEBIAN_FRONTEND=noninteractive").arg("LC_ALL=C").args(words);
     command
 }

@@ -96,6 +96,12 @@ impl Addresses {
         self.base.load_balancers(self.number)
     }
 
+    /// All that is reached without a proxy, as `NO_PROXY` has it.
+    pub fn inside(self) -> Vec<String> {
+        let ranges = [self.pods(), self.services(), self.nodes(), self.load_balancers()];
+        ranges.iter().map(ToString::to_string).chain(network::NAMES.map(str::to_owned)).collect()
+    }
+
     /// The node's address, by its place in [`NODES`].
     pub fn node(self, index: usize) -> Ipv4Addr {
         self.among_nodes(u8::try_from(index + 1).unwrap_or(u8::MAX))

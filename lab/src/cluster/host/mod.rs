@@ -52,7 +52,7 @@ use crate::{
     cmd::Here,
     error::{refusal, unfit},
     images::{self, Image},
-    kubernetes::{self, ServicePort, apply::Applier, manifest},
+    kubernetes::{self, ServicePort, Way, apply::Applier, manifest},
     live::Live,
     outcome::Outcome,
     wait::{self, NotYet},
@@ -139,7 +139,11 @@ impl Host {
     }
 
     async fn is_ready(&self) -> Result<(), NotYet> {
-        kubernetes::nodes::usable(&kubernetes::client(&self.kubeconfig(), "ebpf").await?, NODES.len()).await
+        kubernetes::nodes::usable(&self.client()?, NODES.len()).await
+    }
+
+    fn client(&self) -> Result<Client> {
+        kubernetes::client(&self.kubeconfig(), "ebpf", Way::Direct)
     }
 
     /// A new cluster without a way to the registries would hang at its first pod. One that was there before has its images.
@@ -218,7 +222,7 @@ impl Host {
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
     async fn furnish(&self, live: &Live) -> Result<()> {
         let client = wait::poll("the API server", self.timeout, live, || async {
-            let client = kubernetes::client(&self.kubeconfig(), "ebpf").await?;
+            let client = self.client()?;
             let ready = http::Request::get("/readyz").body(vec![])?;
             client.request_text(ready).await?;
             Ok(client)
@@ -345,6 +349,10 @@ impl Cluster for Host {
 
     async fn reach(&self, client: &Client, port: &ServicePort) -> Result<String> {
         balanced(client, port).await
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        Addresses::of(&self.folders).unwrap_or(Addresses::first(self.number)).inside()
     }
 
     fn state(&self) -> Result<State> {

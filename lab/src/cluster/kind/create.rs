@@ -22,7 +22,7 @@ use crate::{
     cluster::{Cluster, host::write_secret},
     cmd,
     error::{refusal, unfit},
-    kubernetes,
+    kubernetes::{self, Way},
     live::Live,
     wait::{self, NotYet},
 };
@@ -63,6 +63,8 @@ impl Kind {
         let kinds = self.folder().join("kubeconfig.kind");
         let create = engine.kind(&["create", "cluster", "--retain", "--name", &self.cluster], &kinds);
         let create = create.arg("--config").arg(self.config_file()).arg("--kubeconfig").arg(&kinds);
+        // The nodes get the proxies of its environment.
+        let create = create.directly_to(&registries::caches());
         if let Err(failed) = create.follow(|line| live.waiting(line)).await {
             return Err(self.give_up(engine, failed, live).await);
         }
@@ -113,7 +115,7 @@ impl Kind {
             cloud_provider::start(&self.folder())?;
         }
         let client = wait::poll("the API server", self.timeout, live, || async {
-            let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT).await?;
+            let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT, Way::Direct)?;
             client.request_text(http::Request::get("/readyz").body(vec![])?).await?;
             Ok(client)
         })
@@ -127,7 +129,7 @@ impl Kind {
 
     /// Whether this many nodes are Ready and cluster DNS answers, asked once.
     pub(super) async fn is_ready(&self, count: usize) -> Result<(), NotYet> {
-        let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT).await?;
+        let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT, Way::Direct)?;
         kubernetes::nodes::usable(&client, count).await
     }
 

@@ -351,6 +351,12 @@ impl Cluster for Kind {
         }
     }
 
+    fn addresses(&self) -> Vec<String> {
+        let network = Engine::find().and_then(|engine| engine.network()).ok().flatten().map(|network| network.range);
+        let ranges = network.into_iter().chain([network::pods(self.number), network::services(self.number)]);
+        ranges.map(|range| range.to_string()).chain(network::NAMES.map(str::to_owned)).collect()
+    }
+
     fn state(&self) -> Result<State> {
         let nodes = Engine::find().and_then(|engine| Ok((self.nodes(&engine)?, engine)));
         Ok(nodes.map_or_else(

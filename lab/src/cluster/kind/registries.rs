@@ -6,7 +6,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
-use interface::pins;
+use interface::{pins, proxies};
 
 use super::engine::{Engine, network_name};
 use crate::{error::unfit, live::Live};
@@ -85,6 +85,11 @@ fn write(folder: &Path, (name, server): (&str, &str), first: &str) -> Result<()>
     fs::write(folder.join("hosts.toml"), text).with_context(|| format!("describe the registry {name}"))
 }
 
+/// The caches' names, to which no proxy leads.
+pub fn caches() -> Vec<String> {
+    REGISTRIES.map(|(name, _)| format!("{CACHE}{name}")).to_vec()
+}
+
 /// Starts the caches that do not run. Without them the nodes pull from the registries themselves.
 pub async fn start_caches(engine: &Engine, live: &Live) {
     for (name, server) in REGISTRIES {
@@ -110,7 +115,9 @@ async fn start_cache(engine: &Engine, name: &str, server: &str, live: &Live) -> 
     let upstream = format!("REGISTRY_PROXY_REMOTEURL={server}");
     let image = pins::pins()?.kind.cache;
     let run = ["run", "--detach", "--name", &container, "--network", &network, "--restart", "unless-stopped"];
-    let run = engine.command(&run).args(["--volume", &volume, "--env", &upstream, &image]);
+    let run = engine.command(&run).args(["--volume", &volume, "--env", &upstream]);
+    // By name alone: a login is nobody's to read in a command line. kind gives them to the nodes by itself.
+    let run = run.args(proxies::inherited().into_iter().flat_map(|(name, _)| ["--env", name])).arg(&image);
     run.follow(|line| live.waiting(format!("a cache of {name}: {line}"))).await?;
     Ok(())
 }

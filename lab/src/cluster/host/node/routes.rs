@@ -21,7 +21,7 @@ pub fn run(place: &Place) -> Result<()> {
 
 async fn watch(place: &Place) -> Result<()> {
     // kube-proxy's identity may list nodes; from Kubernetes 1.32 on a node's own may not.
-    let client = kubernetes::client(&place.folders.pki().join("proxy.kubeconfig"), "ebpf").await?;
+    let client = kubernetes::client(&place.folders.pki().join("proxy.kubeconfig"), "ebpf", kubernetes::Way::Direct)?;
     let nodes = watcher(Api::<Node>::all(client), watcher::Config::default()).default_backoff().applied_objects();
     let mut nodes = std::pin::pin!(nodes);
     while let Some(node) = nodes.try_next().await.transpose() {

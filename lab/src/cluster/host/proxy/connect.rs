@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
+use super::dial::{dial, port};
 use anyhow::{Context, Result, bail, ensure};
 use interface::range::Range;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
-    net::{TcpListener, TcpStream, lookup_host},
+    net::{TcpListener, TcpStream},
     sync::Semaphore,
     time::timeout,
 };
@@ -19,7 +20,7 @@ use tokio::{
 const MOST: usize = 128;
 /// A request is one line and some headers.
 const MOST_BYTES: usize = 8 << 10;
-/// How long a request, and then its connection, may take to come about.
+/// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that one layer takes.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -135,37 +136,6 @@ fn parse(bytes: &[u8]) -> Result<Option<Request>> {
     }))
 }
 
-/// Connects to `host:port`; to addresses of this machine itself only if the caller says so.
-pub async fn dial(target: &str, even_here: bool) -> Result<TcpStream> {
-    ensure!(port(target).is_some(), "`{target}` is not host:port");
-    let found = timeout(PATIENCE, lookup_host(target)).await.context("its name takes too long to look up")?;
-    let mut last = None;
-    for address in found.context("look up its name")? {
-        if !even_here && is_private_to_machine(address.ip()) {
-            last = Some(anyhow::anyhow!("{} is this machine's own", address.ip()));
-            continue;
-        }
-        match timeout(PATIENCE, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => last = Some(anyhow::Error::new(error).context(format!("connect to {address}"))),
-            Err(_) => last = Some(anyhow::anyhow!("{address} does not answer")),
-        }
-    }
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("its name has no address")))
-}
-
-/// Loopback, and link-local addresses, where clouds serve a machine's credentials.
-fn is_private_to_machine(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_loopback() || address.is_link_local() || address.is_unspecified(),
-        IpAddr::V6(address) => address.is_loopback() || address.is_unicast_link_local() || address.is_unspecified(),
-    }
-}
-
-fn port(target: &str) -> Option<u16> {
-    target.rsplit_once(':')?.1.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -198,14 +168,6 @@ mod tests {
         assert!(from([172, 18, 101, 2]));
         assert!(!from([10, 101, 1, 2]), "a pod");
         assert!(!from([172, 18, 102, 2]), "another cluster's node");
-    }
-
-    #[test]
-    fn what_is_this_machines_own_is_known() {
-        for own in ["127.0.0.1", "127.8.9.1", "169.254.169.254", "::1", "fe80::1", "::ffff:127.0.0.1", "0.0.0.0"] {
-            assert!(is_private_to_machine(own.parse().unwrap()), "{own}");
-        }
-        assert!(!is_private_to_machine("192.0.2.7".parse().unwrap()));
     }
 
     /// A proxy for loopback as its cluster's nodes, and what it answers to one request.

@@ -4,17 +4,19 @@
 //! containerd asks for, and nothing of the pods. It runs as a process of its own, found by its cgroup and its command line.
 
 mod connect;
+mod dial;
 
 use std::{
     fs::{self, File},
     net::TcpListener,
-    os::unix::process::CommandExt,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
     process::Stdio,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 use futures::future::join_all;
+use interface::proxies;
 use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use tokio::net::TcpStream;
 
@@ -44,12 +46,13 @@ impl Proxy {
         Self { folders: Folders::new(number), allowed }
     }
 
-    /// Whether it runs, for the same registries.
+    /// Whether it runs, for the same registries and by the same way.
     pub fn runs(&self) -> bool {
         let pid = fs::read_to_string(self.note()).unwrap_or_default();
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let arguments: Vec<_> = line.trim_end_matches('\0').split('\0').skip(1).collect();
-        !pid.is_empty() && arguments == self.arguments()
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        !pid.is_empty() && arguments == self.arguments() && has_our_proxies(&environment)
     }
 
     /// Starts it, unless it runs.
@@ -62,7 +65,7 @@ impl Proxy {
         let proxy = Cmd::new(self.folders.bin().join("lab")).args(self.arguments()).with(|command| {
             // Ctrl-C in the terminal that started the cluster is not meant for it; and it is the one that connects.
             let path = std::env::var_os("PATH").unwrap_or_default();
-            command.process_group(0).env_clear().env("PATH", path);
+            command.process_group(0).env_clear().env("PATH", path).envs(proxies::inherited());
         });
         let child = proxy.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
         fs::write(self.note(), child.id().to_string()).context("note the proxy's process id")?;
@@ -97,11 +100,24 @@ impl Proxy {
     }
 }
 
+/// Whether a process was started by the proxies that this one has.
+fn has_our_proxies(environment: &[u8]) -> bool {
+    let is_proxy = |name: &[u8]| proxies::VARIABLES.iter().any(|variable| variable.as_bytes() == name);
+    let mut theirs: Vec<_> = environment
+        .split(|byte| *byte == 0)
+        .filter(|pair| is_proxy(pair.split(|byte| *byte == b'=').next().unwrap_or_default()))
+        .collect();
+    let ours = proxies::inherited();
+    let mut ours: Vec<_> =
+        ours.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
+    theirs.sort_unstable();
+    ours.sort_unstable();
+    theirs == ours
+}
+
 /// What containerd must know to use it. Addresses within the cluster need no proxy.
 pub fn environment(addresses: Addresses) -> Vec<(&'static str, String)> {
-    let inside = [addresses.pods(), addresses.services(), addresses.nodes(), addresses.load_balancers()];
-    let direct = inside.iter().map(ToString::to_string).chain([".svc".to_owned(), ".cluster.local".to_owned()]);
-    vec![("HTTPS_PROXY", format!("http://{}", addresses.proxy())), ("NO_PROXY", direct.collect::<Vec<_>>().join(","))]
+    vec![("HTTPS_PROXY", format!("http://{}", addresses.proxy())), ("NO_PROXY", addresses.inside().join(","))]
 }
 
 /// Sees that this machine reaches these registries, the same way as the proxy will.
@@ -109,7 +125,7 @@ pub fn environment(addresses: Addresses) -> Vec<(&'static str, String)> {
 /// # Errors
 /// One that it does not reach, and why.
 pub async fn reaches(registries: &[String]) -> Result<()> {
-    let tries = registries.iter().map(|registry| async move { (registry, connect::dial(registry, true).await) });
+    let tries = registries.iter().map(|registry| async move { (registry, dial::dial(registry, true).await) });
     match join_all(tries).await.into_iter().find_map(|(registry, tried)| Some((registry, tried.err()?))) {
         None => Ok(()),
         Some((registry, error)) => Err(unfit(
