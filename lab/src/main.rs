@@ -30,6 +30,7 @@ fn main() -> ExitCode {
     if let Some(code) = cluster::host::node::main_if_called() {
         return code;
     }
+    interface::modes::others_never_write();
     error::set_wording(error::api_servers_words);
     commands::main()
 }

@@ -39,7 +39,7 @@ use clap::Parser;
 use interface::{
     Cli, ClusterChoice, Command, Options, Paths, Profile,
     cli::{ImagesAction, Suite},
-    exit,
+    exit, modes,
     programs::{State, state},
 };
 
@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         eprintln!("{message}");
         return ExitCode::from(exit::UNFIT);
     }
+    modes::others_never_write();
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {

@@ -4,13 +4,14 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use interface::{Cli, Command, LabRange, Number, Options, Paths, exit};
+use interface::{Cli, Command, LabRange, Number, Options, Paths, exit, modes};
 use lab_driver::{diagnostics, handover, lab1, labs::Lab, lock, program, report::Report, run, workshop::Workshop};
 
 const ONLY_LAB_1: &str = "this program does lab 1 on a cluster of a given number: start with `cargo xtask`";
 const LAB_1: LabRange = LabRange { first: 1, last: 1 };
 
 fn main() -> ExitCode {
+    modes::others_never_write();
     program::end(start(Cli::parse()))
 }
 

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod exit;
 pub mod kube_proxy;
 pub mod machine;
+pub mod modes;
 mod names;
 pub mod network;
 pub mod obstacle;

@@ -1,5 +1,5 @@
 //! The labs on real clusters of this machine, in order: the six labs, each check with its lab broken on purpose, what a good
-//! neighbour leaves alone, recovery, a machine like NixOS, one behind a proxy, a cluster that is not ours, the upstream profile, and
+//! neighbour leaves alone, recovery, a machine like NixOS, one behind a proxy, odd umasks, a cluster that is not ours, the upstream profile, and
 //! nodes that pull our images.
 //!
 //! The trials of a group share a cluster and stand in an order that makes sense to a reader; so they run one at a time
@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
 mod context;
+mod modes;
 mod neighbour;
 mod nixos;
 mod proxies;
@@ -32,13 +33,14 @@ fn main() {
         group("recovery", || TestCluster::of(22), recovery::SCENES),
         group("neighbour", || TestCluster::of(23), neighbour::SCENES),
         group("nixos", || TestCluster::of(24), nixos::SCENES),
+        group("modes", || TestCluster::of(32), modes::SCENES),
         group("proxies", || TestCluster::of(31), proxies::SCENES),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
         group("registry", || TestCluster::of(61), registry::SCENES),
     ];
     let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
     if arguments.ignored && std::env::var_os("EBPF_LAB_KEEP").is_none() {
-        for number in [21, 22, 23, 24, 31, 51, 61] {
+        for number in [21, 22, 23, 24, 31, 32, 51, 61] {
             TestCluster::of(number).lab(&["clean"]);
         }
     }

@@ -128,7 +128,8 @@ impl MountPoints {
             let missing: Vec<_> = missing.map(|folder| folder.display().to_string()).collect();
             made.extend(missing);
             fs::write(Self::note(), made.join("\n"))?;
-            fs::create_dir_all(point).with_context(|| format!("make the folder {point}"))?;
+            let folder = fs::DirBuilder::new().recursive(true).mode(0o755).create(point);
+            folder.with_context(|| format!("make the folder {point}"))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     net::Ipv4Addr,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -36,7 +36,7 @@ pub fn create(folder: &Path, addresses: Addresses) -> Result<()> {
     }
     let partial = folder.with_extension("partial");
     let _ = fs::remove_dir_all(&partial);
-    fs::create_dir_all(&partial)?;
+    fs::DirBuilder::new().mode(0o700).create(&partial)?;
     write_all(&partial, addresses)?;
     fs::rename(&partial, folder).context("put the cluster's keys in place")
 }

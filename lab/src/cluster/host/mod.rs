@@ -29,6 +29,7 @@ use futures::future::try_join_all;
 use interface::{
     Options, Paths, base,
     kube_proxy::{self, Mode},
+    modes,
     taken::taken,
 };
 use k8s_openapi::api::core::v1::Node;
@@ -288,6 +289,7 @@ impl Cluster for Host {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
         }
+        modes::all_read();
         let plan = self.plan(live)?;
         let addresses = plan.addresses;
         if !self.registries.is_empty() {

@@ -27,9 +27,12 @@ use crate::{
 /// A containerd that has nothing to do answers within a second.
 const START: Duration = Duration::from_secs(30);
 
+/// Raised when the same images begin to give another folder.
+const FORMAT: &str = "2";
+
 /// The folder of a containerd that has these images; made if there is none.
 pub async fn of_images(paths: &Paths, folders: &Folders, images: &[Image], live: &Live) -> Result<PathBuf> {
-    let mut key = Sha256::new();
+    let mut key = Sha256::new_with_prefix(FORMAT);
     images.iter().for_each(|image| key.update(&image.digest));
     let seeds = paths.cache.join("nodes");
     let of_as_many = format!("{}-", images.len());

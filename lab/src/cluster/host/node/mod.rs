@@ -14,6 +14,7 @@ pub mod tools;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use interface::modes;
 
 pub use keeper::{is_kept, start};
 
@@ -46,6 +47,9 @@ impl Place {
 /// Does its part if this process was started for one of a cluster: `lab node STEP NUMBER INDEX` or `lab proxy NUMBER [REGISTRY…]`.
 pub fn main_if_called() -> Option<ExitCode> {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if matches!(arguments.first().map(String::as_str), Some("node" | "proxy")) {
+        modes::all_read();
+    }
     let part = match arguments.as_slice() {
         [word, rest @ ..] if word == "node" => run(rest),
         [word, number, allowed @ ..] if word == "proxy" => proxy::run(number, allowed),
