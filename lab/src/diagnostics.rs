@@ -1,7 +1,6 @@
 //! What a failed lab leaves for whoever has to find out why: events, objects, logs, component logs; beside what `driver` writes.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -14,7 +13,11 @@ use kube::{
     api::{ListParams, LogParams},
 };
 
-use crate::{caller::give_to_caller, wait, workshop::Workshop};
+use crate::{
+    caller::{self, OPEN},
+    wait,
+    workshop::Workshop,
+};
 
 /// A cluster that is broken may not answer: what it has said by then is what there is.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,14 +30,11 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
     let folder = driver::diagnostics::begin(&workshop.paths, workshop.cluster.name(), lab)?;
     if lab > 1 {
         let components = folder.join("components");
-        fs::create_dir_all(&components)?;
+        caller::folder(&components)?;
         // Each part is worth having without the others.
         let _ = workshop.cluster.diagnostics(&components).await;
         let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
         let _ = wait::within(PATIENCE, cluster(workshop, &folder)).await;
-    }
-    for entry in walkdir::WalkDir::new(&folder).into_iter().flatten() {
-        give_to_caller(&[entry.path()])?;
     }
     Ok(folder)
 }
@@ -56,7 +56,7 @@ async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
     ];
     for (file, arguments) in reports {
         let text = tokio::task::block_in_place(|| kubectl(arguments)).unwrap_or_else(|error| error.to_string());
-        fs::write(folder.join(file), text)?;
+        caller::write(&folder.join(file), text, OPEN)?;
     }
     let client = workshop.client().await?;
     for namespace in NAMESPACES {
@@ -82,7 +82,8 @@ async fn logs(client: &Client, namespace: &str, folder: &Path) -> Result<()> {
                 // A container that has not started, or was never restarted, has no log.
                 if let Ok(text) = pods.logs(&name, &params).await {
                     let suffix = if previous { "previous.log" } else { "log" };
-                    fs::write(folder.join(format!("{namespace}-{name}-{}.{suffix}", container.name)), text)?;
+                    let file = folder.join(format!("{namespace}-{name}-{}.{suffix}", container.name));
+                    caller::write(&file, text, OPEN)?;
                 }
             }
         }

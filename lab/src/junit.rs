@@ -6,9 +6,15 @@ use anyhow::{Context, Result};
 use driver::report::Record;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
+use crate::caller::{self, OPEN, as_caller};
+
 pub fn write(path: &Path, records: &[Record]) -> Result<()> {
     let text = report(records).to_string().context("write JUnit XML")?;
-    std::fs::write(path, text).with_context(|| format!("write {}", path.display()))
+    // A pipe, a terminal and what leads to them stay what they are.
+    if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
+        return as_caller(|| std::fs::write(path, text)).with_context(|| format!("failed to write {}", path.display()));
+    }
+    caller::write(path, text, OPEN)
 }
 
 fn report(records: &[Record]) -> quick_junit::Report {
@@ -38,6 +44,19 @@ fn report(records: &[Record]) -> quick_junit::Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_what_leads_elsewhere_is_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("stdout"));
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write(&file, &[]).unwrap();
+        let first = std::fs::read(&file).unwrap();
+        std::fs::write(&file, "").unwrap();
+        write(&link, &[]).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), first);
+        assert!(link.is_symlink());
+    }
 
     #[test]
     fn junit_has_a_case_for_each_record() {

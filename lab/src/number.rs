@@ -3,7 +3,7 @@
 //! A checkout keeps its number until `clean`, so that every later `--number auto` of it means the same cluster.
 
 use std::{
-    fs::{self, File},
+    fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
 };
@@ -11,7 +11,11 @@ use std::{
 use anyhow::{Context, Result};
 use interface::{Number, Paths};
 
-use crate::{caller::give_to_caller, error::unfit};
+use crate::{
+    caller::{self, OPEN, as_caller},
+    error::unfit,
+    lock,
+};
 
 /// The number that is meant.
 ///
@@ -27,16 +31,18 @@ pub fn resolve(paths: &Paths, number: Number, in_use: impl Fn(u8) -> bool) -> Re
 /// Gives a checkout's number back, for others to use.
 pub fn release(paths: &Paths, number: u8) -> Result<()> {
     let claim = claims(paths).join(number.to_string());
-    match fs::read_to_string(&claim) {
-        Ok(owner) if owner == owner_of(paths) => fs::remove_file(&claim).context("give the cluster's number back"),
+    as_caller(|| match fs::read_to_string(&claim) {
+        Ok(owner) if owner == owner_of(paths) => {
+            fs::remove_file(&claim).context("failed to give the cluster's number back")
+        }
         _ => Ok(()),
-    }
+    })
 }
 
 fn claim(paths: &Paths, in_use: impl Fn(u8) -> bool) -> Result<u8> {
     let claims = claims(paths);
-    fs::create_dir_all(&claims).with_context(|| format!("make the folder {}", claims.display()))?;
-    let lock = File::create(claims.join("lock")).context("open the lock of the clusters' numbers")?;
+    caller::folder(&claims)?;
+    let lock = lock::open(&claims.join("lock"))?;
     lock.lock().context("take the lock of the clusters' numbers")?;
     let owner = owner_of(paths);
     let holder = |number: u8| fs::read_to_string(claims.join(number.to_string())).ok();
@@ -48,8 +54,7 @@ fn claim(paths: &Paths, in_use: impl Fn(u8) -> bool) -> Result<u8> {
     let free = candidates(&owner).find(|&number| !claimed(number) && !in_use(number));
     let number = free.ok_or_else(|| unfit("all of the 99 clusters are in use", "`cargo xtask clean` ends one"))?;
     let file = claims.join(number.to_string());
-    fs::write(&file, &owner).with_context(|| format!("write {}", file.display()))?;
-    give_to_caller(&[&paths.state, &claims, &file, &claims.join("lock")])?;
+    caller::write(&file, &owner, OPEN)?;
     Ok(number)
 }
 

@@ -49,10 +49,10 @@ impl Workshop {
         self.client.get_or_try_init(|| async { kubernetes::client(&kubeconfig, context, way) }).await.cloned()
     }
 
-    /// The built-in kubectl on the cluster.
+    /// The built-in kubectl on the cluster, as the user: what it writes, and what it keeps at home, is theirs.
     pub fn kubectl(&self) -> Cmd {
         let kubectl = Cmd::new(self.paths.programs.join("bin/hyperkube")).arg("kubectl");
-        kubectl.env("KUBECONFIG", self.cluster.kubeconfig()).directly_to(&self.cluster.addresses())
+        kubectl.env("KUBECONFIG", self.cluster.kubeconfig()).directly_to(&self.cluster.addresses()).as_caller()
     }
 
     /// Our images that the cluster and the labs need, by the last part of their names.

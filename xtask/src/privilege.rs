@@ -4,6 +4,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     io::{self, IsTerminal},
+    os::unix::fs::{MetadataExt, lchown},
     process::{Command, Stdio},
     sync::Once,
     time::Duration,
@@ -107,7 +108,26 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result
         }
     };
     command.envs(paths.environment()).env("PATH", go_tools::path(paths)?);
+    settle_user(&mut command, paths)?;
     Ok(command)
+}
+
+/// The user of `sudo cargo xtask`: where the folders are theirs, so is what root made there until now, because `lab` goes on with the
+/// user's rights; where they are root's (sudo changed HOME), all of it is root's.
+fn settle_user(command: &mut Command, paths: &Paths) -> Result<()> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) else { return Ok(()) };
+    let home = std::env::var_os("HOME").and_then(|home| fs::metadata(home).ok());
+    if home.is_none_or(|home| home.uid() != user) {
+        command.env_remove("SUDO_UID").env_remove("SUDO_GID");
+        return Ok(());
+    }
+    for folder in [paths.cache.clone(), paths.images(), paths.state.clone(), paths.work(), paths.reports()] {
+        fs::create_dir_all(&folder).with_context(|| format!("failed to make the folder {}", folder.display()))?;
+        let given = lchown(&folder, Some(user), Some(group));
+        given.with_context(|| format!("failed to give {} to the user who called sudo", folder.display()))?;
+    }
+    Ok(())
 }
 
 fn assignments(paths: &Paths) -> impl Iterator<Item = OsString> {

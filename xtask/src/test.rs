@@ -270,7 +270,8 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let mut cargo = Command::new("cargo");
     cargo.current_dir(&paths.checkout).args(["test", "--release", "--locked", "--no-fail-fast"]).args(targets);
     cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", go_tools::path(paths)?);
-    cargo.env("INSTA_UPDATE", "no");
+    // Whoever called sudo for the tests is not behind each program that they start as root.
+    cargo.env("INSTA_UPDATE", "no").env_remove("SUDO_UID").env_remove("SUDO_GID");
     let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
     let (mut count, beside) = (Count::default(), Line::beside("cargo test"));
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {

@@ -15,6 +15,8 @@ use interface::{Machine, machine::Said, proxies};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncRead};
 
+use crate::caller::caller;
+
 /// An external command that did not do its work.
 #[derive(Debug, Error)]
 #[error("command `{line}` {how}{}", .stderr.as_deref().map(|tail| format!("\n{tail}")).unwrap_or_default())]
@@ -133,6 +135,16 @@ impl Cmd {
         let line = self.line();
         self.command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         self.command.spawn().map_err(|error| cannot_start(&line, error))
+    }
+
+    /// Runs as the user who called sudo, if there is one.
+    pub fn as_caller(self) -> Self {
+        match caller() {
+            Some((user, group)) => self.with(|command| {
+                command.uid(user).gid(group);
+            }),
+            None => self,
+        }
     }
 
     /// For what the builder above does not offer, such as user ids or process groups.

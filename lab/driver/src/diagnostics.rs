@@ -1,24 +1,26 @@
 //! What a failed lab leaves for whoever has to find out why: a folder, and in it who ran on what.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use interface::Paths;
 use jiff::Zoned;
 
-use crate::{caller::give_to_caller, cmd::Cmd};
+use crate::{
+    caller::{self, OPEN},
+    cmd::Cmd,
+};
 
 /// Makes the folder and begins it.
 pub fn begin(paths: &Paths, cluster: &str, lab: u8) -> Result<PathBuf> {
     let folder = paths.reports().join(format!("{}-lab{lab}", Zoned::now().strftime("%Y%m%d-%H%M%S")));
-    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    caller::folder(&folder)?;
     let (file, kernel) = (folder.join("versions.txt"), Cmd::new("uname").arg("-a").read().unwrap_or_default());
     let versions = format!(
         "lab {}\nkernel {kernel}\nprograms {}\ncluster {cluster}\n",
         env!("CARGO_PKG_VERSION"),
         paths.programs.display()
     );
-    fs::write(&file, versions).with_context(|| format!("write {}", file.display()))?;
-    give_to_caller(&[&folder, &file])?;
+    caller::write(&file, versions, OPEN)?;
     Ok(folder)
 }

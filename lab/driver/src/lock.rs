@@ -1,16 +1,21 @@
 //! One `lab` at a time works on a cluster; the second is told who does.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
+    path::Path,
 };
 
 use anyhow::{Context, Result};
 use interface::Paths;
 use jiff::Zoned;
+use nix::fcntl::OFlag;
 
-use crate::{caller::give_to_caller, error::Busy};
+use crate::{
+    caller::{self, SECRET, as_caller},
+    error::Busy,
+};
 
 /// Held until it is dropped; a process that is killed holds nothing.
 #[derive(Debug)]
@@ -18,43 +23,69 @@ pub struct Lock {
     _file: File,
 }
 
-/// Takes the lock of the cluster of this name.
+/// Takes the user's lock of the cluster of this name.
 ///
 /// # Errors
 /// [`Busy`], naming the holder, if another `lab` has it.
 pub fn take(paths: &Paths, cluster: &str) -> Result<Lock> {
-    let kubeconfig = paths.kubeconfig(cluster);
-    let folder = kubeconfig.parent().context("a kubeconfig lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    let path = folder.join("lock");
+    let path = paths.kubeconfig(cluster).with_file_name("lock");
+    caller::folder(path.parent().context("a lock lies in a folder")?)?;
+    hold(open(&path)?)
+}
+
+/// Opens a file of the user's to be locked. It stays the same file, which a link could be to any other.
+pub fn open(path: &Path) -> Result<File> {
     let mut options = File::options();
-    let mut file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .with_context(|| format!("open {}", path.display()))?;
-    give_to_caller(&[&paths.state, folder, &path])?;
+    options.read(true).write(true).create(true).truncate(false).mode(SECRET).custom_flags(OFlag::O_NOFOLLOW.bits());
+    as_caller(|| options.open(path)).with_context(|| format!("failed to open {}", path.display()))
+}
+
+/// Locks a file, and writes into it by whom it is held.
+///
+/// # Errors
+/// [`Busy`], naming the holder, if another process has it.
+pub fn hold(mut file: File) -> Result<Lock> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
-            file.read_to_string(&mut holder).context("read who holds the lock")?;
+            file.read_to_string(&mut holder).context("failed to read who holds the lock")?;
             return Err(Busy { holder: holder.trim().to_owned() }.into());
         }
-        Err(TryLockError::Error(error)) => return Err(error).context("take the cluster's lock"),
+        Err(TryLockError::Error(error)) => return Err(error).context("failed to take the cluster's lock"),
     }
     let line: Vec<_> = std::env::args().skip(1).collect();
     file.set_len(0)?;
     file.rewind()?;
-    write!(
-        file,
-        "process {}, `lab {}`, since {}",
-        std::process::id(),
-        line.join(" "),
-        Zoned::now().strftime("%H:%M:%S")
-    )?;
+    let since = Zoned::now().strftime("%H:%M:%S").to_string();
+    write!(file, "process {}, `lab {}`, since {since}", std::process::id(), line.join(" "))?;
     Ok(Lock { _file: file })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_second_holder_is_told_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let first = hold(open(&path).unwrap()).unwrap();
+        let busy = hold(open(&path).unwrap()).unwrap_err();
+        assert!(busy.to_string().contains(&format!("process {}", std::process::id())), "{busy}");
+        drop(first);
+        hold(open(&path).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn a_link_in_a_locks_place_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, elsewhere) = (folder.path().join("lock"), folder.path().join("elsewhere"));
+        fs::write(&elsewhere, "untouched").unwrap();
+        symlink(&elsewhere, &path).unwrap();
+        assert!(open(&path).is_err());
+        assert_eq!(fs::read_to_string(elsewhere).unwrap(), "untouched");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +9,7 @@ use anyhow::{Context, Result};
 use interface::Paths;
 
 use crate::{
-    caller::{caller, give_to_caller},
+    caller::{self, OPEN, as_caller},
     cmd::Cmd,
     live::Live,
     outcome::Outcome,
@@ -29,21 +28,16 @@ pub const TCPCONNECT: Probe = Probe { file: "tcpconnect.c", source: "tcpconnect.
 
 /// `bee`, in `work/`, as the user who called: even if `lab` itself is root.
 pub fn bee(paths: &Paths) -> Cmd {
-    let bee = Cmd::new(paths.bin.join("bee")).dir(&paths.work());
-    bee.with(|command| {
-        if let Some((user, group)) = caller() {
-            command.uid(user).gid(group);
-        }
-    })
+    Cmd::new(paths.bin.join("bee")).dir(&paths.work()).as_caller()
 }
 
 /// Copies a probe's source to `work/`; one that the student changed stays as it is.
 pub fn copy(paths: &Paths, probe: Probe, live: &Live) -> Result<Outcome> {
     let work = paths.work();
-    fs::create_dir_all(&work).with_context(|| format!("make the folder {}", work.display()))?;
+    caller::folder(&work)?;
     let (from, to) = (paths.checkout.join("probes").join(probe.source), work.join(probe.file));
     let ours = fs::read(&from).with_context(|| format!("read {}", from.display()))?;
-    match fs::read(&to) {
+    match as_caller(|| fs::read(&to)) {
         Ok(theirs) if theirs == ours => return Ok(Outcome::Unchanged),
         Ok(theirs) if !is_pristine(&work, probe, &theirs) => {
             live.say(&format!("work/{} is not the one of the workshop: it stays as you wrote it", probe.file));
@@ -51,10 +45,8 @@ pub fn copy(paths: &Paths, probe: Probe, live: &Live) -> Result<Outcome> {
         }
         _ => {}
     }
-    fs::write(&to, &ours).with_context(|| format!("write {}", to.display()))?;
-    let note = note(&work, probe);
-    fs::write(&note, &ours).with_context(|| format!("write {}", note.display()))?;
-    give_to_caller(&[&work, &to, &note])?;
+    caller::write(&to, &ours, OPEN)?;
+    caller::write(&note(&work, probe), &ours, OPEN)?;
     Ok(Outcome::Changed)
 }
 
@@ -88,10 +80,12 @@ fn stored(paths: &Paths, probe: Probe) -> Result<Option<String>> {
 pub fn remove(paths: &Paths, probe: Probe) -> Result<Outcome> {
     let work = paths.work();
     let file = work.join(probe.file);
-    if !fs::read(&file).is_ok_and(|theirs| is_pristine(&work, probe, &theirs)) {
-        return Ok(Outcome::Unchanged);
-    }
-    fs::remove_file(&file).with_context(|| format!("remove {}", file.display()))?;
-    fs::remove_file(note(&work, probe)).context("forget the file as it was written")?;
-    Ok(Outcome::Changed)
+    as_caller(|| {
+        if !fs::read(&file).is_ok_and(|theirs| is_pristine(&work, probe, &theirs)) {
+            return Ok(Outcome::Unchanged);
+        }
+        fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))?;
+        fs::remove_file(note(&work, probe)).context("failed to forget the file as it was written")?;
+        Ok(Outcome::Changed)
+    })
 }

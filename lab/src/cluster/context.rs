@@ -14,7 +14,7 @@ use kube::{Api, Client, config::Kubeconfig};
 
 use super::{Cluster, Outcome, ServicePort, State};
 use crate::{
-    caller::give_to_caller,
+    caller::{self, SECRET, as_caller},
     error::unfit,
     images::Image,
     kubernetes::{self, Way},
@@ -39,10 +39,8 @@ impl Context {
         let theirs = Kubeconfig::read().context("read your kubeconfig: set KUBECONFIG, or use --on host")?;
         let one = restrict(theirs, context)?;
         let kubeconfig = paths.kubeconfig(name);
-        let folder = kubeconfig.parent().context("a kubeconfig lies in a folder")?;
-        fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        super::host::write_secret(&kubeconfig, &serde_json::to_string(&one)?)?;
-        give_to_caller(&[&paths.state, folder, &kubeconfig])?;
+        caller::folder(kubeconfig.parent().context("a kubeconfig lies in a folder")?)?;
+        caller::write(&kubeconfig, serde_json::to_string(&one)?, SECRET)?;
         Ok(Self { name: name.to_owned(), context: context.to_owned(), kubeconfig })
     }
 }
@@ -98,7 +96,7 @@ impl Cluster for Context {
 
     /// The cluster stays; only our copy of the way to it goes.
     async fn down(&self, _live: &Live) -> Result<Outcome> {
-        fs::remove_file(&self.kubeconfig).context("remove the copied kubeconfig")?;
+        as_caller(|| fs::remove_file(&self.kubeconfig)).context("failed to remove the copied kubeconfig")?;
         Ok(Outcome::Changed)
     }
 

@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 
-use crate::{labs, live::Live, lock, number, outcome::Outcome, report::Report, run, student, workshop::Workshop};
+use crate::{
+    caller::as_caller, labs, live::Live, lock, number, outcome::Outcome, report::Report, run, student,
+    workshop::Workshop,
+};
 
 pub async fn clean(workshop: &Workshop) -> Result<()> {
     let lock = lock::take(&workshop.paths, workshop.cluster.name())?;
@@ -11,8 +14,10 @@ pub async fn clean(workshop: &Workshop) -> Result<()> {
     number::release(&workshop.paths, workshop.number)?;
     // The lock's folder goes last: it is empty now, or somebody else has taken the lock.
     if let Some(folder) = workshop.cluster.kubeconfig().parent() {
-        let _ = std::fs::remove_file(folder.join("lock"));
-        let _ = std::fs::remove_dir(folder);
+        as_caller(|| {
+            let _ = std::fs::remove_file(folder.join("lock"));
+            let _ = std::fs::remove_dir(folder);
+        });
     }
     eprintln!("{}", if outcome == Outcome::Changed { "removed" } else { "there was nothing to remove" });
     Ok(())

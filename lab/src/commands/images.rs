@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use comfy_table::{Table, presets::NOTHING};
 use interface::cli::ImagesAction;
 
 use super::push;
 use crate::{
-    caller::give_to_caller,
+    caller,
     images::{self, Image},
     live::Live,
     lock,
@@ -57,16 +57,10 @@ async fn load(workshop: &Workshop, images: &[Image]) -> Result<()> {
 
 /// One archive an image: `bee.tar`. One that is cut short never has its name.
 fn save(images: &[Image], folder: &Path) -> Result<()> {
-    if !folder.exists() {
-        fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-        give_to_caller(&[folder])?;
-    }
+    caller::folder(folder)?;
     for image in images {
-        let name = image.name();
-        let (partial, path) = (folder.join(format!(".{name}.tar")), folder.join(format!("{name}.tar")));
-        fs::copy(&image.archive, &partial).with_context(|| format!("save {}", path.display()))?;
-        fs::rename(&partial, &path).with_context(|| format!("save {}", path.display()))?;
-        give_to_caller(&[&path])?;
+        let path = folder.join(format!("{}.tar", image.name()));
+        caller::replace(&path, |partial| Ok(fs::copy(&image.archive, partial).map(drop)?))?;
         println!("{}", path.display());
     }
     eprintln!(

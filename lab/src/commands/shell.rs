@@ -1,13 +1,10 @@
 //! `shell`: a shell in which what the workshop's text says can be typed as it stands.
 
-use std::{
-    fs,
-    os::unix::{fs::symlink, process::CommandExt},
-};
+use std::{fs, os::unix::fs::symlink};
 
 use anyhow::{Context, Result};
 
-use crate::{caller::caller, cmd::Cmd, workshop::Workshop};
+use crate::{cmd::Cmd, workshop::Workshop};
 
 pub fn run(workshop: &Workshop) -> Result<u8> {
     let tools = tempfile::tempdir().context("make a folder for the shell's tools")?;
@@ -28,12 +25,6 @@ pub fn run(workshop: &Workshop) -> Result<u8> {
     }
     let command = command.env("PATH", path).env("KUBECONFIG", workshop.cluster.kubeconfig()).env("PS1", "(ebpf) $ ");
     let command = command.directly_to(&workshop.cluster.addresses());
-    let status = command.dir(&workshop.paths.checkout).with(as_caller).interactive()?;
+    let status = command.dir(&workshop.paths.checkout).as_caller().interactive()?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
-}
-
-fn as_caller(command: &mut std::process::Command) {
-    if let Some((user, group)) = caller() {
-        command.uid(user).gid(group);
-    }
 }

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::reference;
-use crate::{caller::give_to_caller, error::unfit_for};
+use crate::{
+    caller::{self, OPEN, as_caller},
+    error::unfit_for,
+};
 
 /// Raised when the same inputs begin to give another image.
 const FORMAT: u32 = 3;
@@ -36,10 +39,9 @@ pub fn image(paths: &Paths, recipe: &Recipe) -> Result<Image> {
     if let Some(image) = remembered(&note, &stamp) {
         return Ok(image);
     }
-    let image = archive::write(&folder, recipe, &reference(&recipe.name)).map_err(unfit_for)?;
-    give_to_caller(&[&image.archive])?;
-    let entry = serde_json::to_vec(&Entry { stamp, image: image.clone() })?;
-    replace(&note, |file| Ok(fs::write(file, &entry)?))?;
+    let written = as_caller(|| archive::write(&folder, recipe, &reference(&recipe.name)));
+    let image = written.map_err(unfit_for)?;
+    caller::write(&note, serde_json::to_vec(&Entry { stamp, image: image.clone() })?, OPEN)?;
     Ok(image)
 }
 
@@ -48,30 +50,15 @@ pub fn derived(paths: &Paths, name: &str, inputs: &[&Path], make: impl FnOnce(&P
     let key = hex::encode(&Sha256::digest(stamp(inputs)?)[..8]);
     let file = folder(paths)?.join(format!("{key}-{name}"));
     if !file.is_file() {
-        replace(&file, make)?;
+        caller::replace(&file, make)?;
     }
     Ok(file)
 }
 
-/// Writes a file under another name first, so that a killed run leaves nothing half-written under its own.
-pub fn replace(file: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let partial = file.with_file_name(format!(".{}.{name}", std::process::id()));
-    let written =
-        write(&partial).and_then(|()| fs::rename(&partial, file).with_context(|| format!("write {}", file.display())));
-    if written.is_err() {
-        // Nothing to remove if nothing was written.
-        let _ = fs::remove_file(&partial);
-    }
-    written?;
-    give_to_caller(&[file])
-}
-
+/// A cluster's images are built by root, whose cache this is not.
 fn folder(paths: &Paths) -> Result<PathBuf> {
     let folder = paths.images();
-    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    // A cluster's images are built by root, whose cache this is not.
-    give_to_caller(&[&paths.cache, &folder])?;
+    caller::folder(&folder)?;
     Ok(folder)
 }
 

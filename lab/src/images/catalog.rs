@@ -51,7 +51,7 @@ fn probe(paths: &Paths) -> Result<PathBuf> {
     let (bee, source) = (paths.bin.join("bee"), paths.checkout.join("probes/tcpconnect.bpf.c"));
     let headers = paths.checkout.join("probes/include/bee.h");
     cache::derived(paths, "tcpconnect.o", &[&bee, &source, &headers], |object: &Path| {
-        let build = Cmd::new(&bee).arg("build").arg(&source).arg("--output-file").arg(object);
+        let build = Cmd::new(&bee).arg("build").arg(&source).arg("--output-file").arg(object).as_caller();
         build.run().context("compile the probe that lab 5 runs on every node")
     })
 }

@@ -144,7 +144,8 @@ impl<'a> Helm<'a> {
         let ours = [("CACHE", "cache"), ("CONFIG", "config"), ("DATA", "data")];
         let theirs =
             std::env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("HELM_"));
-        let helm = Cmd::new("helm").args(words.as_ref()).with(|command| {
+        // It keeps files in the user's cache.
+        let helm = Cmd::new("helm").as_caller().args(words.as_ref()).with(|command| {
             for name in theirs {
                 command.env_remove(name);
             }

@@ -18,6 +18,7 @@ use super::{
     kinds,
 };
 use crate::{
+    caller::{self, OPEN},
     error::unfit,
     kubernetes::{MANAGED_BY, apply::Applier, rollout::Workload},
     live::Live,
@@ -131,7 +132,7 @@ impl Profile for Upstream {
     fn diagnostics(&self, workshop: &Workshop, into: &Path) -> Result<()> {
         let helm = Helm::new(workshop, &self.pins);
         let folder = into.join("helm");
-        fs::create_dir_all(&folder)?;
+        caller::folder(&folder)?;
         let questions: [(&str, &[&str]); 3] = [
             ("history.txt", &["history"]),
             // With what the chart fills in for everything that our file leaves open.
@@ -140,7 +141,7 @@ impl Profile for Upstream {
         ];
         for (file, words) in questions {
             let text = helm.ask(words).read().unwrap_or_else(|error| error.to_string());
-            fs::write(folder.join(file), without_secrets(&text))?;
+            caller::write(&folder.join(file), without_secrets(&text), OPEN)?;
         }
         Ok(())
     }

@@ -164,7 +164,7 @@ fn parameters(common_name: &str, organization: Option<&str>) -> CertificateParam
 }
 
 /// Writes a file that only its owner may read.
-pub fn write_secret(path: &Path, text: &str) -> Result<()> {
+fn write_secret(path: &Path, text: &str) -> Result<()> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("write {}", path.display()))

@@ -39,7 +39,6 @@ use kube::{
 };
 use serde_json::json;
 
-pub use self::keys::write_secret;
 use self::{
     addresses::{Addresses, NODES},
     containers::Containerd,
@@ -49,6 +48,7 @@ use self::{
     proxy::Proxy,
 };
 use crate::{
+    caller::{self, OPEN, SECRET, as_caller},
     cluster::{Cluster, Needs, State, balanced},
     cmd::Here,
     error::{refusal, unfit},
@@ -211,13 +211,8 @@ impl Host {
     fn write_kubeconfig(&self) -> Result<()> {
         let ours = fs::read_to_string(self.folders.pki().join("admin.kubeconfig"))?;
         let path = self.kubeconfig();
-        if fs::read_to_string(&path).is_ok_and(|theirs| theirs == ours) {
-            return Ok(());
-        }
-        let folder = path.parent().context("the kubeconfig lies in a folder")?;
-        fs::create_dir_all(folder)?;
-        keys::write_secret(&path, &ours)?;
-        crate::caller::give_to_caller(&[self.paths.state.as_path(), folder, &path])
+        caller::folder(path.parent().context("the kubeconfig lies in a folder")?)?;
+        caller::write(&path, ours, SECRET)
     }
 
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
@@ -316,7 +311,7 @@ impl Cluster for Host {
         self.network.remove()?;
         self.folders.remove()?;
         if self.kubeconfig().exists() {
-            fs::remove_file(self.kubeconfig()).context("remove the kubeconfig")?;
+            as_caller(|| fs::remove_file(self.kubeconfig())).context("failed to remove the kubeconfig")?;
         }
         Ok(if there { Outcome::Changed } else { Outcome::Unchanged })
     }
@@ -365,7 +360,7 @@ impl Cluster for Host {
     async fn diagnostics(&self, into: &Path) -> Result<()> {
         for entry in fs::read_dir(self.folders.logs()).context("find the components' logs")? {
             let entry = entry?;
-            fs::copy(entry.path(), into.join(entry.file_name()))?;
+            caller::write(&into.join(entry.file_name()), fs::read(entry.path())?, OPEN)?;
         }
         Ok(())
     }

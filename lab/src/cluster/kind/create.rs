@@ -18,8 +18,8 @@ use super::{
     registries::{self, Between},
 };
 use crate::{
-    caller::give_to_caller,
-    cluster::{Cluster, host::write_secret},
+    caller::{self, OPEN, SECRET},
+    cluster::Cluster,
     cmd,
     error::{refusal, unfit},
     kubernetes::{self, Way},
@@ -70,18 +70,16 @@ impl Kind {
         }
         self.note_network(engine)?;
         let text = fs::read_to_string(&kinds).context("read the kubeconfig that kind wrote")?;
-        write_secret(&self.kubeconfig(), &kubeconfig::renamed(&text)?)?;
-        give_to_caller(&[&self.kubeconfig()])?;
+        caller::write(&self.kubeconfig(), kubeconfig::renamed(&text)?, SECRET)?;
         fs::remove_file(&kinds).context("remove the kubeconfig that kind wrote")
     }
 
     fn write_config(&self, image: &str) -> Result<()> {
-        let (folder, registries) = (self.folder(), self.registries());
-        fs::create_dir_all(&registries).with_context(|| format!("make the folder {}", registries.display()))?;
+        let registries = self.registries();
+        caller::folder(&registries)?;
         registries::describe(&registries, &self.between, &self.paths.registries())?;
         let config = Config::new(&self.cluster, self.number, self.workers(), image, &registries);
-        fs::write(self.config_file(), config.to_yaml()?).context("write kind's configuration")?;
-        give_to_caller(&[&self.paths.state, &folder, &registries, &self.config_file()])
+        caller::write(&self.config_file(), config.to_yaml()?, OPEN)
     }
 
     /// Starts nodes that were stopped. Engines give the lowest address that is free: in the old order each node has its old one
@@ -102,8 +100,7 @@ impl Kind {
         let mut nodes = engine.nodes(&self.cluster)?;
         nodes.sort_by_key(|node| node.address);
         let names: String = nodes.iter().map(|node| format!("{}\n", node.name)).collect();
-        fs::write(self.order_file(), names).context("note the order of the nodes' addresses")?;
-        give_to_caller(&[&self.order_file()])
+        caller::write(&self.order_file(), names, OPEN)
     }
 
     /// What brings a cluster whose nodes run to where labs can use it.
@@ -170,7 +167,7 @@ impl Kind {
     }
 
     pub(super) async fn export_logs(&self, engine: &Engine, into: &Path) -> Result<()> {
-        fs::create_dir_all(into).with_context(|| format!("make the folder {}", into.display()))?;
+        caller::folder(into)?;
         let export = engine.kind(&["export", "logs", "--name", &self.cluster], &self.kubeconfig());
         export.arg(into).follow(|_| {}).await?;
         Ok(())
@@ -181,11 +178,11 @@ impl Kind {
         let note = self.paths.state.join("kind-network");
         match engine.network()? {
             None => {
-                fs::create_dir_all(&self.paths.state)?;
-                fs::write(&note, "").context("note that kind's network is ours")
+                caller::folder(&self.paths.state)?;
+                caller::write(&note, "", OPEN)
             }
             Some(network) if fs::read_to_string(&note).is_ok_and(|id| id.is_empty()) => {
-                fs::write(&note, network.id).context("note that kind's network is ours")
+                caller::write(&note, network.id, OPEN)
             }
             Some(_) => Ok(()),
         }

@@ -9,7 +9,11 @@ use anyhow::{Context, Result};
 use interface::{pins, proxies};
 
 use super::engine::{Engine, network_name};
-use crate::{error::unfit, live::Live};
+use crate::{
+    caller::{self, OPEN},
+    error::unfit,
+    live::Live,
+};
 
 /// The registries that the upstream profile pulls from, and where they listen.
 const REGISTRIES: [(&str, &str); 3] = [
@@ -64,25 +68,25 @@ pub fn describe(folder: &Path, between: &Between, theirs: &Path) -> Result<()> {
 /// Copies what the user wrote of one registry, and the files that it names by path: the nodes have no others.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     let Ok(text) = fs::read_to_string(from.join("hosts.toml")) else { return Ok(()) };
-    fs::create_dir_all(to).with_context(|| format!("make the folder {}", to.display()))?;
+    caller::folder(to)?;
     let mut words: Vec<_> = text.split('"').map(str::to_owned).collect();
     for path in words.iter_mut().skip(1).step_by(2) {
         let file = from.join(&path);
         if let Some(name) = file.file_name().filter(|_| file.is_file()).map(ToOwned::to_owned) {
-            fs::copy(&file, to.join(&name)).with_context(|| format!("copy {}", file.display()))?;
+            let bytes = fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+            caller::write(&to.join(&name), bytes, OPEN)?;
             *path = name.to_string_lossy().into_owned();
         }
     }
-    fs::write(to.join("hosts.toml"), words.join("\""))
-        .with_context(|| format!("describe the registry {}", to.display()))
+    caller::write(&to.join("hosts.toml"), words.join("\""), OPEN)
 }
 
 /// One registry's file: first what stands between, then the registry itself.
 fn write(folder: &Path, (name, server): (&str, &str), first: &str) -> Result<()> {
     let folder = folder.join(name);
-    fs::create_dir_all(&folder).with_context(|| format!("make the folder {}", folder.display()))?;
+    caller::folder(&folder)?;
     let text = format!("server = \"{server}\"\n\n[host.\"{first}\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
-    fs::write(folder.join("hosts.toml"), text).with_context(|| format!("describe the registry {name}"))
+    caller::write(&folder.join("hosts.toml"), text, OPEN)
 }
 
 /// The caches' names, to which no proxy leads.
