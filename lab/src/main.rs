@@ -23,7 +23,7 @@ mod workshop;
 
 use std::process::ExitCode;
 
-use driver::{caller, cmd, finding, live, lock, outcome, report, run, student};
+use driver::{caller, cmd, finding, live, lock, outcome, ownership, report, run, student};
 
 fn main() -> ExitCode {
     // A process of a cluster's node is this program, too.

@@ -18,6 +18,7 @@ pub mod labs;
 pub mod live;
 pub mod lock;
 pub mod outcome;
+pub mod ownership;
 pub mod probe;
 pub mod program;
 pub mod report;

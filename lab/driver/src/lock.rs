@@ -33,11 +33,16 @@ pub fn take(paths: &Paths, cluster: &str) -> Result<Lock> {
     hold(open(&path)?)
 }
 
-/// Opens a file of the user's to be locked. It stays the same file, which a link could be to any other.
+/// Opens a file of the user's to be locked.
 pub fn open(path: &Path) -> Result<File> {
+    as_caller(|| open_roots(path))
+}
+
+/// Opens a file in a folder of root's to be locked. It stays the same file, which a link could be to any other.
+pub fn open_roots(path: &Path) -> Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false).mode(SECRET).custom_flags(OFlag::O_NOFOLLOW.bits());
-    as_caller(|| options.open(path)).with_context(|| format!("failed to open {}", path.display()))
+    options.open(path).with_context(|| format!("failed to open {}", path.display()))
 }
 
 /// Locks a file, and writes into it by whom it is held.

@@ -4,8 +4,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use interface::{Cli, Command, LabRange, Number, Options, Paths, exit, modes};
-use lab_driver::{diagnostics, handover, lab1, labs::Lab, lock, program, report::Report, run, workshop::Workshop};
+use interface::{Cli, ClusterChoice, Command, LabRange, Number, Options, Paths, exit, modes};
+use lab_driver::{
+    diagnostics, handover, lab1, labs::Lab, lock, ownership, program, report::Report, run, workshop::Workshop,
+};
 
 const ONLY_LAB_1: &str = "this program does lab 1 on a cluster of a given number: start with `cargo xtask`";
 const LAB_1: LabRange = LabRange { first: 1, last: 1 };
@@ -18,7 +20,7 @@ fn main() -> ExitCode {
 fn start(cli: Cli) -> Result<u8> {
     let Number::Of(number) = cli.options.number else { bail!("{ONLY_LAB_1}") };
     let cluster = cli.options.cluster_name(number);
-    let first = First { paths: Paths::from_environment()?, options: cli.options, cluster };
+    let first = First { paths: Paths::from_environment()?, options: cli.options, number, cluster };
     program::block_on(async {
         match cli.command {
             Command::Lab { labs, .. } => lab(&first, labs).await?,
@@ -30,6 +32,10 @@ fn start(cli: Cli) -> Result<u8> {
 }
 
 async fn lab(first: &First, labs: LabRange) -> Result<()> {
+    // Not when lab 1 is done.
+    if labs.last > LAB_1.last && first.options.cluster() == ClusterChoice::Host {
+        ownership::refuse_strangers(first.number)?;
+    }
     // `lab` takes it again, milliseconds after this program is gone.
     let _lock = lock::take(&first.paths, &first.cluster)?;
     let mut report = Report::new(&first.options);
@@ -45,6 +51,7 @@ async fn lab(first: &First, labs: LabRange) -> Result<()> {
 struct First {
     paths: Paths,
     options: Options,
+    number: u8,
     /// The name of the one that is meant.
     cluster: String,
 }

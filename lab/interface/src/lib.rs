@@ -16,6 +16,7 @@ pub mod obstacle;
 pub mod paths;
 pub mod patience;
 pub mod pins;
+pub mod places;
 pub mod programs;
 pub mod proxies;
 pub mod range;

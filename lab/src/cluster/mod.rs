@@ -22,6 +22,7 @@ use crate::{
     kubernetes::{self, ServicePort},
     live::Live,
     outcome::Outcome,
+    ownership,
 };
 
 /// How often a kubelet of ours looks at what its pods mount: a changed ConfigMap or Secret reaches its pod within this time.
@@ -59,6 +60,11 @@ pub trait Cluster: Send + Sync {
 
     /// Whether we made it. On another's cluster nothing is installed cluster-wide that is not ours to remove.
     fn ours(&self) -> bool;
+
+    /// Refuses whoever's it is not, before anything of it is used.
+    fn refuse_strangers(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Our images that the cluster itself runs, whatever the labs install.
     fn images(&self) -> &'static [&'static str] {
@@ -117,8 +123,8 @@ pub fn numbers_in_use(paths: &Paths, options: &Options) -> impl Fn(u8) -> bool {
     let on_kind = options.cluster() == ClusterChoice::Kind;
     let (hosts, kinds) = (OnceCell::new(), OnceCell::new());
     move |number| match on_kind {
-        true => host::exists(number) || kinds.get_or_init(|| kind::numbers_in_use(paths))(number),
-        false => hosts.get_or_init(host::numbers_in_use)(number),
+        true => ownership::exists(number) || kinds.get_or_init(|| kind::numbers_in_use(paths))(number),
+        false => hosts.get_or_init(ownership::numbers_in_use)(number),
     }
 }
 

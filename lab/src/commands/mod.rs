@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Parser;
 use driver::{handover, program};
-use interface::{Cli, Command, LabRange, Options, Paths, exit};
+use interface::{Cli, Command, LabRange, Options, Paths, cli::ImagesAction, exit};
 
 use crate::{check::graph, junit, labs, live::Live, lock, report::Report, run, workshop::Workshop};
 
@@ -32,6 +32,9 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
     if workshop.options.explain {
         explain::run(workshop, &command);
         return Ok(exit::OK);
+    }
+    if uses_cluster(&command) {
+        workshop.cluster.refuse_strangers()?;
     }
     match command {
         Command::Lab { labs, rm } => lab(workshop, labs, rm).await?,
@@ -51,6 +54,16 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
         }
     }
     Ok(exit::OK)
+}
+
+/// Lab 1 has none, and images are built for any.
+fn uses_cluster(command: &Command) -> bool {
+    match command {
+        Command::Lab { labs, .. } | Command::Check { labs, .. } => labs.last > 1,
+        Command::Reset { lab } => *lab > 1,
+        Command::Images { action } => matches!(action, Some(ImagesAction::Load)),
+        _ => true,
+    }
 }
 
 async fn lab(workshop: &Workshop, mut labs: LabRange, rm: bool) -> Result<()> {

@@ -1,5 +1,5 @@
 //! The labs on real clusters of this machine, in order: the six labs, each check with its lab broken on purpose, what a good
-//! neighbour leaves alone, recovery, a machine like NixOS, one behind a proxy, odd umasks, a cluster that is not ours, the upstream profile, and
+//! neighbour leaves alone, recovery, a machine like NixOS, one behind a proxy, odd umasks, two users, a cluster that is not ours, the upstream profile, and
 //! nodes that pull our images.
 //!
 //! The trials of a group share a cluster and stand in an order that makes sense to a reader; so they run one at a time
@@ -11,6 +11,7 @@ mod context;
 mod modes;
 mod neighbour;
 mod nixos;
+mod owners;
 mod proxies;
 mod recovery;
 mod registry;
@@ -34,13 +35,14 @@ fn main() {
         group("neighbour", || TestCluster::of(23), neighbour::SCENES),
         group("nixos", || TestCluster::of(24), nixos::SCENES),
         group("modes", || TestCluster::of(32), modes::SCENES),
+        group("owners", || TestCluster::of(33), owners::SCENES),
         group("proxies", || TestCluster::of(31), proxies::SCENES),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
         group("registry", || TestCluster::of(61), registry::SCENES),
     ];
     let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());
     if arguments.ignored && std::env::var_os("EBPF_LAB_KEEP").is_none() {
-        for number in [21, 22, 23, 24, 31, 32, 51, 61] {
+        for number in [21, 22, 23, 24, 31, 32, 33, 51, 61] {
             TestCluster::of(number).lab(&["clean"]);
         }
     }

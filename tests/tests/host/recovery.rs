@@ -77,7 +77,7 @@ fn reboot(cluster: &TestCluster) {
 }
 
 /// What a reboot takes away: every process, namespace, mount, link, cgroup, and `/run`.
-fn power_off(cluster: &TestCluster) {
+pub fn power_off(cluster: &TestCluster) {
     let all_are_gone = || {
         let all = all_processes(cluster);
         signal(&all, Signal::SIGKILL);

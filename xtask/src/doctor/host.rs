@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use interface::{Machine, Number, base, kube_proxy, range::Range, taken::taken};
+use interface::{Machine, Number, base, kube_proxy, places, range::Range, taken::taken};
 
 use super::{
     Finding, Verdict, kernel,
@@ -11,13 +11,10 @@ use super::{
 
 /// Three nodes with all labs take under 2 GB; a compiler beside them takes the rest.
 const MEMORY_GB: f64 = 3.0;
-/// Where the nodes' files lie, programs among them.
-const DATA: &str = "/var/lib/ebpf-lab";
-
 pub fn findings(machine: &dyn Machine, number: Number) -> Vec<Finding> {
     let mut findings =
         vec![memory(machine, MEMORY_GB), cgroup(machine), kernel::features(machine), kube_proxy(machine)];
-    findings.extend(no_programs(machine, Path::new(DATA), "mount that disk without noexec"));
+    findings.extend(no_programs(machine, Path::new(places::DATA), "mount that disk without noexec"));
     findings.extend(selinux(machine));
     // With `auto`, `lab` looks for a number whose addresses are free.
     if let Number::Of(number) = number {

@@ -7,9 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-
-const RUN: &str = "/run/ebpf-lab";
-const DATA: &str = "/var/lib/ebpf-lab";
+use interface::places::{self, DATA, RUN};
 
 /// Paths inside a node that are its own: the part under the node's folder, and where it is mounted.
 pub const PRIVATE: [(&str, &str); 6] = [
@@ -32,8 +30,7 @@ pub struct Folders {
 
 impl Folders {
     pub fn new(number: u8) -> Self {
-        let number = number.to_string();
-        Self { run: Path::new(RUN).join(&number), data: Path::new(DATA).join(number) }
+        Self { run: places::run(number), data: places::data(number) }
     }
 
     /// The cluster's number, as text.

@@ -20,6 +20,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -27,10 +28,9 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use interface::{
-    Options, Paths, base,
+    Options, Paths,
     kube_proxy::{self, Mode},
     modes,
-    taken::taken,
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -55,7 +55,9 @@ use crate::{
     images::{self, Image},
     kubernetes::{self, ServicePort, Way, apply::Applier, manifest},
     live::Live,
+    lock::Lock,
     outcome::Outcome,
+    ownership,
     wait::{self, NotYet},
 };
 
@@ -74,18 +76,6 @@ const COMPONENTS: [&str; 8] = [
 const RUNTIME: [&str; 8] =
     ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "host-local", "loopback", "ptp", "portmap"];
 
-/// Whether there is a cluster of this number, running or not.
-pub fn exists(number: u8) -> bool {
-    let folders = Folders::new(number);
-    folders.run.exists() || folders.data.exists()
-}
-
-/// The numbers that have a cluster, and those for which no addresses are left.
-pub fn numbers_in_use() -> impl Fn(u8) -> bool {
-    let taken = taken(&Here).unwrap_or_default();
-    move |number| exists(number) || base::choose(number, &taken).is_err()
-}
-
 /// Cluster number n on this machine.
 pub struct Host {
     number: u8,
@@ -101,6 +91,8 @@ pub struct Host {
     /// The registries that the nodes pull others from; none in the offline profile.
     registries: Vec<String>,
     proxy: Proxy,
+    /// Taken once by what changes the cluster, and kept from then on.
+    lock: OnceLock<Lock>,
 }
 
 /// What a cluster is made by.
@@ -125,7 +117,16 @@ impl Host {
             pulls: pulls_ours || !needs.registries.is_empty(),
             registries: needs.registries.iter().map(|&registry| registry.to_owned()).collect(),
             proxy: Proxy::new(number, named),
+            lock: OnceLock::new(),
         }
+    }
+
+    fn hold(&self) -> Result<()> {
+        if self.lock.get().is_none() {
+            // Nobody else in this process takes it meanwhile.
+            let _ = self.lock.set(ownership::hold(self.number)?);
+        }
+        Ok(())
     }
 
     fn places(&self) -> impl Iterator<Item = Place> {
@@ -175,10 +176,9 @@ impl Host {
         if !self.paths.programs.is_dir() {
             return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
         }
-        if !nix::unistd::geteuid().is_root() {
-            return Err(unfit("a cluster on this machine needs root", "start with `cargo xtask`, which asks sudo"));
-        }
+        self.hold()?;
         self.folders.create(&NODES)?;
+        ownership::claim(self.number)?;
         addresses.keep(&self.folders)?;
         MountPoints::create()?;
         self.link_programs(tools)?;
@@ -280,6 +280,10 @@ impl Cluster for Host {
         &["pause", "coredns"]
     }
 
+    fn refuse_strangers(&self) -> Result<()> {
+        ownership::refuse_strangers(self.number)
+    }
+
     async fn up(&self, live: &Live) -> Result<Outcome> {
         if self.is_up().await {
             return Ok(Outcome::Unchanged);
@@ -306,6 +310,7 @@ impl Cluster for Host {
 
     async fn down(&self, live: &Live) -> Result<Outcome> {
         let there = self.folders.data.exists() || self.folders.run.exists() || self.kubeconfig().exists();
+        self.hold()?;
         live.waiting("ending the cluster's processes");
         cgroups::remove(self.number)?;
         self.network.remove()?;
@@ -331,6 +336,7 @@ impl Cluster for Host {
     }
 
     async fn load_images(&self, images: &[Image], live: &Live) -> Result<Outcome> {
+        self.hold()?;
         live.waiting("loading images into the nodes");
         load(NODES.map(|node| Containerd::of_node(&self.folders, node)).to_vec(), images).await
     }
