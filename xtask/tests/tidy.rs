@@ -69,6 +69,25 @@ fn in_crates_lab_and_driver_only_cmd_starts_programs() {
     none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
 }
 
+/// As root it would follow a link there to anywhere. In the folders that are named nothing is a user's.
+#[test]
+fn in_crates_lab_and_driver_only_caller_writes_into_folders_of_the_users() {
+    const WRITES: [&str; 5] = ["fs::write(", "File::create(", "create_dir", "DirBuilder::new", "give_to_caller"];
+    const OTHERS: [&str; 5] = [
+        "lab/driver/src/caller.rs",
+        "lab/driver/src/ownership.rs",
+        "lab/src/cluster/host/",
+        "lab/src/commands/shell.rs",
+        "lab/src/junit.rs",
+    ];
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let is_ours = name.starts_with("lab/src/") || name.starts_with("lab/driver/src/");
+        is_ours && !OTHERS.iter().any(|other| name.starts_with(other)) && WRITES.iter().any(|word| code.contains(word))
+    });
+    none(found.map(|(name, _)| name).collect(), "these write by themselves");
+}
+
 /// A time of this machine's own, after which a test or a lab gives up, makes it red where the machine is slow. In the files that are
 /// named it is a rest between two looks.
 #[test]

@@ -16,7 +16,12 @@ use nix::{
 };
 
 use super::engine::Engine;
-use crate::{cmd::Cmd, error::refusal, kubernetes::ServicePort};
+use crate::{
+    caller::{self, OPEN},
+    cmd::Cmd,
+    error::refusal,
+    kubernetes::ServicePort,
+};
 
 /// On the containers that it runs.
 const CLUSTER_LABEL: &str = "io.x-k8s.cloud-provider-kind.cluster";
@@ -36,14 +41,16 @@ pub fn start(folder: &Path) -> Result<()> {
     if running(folder).is_some() {
         return Ok(());
     }
-    let log = File::create(folder.join(format!("{PROGRAM}.log"))).context("make the log of the load balancer")?;
+    let path = folder.join(format!("{PROGRAM}.log"));
+    caller::write(&path, "", OPEN)?;
+    let log = File::options().append(true).open(path).context("make the log of the load balancer")?;
     let errors = log.try_clone().context("make the log of the load balancer")?;
     // Lab 6 needs no Gateway API, whose kinds it would install.
     let command = Cmd::new(PROGRAM).args(["--gateway-channel", "disabled"]).with(|command| {
         command.process_group(0);
     });
     let process = command.spawn(log.into(), Stdio::from(errors))?;
-    fs::write(pid_file(folder), process.id().to_string()).context("note the load balancer's process")
+    caller::write(&pid_file(folder), process.id().to_string(), OPEN)
 }
 
 /// Ends it, and the containers that it ran for this cluster.
