@@ -11,7 +11,7 @@ mod support;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use end_to_end::empty::empty_cluster;
+use end_to_end::api::{ApiServer, empty};
 use interface::pins::pins;
 use serde_json::Value;
 use shim::RecordedShim;
@@ -21,7 +21,7 @@ use support::lab;
 fn lab3(version: &str, recorded: &str, more: &[&str], code: i32) -> (String, String) {
     let world = tempfile::tempdir().unwrap();
     let shim = RecordedShim::new(world.path(), version, recorded);
-    empty_cluster(world.path());
+    ApiServer::answering(empty).kubeconfig(world.path());
     let mut command = lab(world.path());
     command.args(["lab", "3", "--profile", "upstream", "--on", "context:mine"]).args(more).env("PATH", shim.path());
     // What a user has set for another cluster must not reach ours.
@@ -125,7 +125,7 @@ fn a_helm_that_is_too_old_is_refused_before_anything_is_made_by_recorded_shim() 
 #[test]
 fn a_missing_helm_is_named_before_anything_is_made() {
     let world = tempfile::tempdir().unwrap();
-    empty_cluster(world.path());
+    ApiServer::answering(empty).kubeconfig(world.path());
     let mut command = lab(world.path());
     command.args(["lab", "3", "--profile", "upstream", "--on", "context:mine"]).env("PATH", world.path());
     let assert = command.assert().code(4);
@@ -139,7 +139,7 @@ fn a_missing_helm_is_named_before_anything_is_made() {
 #[test]
 fn explain_prints_the_real_charts_command_line() {
     let world = tempfile::tempdir().unwrap();
-    empty_cluster(world.path());
+    ApiServer::answering(empty).kubeconfig(world.path());
     let mut command = lab(world.path());
     let line = ["lab", "3-5", "--profile", "upstream", "--on", "context:mine", "--explain"];
     let assert = command.args(line).assert().success();

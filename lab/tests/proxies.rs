@@ -6,7 +6,7 @@
 mod support;
 
 use end_to_end::{
-    empty::{EmptyServer, kubeconfig},
+    api::{ApiServer, empty, kubeconfig},
     forward::{ForwardProxy, environment},
 };
 use support::lab;
@@ -28,7 +28,7 @@ const COMMANDS: [&[&str]; 7] = [
 
 /// Whether each command reaches the server of a cluster that is described so.
 #[track_caller]
-fn each_command_reaches(server: &EmptyServer, cluster: &str, environment: &[(&str, String)], expected: bool) {
+fn each_command_reaches(server: &ApiServer, cluster: &str, environment: &[(&str, String)], expected: bool) {
     for command in COMMANDS {
         let (world, before) = (tempfile::tempdir().unwrap(), server.requests());
         kubeconfig(world.path(), cluster);
@@ -43,7 +43,7 @@ fn each_command_reaches(server: &EmptyServer, cluster: &str, environment: &[(&st
 
 #[test]
 fn a_cluster_on_this_machine_is_reached_without_a_proxy() {
-    let server = EmptyServer::start();
+    let server = ApiServer::answering(empty);
     let (cluster, proxy) = (format!("{{server: 'http://{}'}}", server.address), ForwardProxy::to_nowhere());
     each_command_reaches(&server, &cluster, &environment(DEAD), true);
     each_command_reaches(&server, &cluster, &environment(&proxy.url()), true);
@@ -52,7 +52,7 @@ fn a_cluster_on_this_machine_is_reached_without_a_proxy() {
 
 #[test]
 fn another_cluster_is_reached_by_the_environments_proxy() {
-    let server = EmptyServer::start();
+    let server = ApiServer::answering(empty);
     let (cluster, proxy) = (format!("{{server: '{ELSEWHERE}'}}"), ForwardProxy::to(server.address));
     each_command_reaches(&server, &cluster, &environment(&proxy.url()), true);
     assert!(!proxy.asked().is_empty() && proxy.asked().iter().all(|asked| asked == "api.elsewhere.invalid:6443"));
@@ -60,7 +60,7 @@ fn another_cluster_is_reached_by_the_environments_proxy() {
 
 #[test]
 fn a_contexts_own_proxy_comes_before_the_environments() {
-    let server = EmptyServer::start();
+    let server = ApiServer::answering(empty);
     let proxy = ForwardProxy::to(server.address);
     let cluster = format!("{{server: '{ELSEWHERE}', proxy-url: '{}'}}", proxy.url());
     each_command_reaches(&server, &cluster, &environment(DEAD), true);
@@ -68,7 +68,7 @@ fn a_contexts_own_proxy_comes_before_the_environments() {
 
 #[test]
 fn exceptions_are_honoured_even_in_a_list_that_ends_with_a_comma() {
-    let server = EmptyServer::start();
+    let server = ApiServer::answering(empty);
     let (cluster, proxy) = (format!("{{server: '{ELSEWHERE}'}}"), ForwardProxy::to(server.address));
     let except = ("no_proxy", "corp.example, .elsewhere.invalid,".to_owned());
     let environment = [environment(&proxy.url()), vec![except]].concat();

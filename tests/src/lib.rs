@@ -9,10 +9,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+pub mod api;
 pub mod chart;
 pub mod cluster;
 pub mod connections;
-pub mod empty;
 pub mod exhibits;
 pub mod figures;
 pub mod findings;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::Parser;
 use interface::{Cli, ClusterChoice, Command, Obstacle, Paths, Version, engine::Engine, settings::Settings};
+use manners::print;
 
 use crate::{kind, machine::ThisMachine};
 
@@ -24,7 +25,7 @@ pub fn complete(paths: &Paths, mut arguments: Vec<OsString>) -> Result<Vec<OsStr
             }
         };
         if !prints_only(&cli.command) {
-            eprintln!("on {choice}: {why}");
+            print::note(format!("on {choice}: {why}"));
         }
     }
     arguments.splice(1..1, defaults);

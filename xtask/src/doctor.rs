@@ -9,6 +9,7 @@ mod recorded;
 
 use anyhow::Result;
 use interface::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
+use manners::print;
 use serde::Serialize;
 
 use crate::{
@@ -61,9 +62,9 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     findings.extend(machine::costs(paths));
     let refused = findings.iter().any(|finding| finding.verdict == Verdict::Refusal);
     if options.json {
-        println!("{}", json(&findings));
+        print::json(json(&findings))?;
     } else {
-        findings.iter().for_each(|finding| println!("{}", line(finding)));
+        findings.iter().try_for_each(|finding| print::lines(line(finding)))?;
     }
     Ok(if refused { exit::UNFIT } else { exit::OK })
 }
@@ -75,8 +76,8 @@ pub fn refuse(paths: &Paths, options: &Options, labs: LabRange) -> Result<Option
     if refusals.is_empty() {
         return Ok(None);
     }
-    eprintln!("error: this machine can't run the labs");
-    refusals.iter().for_each(|finding| eprintln!("{}", line(finding)));
+    print::note("error: this machine can't run the labs");
+    refusals.iter().for_each(|finding| line(finding).lines().for_each(print::note));
     Ok(Some(exit::UNFIT))
 }
 

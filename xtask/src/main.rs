@@ -43,23 +43,24 @@ use interface::{
     programs::{State, state},
 };
 
+use manners::print;
 use privilege::Privilege;
 use programs::Set;
 use tools::Need;
 
 fn main() -> ExitCode {
     if let Some(message) = elsewhere::message() {
-        eprintln!("{message}");
+        message.lines().for_each(print::note);
         return ExitCode::from(exit::UNFIT);
     }
     modes::others_never_write();
     match run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            format!("error: {error:#}").lines().for_each(print::note);
             let missing = error.downcast_ref::<tools::Missing>();
             if let Some(missing) = missing {
-                eprintln!("hint: {}", missing.mending);
+                print::note(format!("hint: {}", missing.mending));
             }
             ExitCode::from(missing.map_or(exit::FAILED, |_| tools::Missing::EXIT_CODE))
         }

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use interface::{Paths, proxies};
+use manners::print;
 
 use crate::go_tools;
 
@@ -76,7 +77,7 @@ fn type_password(why: &str) -> Result<()> {
             "{why} needs root, and sudo wants a password with no terminal to type it on: run it on a terminal, or as root"
         );
     }
-    eprintln!("{why} needs root; sudo may ask for your password");
+    print::note(format!("{why} needs root; sudo may ask for your password"));
     if !Command::new("sudo").arg("-v").status().context("start sudo")?.success() {
         bail!("{why} needs root, and sudo did not grant it: give the right password, or run the same command as root");
     }

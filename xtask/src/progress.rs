@@ -10,6 +10,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
+use manners::{escaped, print};
 
 /// What is built already is found to be so within this time, and that is not worth a line.
 const SILENT: Duration = Duration::from_secs(2);
@@ -24,7 +25,7 @@ pub enum Line {
 impl Line {
     pub fn new(title: &str) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Self::Plain(Plain::new(title, (SILENT, PLAIN_EVERY), |line| eprintln!("{line}")));
+            return Self::Plain(Plain::new(title, (SILENT, PLAIN_EVERY), |line| print::note(line)));
         }
         let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}");
         let bar = ProgressBar::new_spinner().with_prefix(title.to_owned());
@@ -35,12 +36,12 @@ impl Line {
 
     /// For a program whose own output passes by: a plain line, even on a terminal, wherever it says nothing for long.
     pub fn beside(title: &str) -> Self {
-        Self::Plain(Plain::new(title, (PLAIN_EVERY, PLAIN_EVERY), |line| eprintln!("{line}")))
+        Self::Plain(Plain::new(title, (PLAIN_EVERY, PLAIN_EVERY), |line| print::note(line)))
     }
 
     pub fn show(&self, how_far: String) {
         match self {
-            Self::Live(bar) => bar.set_message(how_far),
+            Self::Live(bar) => bar.set_message(escaped(&how_far).into_owned()),
             Self::Plain(plain) => plain.lock().how_far = how_far,
         }
     }

@@ -13,6 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use interface::{Options, Paths, cli::Suite, exit};
+use manners::print;
 
 use crate::{
     build, go_tools, kernels,
@@ -64,7 +65,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     let mut broken = Vec::new();
     let mut step = |title: &str, count: Result<Count>| {
         let count = count.unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
+            format!("error: {error:#}").lines().for_each(print::note);
             Count { failed: 1, ..Count::default() }
         });
         total = total.plus(count);
@@ -94,16 +95,16 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     }
     for part in parts(paths, unable, options, suites).into_iter().filter(|part| wanted(part.suite)) {
         if let Some(why) = part.lacking {
-            println!("skipped: {}: {why}", part.title);
+            print::line(format!("skipped: {}: {why}", part.title))?;
             step(part.title, Ok(Count { skipped: 1, ..Count::default() }));
             continue;
         }
         step(part.title, needy(paths, &part));
     }
     if !broken.is_empty() {
-        println!("failed: {}", broken.join(", "));
+        print::line(format!("failed: {}", broken.join(", ")))?;
     }
-    println!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped);
+    print::line(format!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped))?;
     Ok(if total.failed == 0 { exit::OK } else { exit::FAILED })
 }
 
@@ -183,7 +184,7 @@ fn needy(paths: &Paths, part: &Part) -> Result<Count> {
 fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
     let (all, lacking) = kernels::ensure(paths, options.install)?;
     for kernel in &lacking {
-        println!("skipped: kernel {}: {}", kernel.name, kernel.why);
+        print::line(format!("skipped: kernel {}: {}", kernel.name, kernel.why))?;
     }
     let skipped = Count { skipped: lacking.len(), ..Count::default() };
     let machines = all - lacking.len();
@@ -257,7 +258,7 @@ fn unable() -> Option<&'static str> {
 }
 
 fn once(paths: &Paths, title: &str, arguments: &[&str]) -> Result<Count> {
-    eprintln!("{title}");
+    print::note(title);
     let _line = Line::beside(title);
     let status = Command::new("cargo").current_dir(&paths.checkout).args(arguments).status().context("start cargo")?;
     anyhow::ensure!(status.success(), "`cargo {}` failed ({status})", arguments.join(" "));
@@ -276,14 +277,14 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     let (mut count, beside) = (Count::default(), Line::beside("cargo test"));
     for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {
         let line = line?;
-        println!("{line}");
+        print::own(&format!("{line}\n"))?;
         beside.rest();
         count = count.plus(counted(&line).unwrap_or_default());
     }
     // The harness knows no test that ends otherwise than passed or failed.
     count.passed = count.passed.saturating_sub(count.skipped);
     let status = child.wait()?;
-    eprintln!("{} s", started.elapsed().as_secs());
+    print::note(format!("{} s", started.elapsed().as_secs()));
     // A test binary that did not build or was killed prints no count.
     anyhow::ensure!(status.success() || count.failed > 0, "`cargo test` failed ({status}) without a failed test");
     Ok(count)

@@ -9,6 +9,7 @@ use interface::{
     Options, Paths, exit,
     pins::{self, Pinned, Pins},
 };
+use manners::print;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -35,9 +36,9 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     let pins = pins::of_checkout(&paths.checkout)?;
     let versions = all(&paths.checkout, &pins, |_| true)?;
     if options.json {
-        println!("{}", serde_json::json!({ "version": 1, "kind": "versions", "versions": versions }));
+        print::json(serde_json::json!({ "version": 1, "kind": "versions", "versions": versions }))?;
     } else {
-        print!("{}", table(&versions));
+        print::lines(table(&versions).trim_end())?;
     }
     Ok(exit::OK)
 }

@@ -88,6 +88,23 @@ fn in_crates_lab_and_driver_only_caller_writes_into_folders_of_the_users() {
     none(found.map(|(name, _)| name).collect(), "these write by themselves");
 }
 
+/// `println!` panics where nobody reads, and passes on what a terminal obeys; `manners::print` does neither.
+#[test]
+fn nothing_is_printed_but_by_manners() {
+    const MACROS: [&str; 4] =
+        [concat!("print", "ln!("), concat!("eprint", "ln!("), concat!("print", "!("), concat!("eprint", "!(")];
+    let found = files("rs").into_iter().filter(|(name, text)| {
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let is_ours =
+            ["lab/src/", "lab/driver/src/", "lab/interface/src/", "xtask/"].iter().any(|place| name.starts_with(place));
+        is_ours
+            && !name.starts_with("xtask/tests/")
+            && code.into_iter().any(|line| MACROS.iter().any(|word| line.contains(word)))
+    });
+    none(found.map(|(name, _)| name).collect(), "these print by themselves");
+}
+
 /// A time of this machine's own, after which a test or a lab gives up, makes it red where the machine is slow. In the files that are
 /// named it is a rest between two looks.
 #[test]

@@ -4,12 +4,13 @@
 //! whatever else is printed meanwhile goes above them, by [`say`].
 
 use std::{
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use manners::{escaped, print};
 
 /// How often a waiting step says so when stderr is not a terminal.
 const PLAIN_EVERY: Duration = Duration::from_secs(30);
@@ -17,9 +18,15 @@ const PLAIN_EVERY: Duration = Duration::from_secs(30);
 /// All live lines: whoever prints beside them would tear them.
 static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
-/// Prints a line above the live ones.
-pub fn say(line: &str) {
-    LINES.suspend(|| eprintln!("{line}"));
+/// Prints lines above the live ones, whoever's words are in them.
+pub fn say(lines: &str) {
+    LINES.suspend(|| lines.lines().for_each(print::note));
+}
+
+/// Prints a line whose mark has a colour.
+pub fn say_marked(mark: &str, colour: u8, line: &str) {
+    // Whoever does not listen misses it.
+    LINES.suspend(|| drop(writeln!(io::stderr(), "\u{1b}[{colour}m{mark}\u{1b}[0m {}", escaped(line))));
 }
 
 /// A handle to the live line of the step that runs now; cheap to clone.
@@ -67,12 +74,12 @@ impl Live {
                 say(&format!("{} … {what} ({} s)", plain.title, plain.started.elapsed().as_secs()));
             }
         }
-        self.bar.set_message(what);
+        self.bar.set_message(escaped(&what).into_owned());
     }
 
-    /// Prints a line above the live ones.
-    pub fn say(&self, line: &str) {
-        say(line);
+    /// Prints lines above the live ones.
+    pub fn say(&self, lines: &str) {
+        say(lines);
     }
 
     /// Removes the live line; the caller prints what became of the step.

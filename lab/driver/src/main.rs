@@ -24,7 +24,7 @@ fn start(cli: Cli) -> Result<u8> {
     program::block_on(async {
         match cli.command {
             Command::Lab { labs, .. } => lab(&first, labs).await?,
-            Command::Check { wait, .. } => run::checks(&first, LAB_1, wait, &mut Report::new(&first.options)).await?,
+            Command::Check { wait, .. } => check(&first, wait).await?,
             _ => bail!("{ONLY_LAB_1}"),
         }
         Ok(exit::OK)
@@ -41,9 +41,15 @@ async fn lab(first: &First, labs: LabRange) -> Result<()> {
     let mut report = Report::new(&first.options);
     run::labs(first, LAB_1, &mut report).await?;
     if labs.last == LAB_1.last {
-        return Ok(());
+        return report.was_printed();
     }
     match handover::become_lab(&first.paths, std::env::args_os().skip(1).collect(), &report).await? {}
+}
+
+async fn check(first: &First, wait: Duration) -> Result<()> {
+    let mut report = Report::new(&first.options);
+    let result = run::checks(first, LAB_1, wait, &mut report).await;
+    result.and(report.was_printed())
 }
 
 /// The workshop without a cluster.

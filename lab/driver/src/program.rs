@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use manners::print;
 
 use crate::error;
 
@@ -16,7 +17,8 @@ pub fn block_on(work: impl Future<Output = Result<u8>>) -> Result<u8> {
         tokio::select! {
             code = work => code,
             _ = tokio::signal::ctrl_c() => {
-                eprintln!("\ninterrupted; the same command goes on where this one stopped");
+                print::note("");
+                print::note("interrupted; the same command goes on where this one stopped");
                 Ok(INTERRUPTED)
             }
         }
@@ -26,9 +28,12 @@ pub fn block_on(work: impl Future<Output = Result<u8>>) -> Result<u8> {
 /// Says what went wrong, and what to do about it.
 pub fn end(result: Result<u8>) -> ExitCode {
     let code = result.unwrap_or_else(|error| {
-        eprintln!("error: {}", error::message(&error));
+        // Further lines of it are none of ours.
+        for (number, line) in error::message(&error).lines().enumerate() {
+            print::note(format!("{}{line}", if number == 0 { "error: " } else { "  " }));
+        }
         if let Some(hint) = error::hint(&error) {
-            eprintln!("hint: {hint}");
+            print::note(format!("hint: {hint}"));
         }
         error::exit_code(&error)
     });

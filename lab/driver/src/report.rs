@@ -1,12 +1,10 @@
 //! What became of each step and check: lines for a person on stderr, JSON for a program on stdout.
 
-use std::{
-    io::{IsTerminal, Write},
-    time::Duration,
-};
+use std::{io::IsTerminal, time::Duration};
 
 use anyhow::{Context, Result};
 use interface::Options;
+use manners::print::{self, Unwritable};
 use serde::{Deserialize, Serialize};
 
 use crate::{check::Check, finding::Finding, labs::Lab, live, outcome::Outcome, steps::Step};
@@ -116,12 +114,14 @@ pub struct Report {
     json: bool,
     colour: bool,
     records: Vec<Record>,
+    /// That standard output took no more at some time.
+    unwritable: Option<Unwritable>,
 }
 
 impl Report {
     pub fn new(options: &Options) -> Self {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { json: options.json, colour, records: vec![] }
+        Self { json: options.json, colour, records: vec![], unwritable: None }
     }
 
     pub fn begin<W>(&self, lab: &Lab<W>) {
@@ -131,7 +131,7 @@ impl Report {
     pub fn add(&mut self, record: Record) {
         let (line, code) = (record.line(), if record.error.is_some() { 31 } else { 32 });
         match line.split_once(' ') {
-            Some((mark, rest)) if self.colour => live::say(&format!("\u{1b}[{code}m{mark}\u{1b}[0m {rest}")),
+            Some((mark, rest)) if self.colour => live::say_marked(mark, code, rest),
             _ => live::say(&line),
         }
         record.explanation().iter().for_each(|line| live::say(line));
@@ -142,14 +142,22 @@ impl Report {
     pub fn add_quietly(&mut self, record: Record) {
         if self.json {
             let line = serde_json::to_string(&record).unwrap_or_default();
-            // A reader that went away does not end a lab half-way.
-            let _ = writeln!(std::io::stdout(), "{line}");
+            // A disk that is full does not end a lab half-way.
+            if let Err(unwritable) = print::json(line) {
+                self.unwritable.get_or_insert(unwritable);
+            }
         }
         self.records.push(record);
     }
 
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// # Errors
+    /// Something of it could not be printed.
+    pub fn was_printed(self) -> Result<()> {
+        self.unwritable.map_or(Ok(()), |unwritable| Err(unwritable.into()))
     }
 
     /// What was done so far, for the program that goes on with the next lab.

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Error, Result, bail};
 use futures::{StreamExt, stream};
 use interface::LabRange;
+use manners::print;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -185,15 +186,12 @@ async fn explain_folder(workshop: &impl Workshop, lab: u8) {
 }
 
 /// `--explain`: every step and its equivalent in a shell; nothing runs.
-pub fn explain(workshop: &impl Workshop, range: LabRange) {
+pub fn explain(workshop: &impl Workshop, range: LabRange) -> Result<()> {
     for number in range.iter() {
         let lab = workshop.lab(number);
-        println!("# lab {number}: {}", lab.title);
-        for step in &lab.steps {
-            println!("\n# {}\n{}", step.title, step.shell);
-        }
-        println!("\n# done when");
-        lab.checks.iter().for_each(|check| println!("#   {}", check.title));
-        println!();
+        let steps: String = lab.steps.iter().map(|step| format!("\n# {}\n{}\n", step.title, step.shell)).collect();
+        let checks: String = lab.checks.iter().map(|check| format!("#   {}\n", check.title)).collect();
+        print::lines(format!("# lab {number}: {}\n{steps}\n# done when\n{checks}", lab.title))?;
     }
+    Ok(())
 }

@@ -1,6 +1,7 @@
 //! The cluster's kubeconfig, and the built-in kubectl on it.
 
 use anyhow::Result;
+use manners::print;
 
 use crate::{error::unfit, workshop::Workshop};
 
@@ -9,8 +10,7 @@ pub fn kubeconfig(workshop: &Workshop) -> Result<()> {
     if !path.is_file() {
         return Err(unfit("there is no cluster, so there is no kubeconfig", "start it: `cargo xtask lab 2`"));
     }
-    println!("{}", path.display());
-    Ok(())
+    Ok(print::own(&format!("{}\n", path.display()))?)
 }
 
 /// Runs with this terminal; the exit code is kubectl's.

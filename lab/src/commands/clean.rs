@@ -1,6 +1,7 @@
 //! `clean` and `reset`: taking away what labs made.
 
 use anyhow::Result;
+use manners::print;
 
 use crate::{
     caller::as_caller, labs, live::Live, lock, number, outcome::Outcome, report::Report, run, student,
@@ -19,7 +20,7 @@ pub async fn clean(workshop: &Workshop) -> Result<()> {
             let _ = std::fs::remove_dir(folder);
         });
     }
-    eprintln!("{}", if outcome == Outcome::Changed { "removed" } else { "there was nothing to remove" });
+    print::note(if outcome == Outcome::Changed { "removed" } else { "there was nothing to remove" });
     Ok(())
 }
 

@@ -1,34 +1,38 @@
 //! `--explain`: what a command does, as a person would type it. Nothing runs.
 
+use anyhow::Result;
 use interface::{Command, cli::ImagesAction};
+use manners::print;
 
 use crate::{labs, run, steps::Step, workshop::Workshop};
 
-pub fn run(workshop: &Workshop, command: &Command) {
+pub fn run(workshop: &Workshop, command: &Command) -> Result<()> {
     match command {
         Command::Lab { labs, rm } => {
-            run::explain(workshop, *labs);
-            if *rm {
-                removal(workshop);
-            }
+            run::explain(workshop, *labs)?;
+            if *rm { removal(workshop) } else { Ok(()) }
         }
         Command::Check { labs, .. } => run::explain(workshop, *labs),
         Command::Clean | Command::Reset { lab: 2 } => removal(workshop),
-        Command::Reset { lab: 1 } => println!("# the unchanged probes of lab 1 go\nrm work/probe.c work/tcpconnect.c"),
+        Command::Reset { lab: 1 } => lines("# the unchanged probes of lab 1 go\nrm work/probe.c work/tcpconnect.c"),
         Command::Reset { lab } => steps(&labs::lab(*lab, workshop).undo),
-        other => println!("{}", shell(workshop, other)),
+        other => lines(&shell(workshop, other)),
     }
 }
 
-fn removal(workshop: &Workshop) {
+fn removal(workshop: &Workshop) -> Result<()> {
     if !workshop.cluster.ours() {
-        (3..=6).rev().for_each(|number| steps(&labs::lab(number, workshop).undo));
+        (3..=6).rev().try_for_each(|number| steps(&labs::lab(number, workshop).undo))?;
     }
-    println!("{}", workshop.cluster.down_in_shell());
+    lines(&workshop.cluster.down_in_shell())
 }
 
-fn steps(steps: &[Step]) {
-    steps.iter().for_each(|step| println!("# {}\n{}\n", step.title, step.shell));
+fn steps(steps: &[Step]) -> Result<()> {
+    steps.iter().try_for_each(|step| lines(&format!("# {}\n{}\n", step.title, step.shell)))
+}
+
+fn lines(text: &str) -> Result<()> {
+    Ok(print::lines(text)?)
 }
 
 /// The commands that are one line.

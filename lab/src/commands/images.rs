@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use comfy_table::{Table, presets::NOTHING};
 use interface::cli::ImagesAction;
+use manners::print;
 
 use super::push;
 use crate::{
@@ -32,8 +33,7 @@ pub async fn run(workshop: &Workshop, action: Option<ImagesAction>) -> Result<()
 
 fn list(workshop: &Workshop, images: &[Image]) -> Result<()> {
     if workshop.options.json {
-        println!("{}", serde_json::to_string(&serde_json::json!({ "version": 1, "images": images }))?);
-        return Ok(());
+        return Ok(print::json(serde_json::json!({ "version": 1, "images": images }))?);
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["IMAGE", "DIGEST", "SIZE"]);
@@ -41,8 +41,7 @@ fn list(workshop: &Workshop, images: &[Image]) -> Result<()> {
         let digest = image.digest.chars().take(19).collect::<String>();
         table.add_row([image.reference.clone(), digest, format!("{:.1} MB", image.size as f64 / 1e6)]);
     }
-    println!("{table}");
-    Ok(())
+    Ok(print::lines(table)?)
 }
 
 async fn load(workshop: &Workshop, images: &[Image]) -> Result<()> {
@@ -51,7 +50,7 @@ async fn load(workshop: &Workshop, images: &[Image]) -> Result<()> {
     let outcome = workshop.cluster.load_images(images, &live).await?;
     live.finish();
     let what = if outcome == Outcome::Changed { "loaded into the nodes" } else { "the nodes have all of them" };
-    eprintln!("{} images: {what}", images.len());
+    print::note(format!("{} images: {what}", images.len()));
     Ok(())
 }
 
@@ -61,12 +60,12 @@ fn save(images: &[Image], folder: &Path) -> Result<()> {
     for image in images {
         let path = folder.join(format!("{}.tar", image.name()));
         caller::replace(&path, |partial| Ok(fs::copy(&image.archive, partial).map(drop)?))?;
-        println!("{}", path.display());
+        print::own(&format!("{}\n", path.display()))?;
     }
-    eprintln!(
+    print::note(format!(
         "{} archives; load each with `docker load --input`, `ctr --namespace k8s.io images import` or `kind load image-archive`",
         images.len()
-    );
+    ));
     Ok(())
 }
 

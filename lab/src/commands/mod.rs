@@ -16,6 +16,7 @@ use anyhow::{Result, bail};
 use clap::Parser;
 use driver::{handover, program};
 use interface::{Cli, Command, LabRange, Options, Paths, cli::ImagesAction, exit};
+use manners::print;
 
 use crate::{check::graph, junit, labs, live::Live, lock, report::Report, run, workshop::Workshop};
 
@@ -30,8 +31,7 @@ fn start(cli: Cli) -> Result<u8> {
 
 async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
     if workshop.options.explain {
-        explain::run(workshop, &command);
-        return Ok(exit::OK);
+        return explain::run(workshop, &command).map(|()| exit::OK);
     }
     if uses_cluster(&command) {
         workshop.cluster.refuse_strangers()?;
@@ -76,20 +76,20 @@ async fn lab(workshop: &Workshop, mut labs: LabRange, rm: bool) -> Result<()> {
     let result = run::labs(workshop, labs, &mut report).await;
     if result.is_ok() && labs.last == 6 {
         let address = graph::address(workshop).await?;
-        eprintln!("done; the graph of who talks to whom: {address}");
+        print::note(format!("done; the graph of who talks to whom: {address}"));
     }
     finish(&workshop.options, &report)?;
     if rm {
         clean::down(workshop).await?;
     }
-    result
+    result.and(report.was_printed())
 }
 
 async fn check(workshop: &Workshop, labs: LabRange, wait: std::time::Duration) -> Result<()> {
     let mut report = Report::new(&workshop.options);
     let result = run::checks(workshop, labs, wait, &mut report).await;
     finish(&workshop.options, &report)?;
-    result
+    result.and(report.was_printed())
 }
 
 /// Writes the JUnit file, if one was asked for.
@@ -101,6 +101,6 @@ async fn traffic(workshop: &Workshop) -> Result<()> {
     let live = Live::new("make the workshop's requests");
     labs::traffic(workshop, &live).await?;
     live.finish();
-    eprintln!("20 requests answered");
+    print::note("20 requests answered");
     Ok(())
 }

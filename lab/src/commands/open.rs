@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
+use manners::print;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
@@ -14,10 +15,10 @@ pub async fn run(workshop: &Workshop, listen: Option<SocketAddr>) -> Result<()> 
     let address = graph::address(workshop).await?;
     let target = host_and_port(&address);
     if std::env::var_os("SSH_CONNECTION").is_some() {
-        eprintln!("from your own machine: ssh -L 8080:{target} THIS-MACHINE, then http://localhost:8080");
+        print::note(format!("from your own machine: ssh -L 8080:{target} THIS-MACHINE, then http://localhost:8080"));
     }
     match listen {
-        None => println!("{address}"),
+        None => print::line(address)?,
         Some(listen) => forward(listen, &target).await?,
     }
     Ok(())
@@ -27,7 +28,7 @@ pub async fn run(workshop: &Workshop, listen: Option<SocketAddr>) -> Result<()> 
 async fn forward(listen: SocketAddr, target: &str) -> Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}; choose another address"))?;
-    println!("http://{}", listener.local_addr()?);
+    print::line(format!("http://{}", listener.local_addr()?))?;
     loop {
         let (mut near, _) = listener.accept().await.context("take a connection")?;
         let target = target.to_owned();
@@ -35,7 +36,7 @@ async fn forward(listen: SocketAddr, target: &str) -> Result<()> {
             match TcpStream::connect(&target).await {
                 // Either side may end whenever it likes.
                 Ok(mut far) => drop(copy_bidirectional(&mut near, &mut far).await),
-                Err(error) => eprintln!("{target}: {error}"),
+                Err(error) => print::note(format!("{target}: {error}")),
             }
         });
     }

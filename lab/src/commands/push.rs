@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use interface::{Registry, cli::PushOptions};
+use manners::print;
 use oci::layout::{self, Layout};
 use serde_json::json;
 
@@ -62,10 +63,12 @@ fn print(workshop: &Workshop, registry: &Registry, images: &[(&Image, &Layout)],
     if workshop.options.json {
         let image = |((image, _), sent): (&(&Image, &Layout), &u64)| json!({ "reference": repository(image, registry), "digest": image.digest, "sent": sent });
         let images: Vec<_> = images.iter().zip(sent).map(image).collect();
-        println!("{}", serde_json::to_string(&json!({ "version": 1, "images": images }))?);
+        print::json(json!({ "version": 1, "images": images }))?;
     } else {
-        images.iter().for_each(|(image, _)| println!("{}@{}", repository(image, registry), image.digest));
+        images
+            .iter()
+            .try_for_each(|(image, _)| print::line(format!("{}@{}", repository(image, registry), image.digest)))?;
     }
-    eprintln!("{} images are there; `--registry {registry}` has the nodes pull them", images.len());
+    print::note(format!("{} images are there; `--registry {registry}` has the nodes pull them", images.len()));
     Ok(())
 }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use comfy_table::{Table, presets::NOTHING};
 use futures::future::join_all;
 use interface::exit;
+use manners::{escaped, print};
 use serde::Serialize;
 
 use crate::{check::graph, labs, live::Live, wait, workshop::Workshop};
@@ -54,9 +55,9 @@ pub async fn run(workshop: &Workshop) -> Result<u8> {
         memory: state.memory.into_iter().map(|(component, bytes)| Memory { component, bytes }).collect(),
     };
     if workshop.options.json {
-        println!("{}", serde_json::to_string(&status)?);
+        print::json(serde_json::to_string(&status)?)?;
     } else {
-        print(&status);
+        show(&status)?;
     }
     Ok(exit::OK)
 }
@@ -76,31 +77,31 @@ async fn look(workshop: &Workshop, number: u8) -> LabStatus {
     LabStatus { lab: number, title: lab.title, done: missing.is_none(), missing }
 }
 
-fn print(status: &Status) {
-    println!(
+fn show(status: &Status) -> Result<()> {
+    print::line(format!(
         "cluster {} is {}",
         status.cluster,
         if status.running { "running" } else { "not running: `cargo xtask lab 2` starts it" }
-    );
+    ))?;
     if status.running {
-        println!("kubeconfig  {}", status.kubeconfig);
+        print::line(format!("kubeconfig  {}", status.kubeconfig))?;
     }
     if let Some(graph) = &status.graph {
-        println!("graph       {graph}");
+        print::line(format!("graph       {graph}"))?;
     }
     for lab in &status.labs {
         let note = lab.missing.as_deref().unwrap_or("done");
-        println!("lab {}       {note}", lab.lab);
+        print::line(format!("lab {}       {note}", lab.lab))?;
     }
     if status.memory.is_empty() {
-        return;
+        return Ok(());
     }
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(["COMPONENT", "MEMORY"]);
     for Memory { component, bytes } in &status.memory {
-        table.add_row([component.clone(), format!("{:.0} MB", *bytes as f64 / 1e6)]);
+        table.add_row([escaped(component), format!("{:.0} MB", *bytes as f64 / 1e6).into()]);
     }
     let total: u64 = status.memory.iter().map(|memory| memory.bytes).sum();
     table.add_row(["all together".to_owned(), format!("{:.0} MB", total as f64 / 1e6)]);
-    println!("\n{table}");
+    Ok(print::lines(format!("\n{table}"))?)
 }

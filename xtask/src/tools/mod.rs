@@ -8,6 +8,7 @@ use std::fmt;
 
 use anyhow::Result;
 use interface::{Paths, exit};
+use manners::print;
 
 use distribution::{Family, Packages};
 use table::{TOOLS, Tool};
@@ -88,7 +89,7 @@ pub fn offer(paths: &Paths, needs: &[Need]) {
     if !lacks.is_empty()
         && let Err(error) = bring(paths, &lacks)
     {
-        eprintln!("warning: {error:#}");
+        format!("warning: {error:#}").lines().for_each(print::note);
     }
 }
 

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     match became {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("error: {why}");
+            say(&format!("error: {why}\n"));
             ExitCode::FAILURE
         }
     }
@@ -50,6 +50,12 @@ fn build(checkout: &Path) -> Result<(), String> {
     let status = child.wait().map_err(|error| format!("wait for cargo: {error}"))?;
     line.clear();
     if status.success() { Ok(()) } else { Err(format!("`cargo xtask` could not be built ({status})\n{said}")) }
+}
+
+/// Nobody is harmed by words that nobody reads; `eprintln!` would panic.
+fn say(words: &str) {
+    let mut stderr = io::stderr();
+    let _ = stderr.write_all(words.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// What cargo does, in one line.
@@ -76,17 +82,15 @@ impl Line {
         let what = if waits { "waiting for another build of this checkout to end" } else { words };
         let line = format!("building cargo xtask … {what} ({} s)", self.began.elapsed().as_secs());
         if self.is_terminal {
-            eprint!("\r\x1b[K{line}");
+            say(&format!("\r\x1b[K{line}"));
         } else {
-            eprintln!("{line}");
+            say(&format!("{line}\n"));
         }
-        // Nobody is harmed by a line that does not appear.
-        let _ = io::stderr().flush();
     }
 
     fn clear(&self) {
         if self.is_terminal && self.shown.is_some() {
-            eprint!("\r\x1b[K");
+            say("\r\x1b[K");
         }
     }
 }

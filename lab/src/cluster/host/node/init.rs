@@ -11,6 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use manners::print;
 use nix::{
     errno::Errno,
     sys::wait::{WaitPidFlag, WaitStatus, waitpid},
@@ -103,7 +104,7 @@ impl<'a> Supervisor<'a> {
                 self.started[index] = Instant::now();
             }
             Err(error) => {
-                eprintln!("{}: {error:#}", self.components[index].name);
+                print::note(format!("{}: {error:#}", self.components[index].name));
                 self.due[index] = Some(Instant::now() + LONGEST_REST);
             }
         }
@@ -132,7 +133,7 @@ impl<'a> Supervisor<'a> {
 
     fn ended(&mut self, status: WaitStatus) {
         let Some(index) = status.pid().and_then(|pid| self.running.remove(&pid)) else { return };
-        eprintln!("{} ended: {status:?}", self.components[index].name);
+        print::note(format!("{} ended: {status:?}", self.components[index].name));
         let rest = if self.started[index].elapsed() > WELL { REST } else { (self.rest[index] * 2).min(LONGEST_REST) };
         self.due[index] = Some(Instant::now() + self.rest[index]);
         self.rest[index] = rest;

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use manners::print;
 
 use super::{Place, enter};
 use crate::{
@@ -57,7 +58,7 @@ pub fn run(place: &Place) -> Result<()> {
         cgroups::remove_leftovers(place.number, place.name())?;
         let node = Cmd::new(place.folders.bin().join("lab")).args(place.arguments("enter"));
         let ended = node.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?.wait()?;
-        eprintln!("{} ended ({ended}), starting it again", place.name());
+        print::note(format!("{} ended ({ended}), starting it again", place.name()));
         sleep(REST);
     }
 }

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use interface::modes;
+use manners::print;
 
 pub use keeper::{is_kept, start};
 
@@ -58,7 +59,7 @@ pub fn main_if_called() -> Option<ExitCode> {
     Some(match part {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            print::note(format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     })

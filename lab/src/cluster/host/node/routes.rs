@@ -9,6 +9,7 @@ use kube::{
     Api,
     runtime::{WatchStreamExt, watcher},
 };
+use manners::print;
 
 use super::Place;
 use crate::{cmd::Cmd, kubernetes};
@@ -29,7 +30,7 @@ async fn watch(place: &Place) -> Result<()> {
             Ok(node) if node.metadata.name.as_deref() != Some(place.name()) => add(&node)?,
             Ok(_) => {}
             // The watcher tries again by itself, after a while.
-            Err(error) => eprintln!("watch nodes: {error}"),
+            Err(error) => print::note(format!("watch nodes: {error}")),
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::{
 use super::dial::{dial, port};
 use anyhow::{Context, Result, bail, ensure};
 use interface::range::Range;
+use manners::print;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -65,7 +66,7 @@ pub async fn serve(listener: TcpListener, rules: Rules) -> Result<()> {
         let rules = Arc::clone(&rules);
         tokio::spawn(async move {
             if let Err(error) = carry(near, peer, &rules).await {
-                eprintln!("{peer}: {error:#}");
+                print::note(format!("{peer}: {error:#}"));
             }
             drop(slot);
         });
