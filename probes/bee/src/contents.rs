@@ -86,7 +86,8 @@ impl Contents {
 
     /// A flowchart (<https://mermaid.js.org/syntax/flowchart.html>), line by line: hooks, programs, maps.
     pub fn mermaid(&self) -> Vec<String> {
-        let programs = self.programs.iter().map(|Program { name, section, .. }| format!("  {name}[\"{name}<br>{section}\"]"));
+        let programs =
+            self.programs.iter().map(|Program { name, section, .. }| format!("  {name}[\"{name}<br>{section}\"]"));
         let maps = self.maps.iter().filter(|map| !map.name.contains('.'));
         let maps = maps.map(|Map { name, kind, .. }| format!("  {name}[(\"{name}<br>{kind}\")]"));
         let uses = self.uses.iter().map(|(function, map)| format!("  {function} --> {map}"));

@@ -156,7 +156,7 @@ mod tests {
     fn text_is_escaped_and_a_plain_key_has_a_name() {
         let labels = Labels::of(&plain(6, Shape::Text), None);
         assert_eq!(written(&labels, b"a\"b\\\nd"), "key=\"a\\\"b\\\\\\nd\"");
-        assert_eq!(written(&labels, b"a\x1b[2Jb"), "key=\"a\\\\u{1b}[2J\"");
+        assert_eq!(written(&labels, b"a\x1b[2Jb"), "key=\"a\\\\u{1b}[2Jb\"");
     }
 
     #[test]
