@@ -1,6 +1,7 @@
 //! The cluster's cgroups: `ebpf-lab/N/NODE` in every hierarchy, and what runs in them.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -89,16 +90,27 @@ fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
 }
 
 /// Every process in the cluster's cgroups that has not ended, with the path below `ebpf-lab/N/`.
+///
+/// They are read from the cgroups themselves: another kit in a container has groups whose paths end like these.
 pub fn processes(number: u8) -> Vec<(i32, String)> {
-    let prefix = format!("/ebpf-lab/{number}/");
-    let find = |process: procfs::process::Process| {
-        // One that nobody has waited for yet is in no group that could not be removed.
-        process.stat().ok().filter(|stat| stat.state != 'Z')?;
-        let groups = process.cgroups().ok()?;
-        let below = groups.0.iter().find_map(|group| Some(group.pathname.split_once(&prefix)?.1.to_owned()))?;
-        Some((process.pid(), below))
-    };
-    procfs::process::all_processes().into_iter().flatten().flatten().filter_map(find).collect()
+    let mut processes = BTreeMap::new();
+    for hierarchy in hierarchies().unwrap_or_default() {
+        let top = hierarchy.mount.join("ebpf-lab").join(number.to_string());
+        for folder in walkdir::WalkDir::new(&top).into_iter().flatten().filter(|entry| entry.file_type().is_dir()) {
+            let below = folder.path().strip_prefix(&top).unwrap_or(Path::new("")).display().to_string();
+            let members = fs::read_to_string(folder.path().join("cgroup.procs")).unwrap_or_default();
+            for pid in members.lines().filter_map(|line| line.parse().ok()).filter(|&pid| !has_ended(pid)) {
+                processes.entry(pid).or_insert_with(|| below.clone());
+            }
+        }
+    }
+    processes.into_iter().collect()
+}
+
+/// One that nobody has waited for yet is in no group that could not be removed.
+fn has_ended(pid: i32) -> bool {
+    let stat = procfs::process::Process::new(pid).and_then(|process| process.stat());
+    stat.map_or(true, |stat| stat.state == 'Z')
 }
 
 /// Ends every process of the cluster and removes its cgroups.
