@@ -1,14 +1,22 @@
 //! A good neighbour: two clusters side by side, addresses that are taken, and nothing left behind.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use end_to_end::{TestCluster, machine};
+use end_to_end::{TestCluster, machine, until};
 
-use crate::Scene;
+use crate::{Scene, recovery::nodes_inits};
 
 pub const SCENES: &[(&str, Scene)] = &[
     ("beside_a_compose_project_a_cluster_has_other_addresses_for_its_life", compose_project),
     ("a_machine_without_a_free_range_is_refused_before_anything_is_made", no_range_is_free),
+    ("nodes_see_no_users_files_and_no_other_clusters", sight),
+    ("a_group_of_the_same_name_in_a_container_is_left_alone", namesake),
     ("clean_leaves_nothing_behind_and_harms_no_other_cluster", clean),
 ];
 
@@ -78,6 +86,51 @@ fn no_range_is_free(cluster: &TestCluster) {
     };
     assert_eq!(machine::difference(&files(&before), &files(&during)), Vec::<String>::new());
     assert_eq!(machine::difference(&before, &machine::traces()), Vec::<String>::new());
+}
+
+/// What a pod with `hostPath: /` sees is the node's root, whose every file is asked for here.
+fn sight(cluster: &TestCluster) {
+    TestCluster::of(21).lab(&["lab", "2"]).succeeds();
+    cluster.lab(&["lab", "2"]).succeeds();
+    let checkout = cluster.paths().checkout.canonicalize().unwrap();
+    let secrets = ["/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/ssh", "/root/.profile", "/var/lib/ebpf-lab/21"];
+    let secrets = secrets.map(PathBuf::from).into_iter().chain([checkout, cluster.paths().state.clone()]);
+    let there: Vec<_> = secrets.filter(|path| path.exists()).collect();
+    assert!(there.len() >= 4, "this machine has too little to hide: {there:?}");
+    for (index, init) in nodes_inits(cluster).into_iter().enumerate() {
+        let root = PathBuf::from(format!("/proc/{init}/root"));
+        let seen = |path: &Path| root.join(path.strip_prefix("/").unwrap());
+        for path in &there {
+            assert!(!seen(path).exists(), "node {index} sees {}", path.display());
+        }
+        let homes = fs::read_dir(seen(Path::new("/home"))).into_iter().flatten().count();
+        assert_eq!(homes, 0, "node {index} sees the users' homes");
+        let own = seen(&Path::new("/var/lib/ebpf-lab").join(cluster.number.to_string()));
+        assert_eq!(own.join("pki/ca.key").exists(), own.join("etcd").exists(), "a worker has no key but its own");
+        assert!(seen(Path::new("/etc/ssl/certs")).exists() && own.join("pki/ca.crt").exists());
+    }
+}
+
+/// As a kit in a container has its groups: somewhere below the container's, under the same name.
+fn namesake(cluster: &TestCluster) {
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    let hierarchies = mounts.lines().filter(|line| line.starts_with("cgroup"));
+    let hierarchy = hierarchies.map(|line| line.split(' ').nth(1).unwrap()).find(|mount| !mount.contains("cpuset"));
+    let container = Path::new(hierarchy.unwrap()).join("a-container");
+    let group = container.join(format!("ebpf-lab/{}/ebpf-worker", cluster.number));
+    fs::create_dir_all(&group).unwrap();
+    let mut inside = Command::new("sleep").arg("600").spawn().unwrap();
+    fs::write(group.join("cgroup.procs"), inside.id().to_string()).unwrap();
+    cluster.lab(&["lab", "2"]).succeeds();
+    cluster.lab(&["clean"]).succeeds();
+    let lives = inside.try_wait().unwrap().is_none();
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+    // From the leaf upwards; the kernel lets a group go a moment after its last process.
+    for folder in group.ancestors().take_while(|folder| folder.starts_with(&container)) {
+        assert!(until(Duration::from_secs(5), || fs::remove_dir(folder).is_ok()), "{}", folder.display());
+    }
+    assert!(lives, "clean ended a process that is not the cluster's");
 }
 
 fn clean(cluster: &TestCluster) {

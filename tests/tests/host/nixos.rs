@@ -15,6 +15,8 @@ use crate::Scene;
 
 pub const SCENES: &[(&str, Scene)] = &[("nodes_find_mount_and_the_like_in_the_store_that_path_leads_to", store)];
 
+/// Where the store is mounted: nodes see it, as they see /nix, and it is nobody's on any machine.
+const STORE: &str = "/usr/src";
 const TOOLS: [&str; 4] = ["ip", "mount", "nft", "umount"];
 
 fn store(cluster: &TestCluster) {
@@ -42,15 +44,15 @@ struct Machine {
 impl Machine {
     fn start() -> Self {
         let (folder, links) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/run").unwrap());
-        let store = folder.path().join("nix/store/a0-tools/bin");
+        let store = folder.path().join("a0-tools/bin");
         fs::create_dir_all(&store).unwrap();
         let nothing = folder.path().join("nothing");
         fs::write(&nothing, "").unwrap();
-        let mut hiding = String::from("set -e; ");
+        let mut hiding = format!("set -e; mount --bind {} {STORE}; ", folder.path().display());
         for tool in TOOLS {
             let file = find(tool);
             fs::copy(&file, store.join(tool)).unwrap();
-            symlink(store.join(tool), links.path().join(tool)).unwrap();
+            symlink(Path::new(STORE).join("a0-tools/bin").join(tool), links.path().join(tool)).unwrap();
             let mount = store.join("mount");
             hiding.push_str(&format!("{} --bind {} {}; ", mount.display(), nothing.display(), file.display()));
         }
@@ -64,7 +66,7 @@ impl Machine {
     }
 
     fn store(&self) -> PathBuf {
-        self.folder.path().join("nix/store/a0-tools/bin")
+        self.folder.path().join("a0-tools/bin")
     }
 
     /// A program in the namespace.

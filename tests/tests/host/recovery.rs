@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use end_to_end::{TestCluster, rest, until};
+use end_to_end::{Run, TestCluster, rest, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -16,6 +16,7 @@ use crate::Scene;
 
 pub const SCENES: &[(&str, Scene)] = &[
     ("lab_killed_at_any_step_finishes_when_run_again", killed_lab),
+    ("links_addresses_and_routes_that_were_changed_are_set_again", changed_network),
     ("a_killed_component_is_started_again", killed_component),
     ("a_cluster_that_stood_still_for_a_minute_goes_on", stopped),
     ("after_a_reboot_the_same_cluster_comes_back", reboot),
@@ -34,6 +35,52 @@ fn killed_lab(cluster: &TestCluster) {
     }
     cluster.lab(&["lab", "2-6"]).succeeds();
     cluster.passes("2-6", "1m");
+}
+
+/// What NetworkManager, a VPN, a suspended laptop or a curious student does; `LINK` is this machine's, `CP` and `W` the namespaces.
+const CHANGES: [&str; 14] = [
+    "ip link set LINK down",
+    "ip link set LINK down; ip link set LINK up",
+    "ip addr flush dev LINK",
+    "ip route flush dev LINK",
+    "ip link del LINK",
+    "ip -n CP link set br0 down",
+    "ip -n CP link set port1 nomaster",
+    "ip -n CP addr flush dev br0",
+    "ip -n CP route flush dev br0",
+    "ip -n W link set eth0 down",
+    "ip -n W link set eth0 down; ip -n W link set eth0 up",
+    "ip -n W addr flush dev eth0",
+    "ip -n W link del eth0",
+    "ip netns exec W sh -c 'echo 0 > /proc/sys/net/ipv4/ip_forward'",
+];
+
+fn changed_network(cluster: &TestCluster) {
+    cluster.lab(&["lab", "2-6"]).succeeds();
+    let n = cluster.number;
+    let names = [
+        ("LINK", format!("ebpf-lab-{n}")),
+        ("CP", format!("ebpf-lab-{n}-control-plane")),
+        ("W", format!("ebpf-lab-{n}-worker")),
+    ];
+    for change in CHANGES {
+        let change = names.iter().fold(change.to_owned(), |change, (word, name)| change.replace(word, name));
+        std::process::Command::new("sh").args(["-ec", &change]).status().unwrap();
+        let run = cluster.lab(&["lab", "2"]).succeeds();
+        assert!(!found_all(&run), "after {change}: {}", run.stderr);
+        cluster.passes("2", "30s");
+        eprintln!("{change}: set again in {:.1} s", run.took.as_secs_f64());
+    }
+    let run = cluster.lab(&["lab", "2"]).succeeds();
+    assert!(found_all(&run), "{}", run.stderr);
+    cluster.passes("3-6", "30s");
+}
+
+/// Whether `lab 2` had nothing to do for the cluster itself.
+fn found_all(run: &Run) -> bool {
+    let step =
+        run.stderr.lines().find(|line| line.contains("start the cluster")).unwrap_or_else(|| panic!("{}", run.stderr));
+    step.contains("nothing to do")
 }
 
 fn killed_component(cluster: &TestCluster) {
@@ -123,7 +170,7 @@ fn processes(cluster: &TestCluster, component: &str) -> Vec<i32> {
 }
 
 /// Process 1 of each node's pid namespace.
-fn nodes_inits(cluster: &TestCluster) -> Vec<i32> {
+pub fn nodes_inits(cluster: &TestCluster) -> Vec<i32> {
     let init = |&pid: &i32| {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default().split_whitespace();

@@ -14,7 +14,7 @@ use interface::{
     taken::{Taken, taken},
 };
 
-use super::folders::Folders;
+use super::folders::{Folders, write_whole};
 use crate::{
     cmd::Here,
     error::{refusal, unfit},
@@ -67,7 +67,7 @@ impl Addresses {
     /// Writes them down, for as long as the cluster lives.
     pub fn keep(self, folders: &Folders) -> Result<()> {
         let file = folders.addresses();
-        fs::write(&file, format!("{}\n", self.base)).with_context(|| format!("write {}", file.display()))
+        write_whole(&file, &format!("{}\n", self.base))
     }
 
     fn refuse_overlap(self, taken: &[Taken]) -> Result<()> {

@@ -1,9 +1,6 @@
 //! How each component is started: its program, its arguments, its configuration files.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 use interface::kube_proxy::Mode;
@@ -26,6 +23,9 @@ pub struct Component {
     /// A socket that must answer before the next component starts.
     pub ready: Option<PathBuf>,
 }
+
+/// A node's own folder; nothing is in it.
+const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volume-plugins";
 
 /// What a node runs, in the order of starting.
 pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Component> {
@@ -67,11 +67,10 @@ pub fn write_configs(
     index: usize,
     kube_proxy: Mode,
     pause: &str,
-    registries: &Path,
 ) -> Result<()> {
     let node = NODES[index];
     let files = [
-        ("containerd.toml", containerd_config(folders, node, pause, registries)),
+        ("containerd.toml", containerd_config(folders, node, pause)),
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
         ("kube-proxy.json", proxy_config(folders, addresses, index, kube_proxy).to_string()),
@@ -156,6 +155,7 @@ fn controller_manager(folders: &Folders, addresses: Addresses) -> Vec<String> {
         ("cluster-signing-cert-file", pki("ca.crt")),
         ("cluster-signing-key-file", pki("ca.key")),
         ("use-service-account-credentials", "true".to_owned()),
+        ("flex-volume-plugin-dir", VOLUME_PLUGINS.to_owned()),
         ("leader-elect", "false".to_owned()),
         ("profiling", "false".to_owned()),
     ])
@@ -202,6 +202,8 @@ fn kubelet_config(folders: &Folders, addresses: Addresses, index: usize) -> Valu
         "tlsCertFile": pki(format!("kubelet-{node}.crt")),
         "tlsPrivateKeyFile": pki(format!("kubelet-{node}.key")),
         "cgroupDriver": "cgroupfs",
+        // The default lies in /usr, which is this machine's.
+        "volumePluginDir": VOLUME_PLUGINS,
         "failSwapOn": false,
         // The default until 1.34; from 1.35 on a kubelet refuses cgroup v1 unless told so.
         "failCgroupV1": false,
@@ -241,8 +243,8 @@ fn proxy_config(folders: &Folders, addresses: Addresses, index: usize, mode: Mod
     })
 }
 
-/// `registries` has a folder for each registry that is not spoken to in the ordinary way; containerd looks there at each pull.
-fn containerd_config(folders: &Folders, node: &str, pause: &str, registries: &Path) -> String {
+/// Its folder of registries has one for each registry that is not spoken to in the ordinary way; containerd looks there at each pull.
+fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
     let restricted = !has_resource_capability();
     format!(
         r#"version = 2
@@ -258,7 +260,7 @@ fn containerd_config(folders: &Folders, node: &str, pause: &str, registries: &Pa
 "#,
         bin = folders.bin().display(),
         template = config_file(folders, node, "cni.template").display(),
-        registries = registries.display(),
+        registries = folders.registries(node).display(),
     )
 }
 

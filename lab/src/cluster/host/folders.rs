@@ -9,14 +9,15 @@ use std::{
 use anyhow::{Context, Result};
 use interface::places::{self, DATA, RUN};
 
-/// Paths inside a node that are its own: the part under the node's folder, and where it is mounted.
-pub const PRIVATE: [(&str, &str); 6] = [
+use super::programs;
+
+/// Folders of a node that are its own and stay: the part under the node's folder, and where it is mounted.
+pub const PRIVATE: [(&str, &str); 5] = [
     ("kubelet", "/var/lib/kubelet"),
     ("containerd", "/var/lib/containerd"),
     ("cni-state", "/var/lib/cni"),
     ("log", "/var/log"),
     ("cni", "/etc/cni/net.d"),
-    ("libexec", "/usr/libexec/kubernetes"),
 ];
 
 /// The folders of cluster number n.
@@ -52,6 +53,11 @@ impl Folders {
         self.data.join("bin")
     }
 
+    /// The builds of them that clusters of this machine run.
+    pub fn programs(&self) -> PathBuf {
+        programs::folder()
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")
     }
@@ -69,11 +75,21 @@ impl Folders {
         self.run.join("nodes").join(node)
     }
 
+    /// How a node is told of registries that are not spoken to in the ordinary way.
+    pub fn registries(&self, node: &str) -> PathBuf {
+        self.node(node).join("registries")
+    }
+
+    /// The folder of whoever started the cluster that is mounted there.
+    pub fn registries_note(&self) -> PathBuf {
+        self.data.join("registries")
+    }
+
     pub fn containerd_socket(&self, node: &str) -> PathBuf {
         self.node_run(node).join("containerd/containerd.sock")
     }
 
-    /// The process id of a node's keeper.
+    /// What a node's keeper holds.
     pub fn keeper(&self, node: &str) -> PathBuf {
         self.run.join(format!("{node}.pid"))
     }
@@ -92,6 +108,7 @@ impl Folders {
             for (name, _) in PRIVATE {
                 private_folder(&self.node(node).join(name))?;
             }
+            private_folder(&self.registries(node))?;
         }
         Ok(())
     }
@@ -106,59 +123,25 @@ impl Folders {
                 _ => {}
             }
         }
-        // Fails while another cluster's folder is in it, as it should.
+        programs::prune()?;
+        // Fails while another cluster's folder is in them, as it should.
         let _ = fs::remove_dir(RUN);
-        MountPoints::remove_if_last()
-    }
-}
-
-/// Folders that must exist on the machine so that a node can mount its own over them.
-///
-/// Those that were not there are written down when they are made, and go with the last cluster.
-pub struct MountPoints;
-
-impl MountPoints {
-    pub fn create() -> Result<()> {
-        let mut made = Self::read();
-        for (_, point) in PRIVATE {
-            let missing = Path::new(point).ancestors().take_while(|folder| !folder.exists());
-            let missing: Vec<_> = missing.map(|folder| folder.display().to_string()).collect();
-            made.extend(missing);
-            fs::write(Self::note(), made.join("\n"))?;
-            let folder = fs::DirBuilder::new().recursive(true).mode(0o755).create(point);
-            folder.with_context(|| format!("make the folder {point}"))?;
-        }
+        let _ = fs::remove_dir(DATA);
         Ok(())
     }
-
-    fn remove_if_last() -> Result<()> {
-        let others = fs::read_dir(DATA).into_iter().flatten().flatten().any(|entry| entry.path().is_dir());
-        if others || !Path::new(DATA).exists() {
-            return Ok(());
-        }
-        let mut made = Self::read();
-        made.sort_by_key(|folder| std::cmp::Reverse(folder.len()));
-        for folder in made {
-            // Somebody else's files may have come into it since: then it is theirs.
-            let _ = fs::remove_dir(folder);
-        }
-        fs::remove_dir_all(DATA).with_context(|| format!("remove {DATA}"))
-    }
-
-    fn read() -> Vec<String> {
-        let text = fs::read_to_string(Self::note()).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn note() -> PathBuf {
-        Path::new(DATA).join("mount-points")
-    }
 }
 
-fn private_folder(folder: &Path) -> Result<()> {
+pub fn private_folder(folder: &Path) -> Result<()> {
     fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .with_context(|| format!("make the folder {}", folder.display()))
+}
+
+/// Writes a file that is never seen half-written, whoever is killed.
+pub fn write_whole(file: &Path, text: &str) -> Result<()> {
+    let partial = file.with_extension("partial");
+    fs::write(&partial, text).with_context(|| format!("failed to write {}", partial.display()))?;
+    fs::rename(&partial, file).with_context(|| format!("failed to write {}", file.display()))
 }

@@ -9,10 +9,12 @@ mod cgroups;
 mod components;
 mod containers;
 mod folders;
+mod held;
 mod keys;
 mod memory;
 mod network;
 pub mod node;
+mod programs;
 mod proxy;
 mod seed;
 
@@ -42,7 +44,7 @@ use serde_json::json;
 use self::{
     addresses::{Addresses, NODES},
     containers::Containerd,
-    folders::{Folders, MountPoints},
+    folders::{Folders, write_whole},
     network::Network,
     node::{Place, tools::Tool},
     proxy::Proxy,
@@ -137,7 +139,13 @@ impl Host {
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
         let kept = self.places().all(|place| node::is_kept(&place)) && (!self.pulls || self.proxy.runs());
-        kept && self.kubeconfig().is_file() && self.is_ready().await.is_ok()
+        kept && self.kubeconfig().is_file() && self.is_connected() && self.is_ready().await.is_ok()
+    }
+
+    /// Whether links, addresses and routes are what they must be.
+    fn is_connected(&self) -> bool {
+        let missing = Addresses::of(&self.folders).and_then(|addresses| self.network.missing(addresses));
+        missing.is_ok_and(|missing| missing.is_empty())
     }
 
     async fn is_ready(&self) -> Result<(), NotYet> {
@@ -180,19 +188,19 @@ impl Host {
         self.folders.create(&NODES)?;
         ownership::claim(self.number)?;
         addresses.keep(&self.folders)?;
-        MountPoints::create()?;
+        self.note_registries()?;
         self.link_programs(tools)?;
         keys::create(&self.folders.pki(), addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
-            components::write_configs(&self.folders, addresses, index, kube_proxy, pause, &self.paths.registries())?;
+            components::write_configs(&self.folders, addresses, index, kube_proxy, pause)?;
         }
         self.network.create(addresses)
     }
 
     /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
     fn link_programs(&self, tools: Vec<Tool>) -> Result<()> {
-        let bin = self.paths.programs.join("bin");
+        let bin = programs::own(&self.paths.programs)?;
         let components = COMPONENTS.map(|name| (name, bin.join("hyperkube")));
         let runtime = RUNTIME.map(|name| (name, bin.join(name)));
         for (name, target) in components.into_iter().chain(runtime).chain(tools) {
@@ -206,6 +214,13 @@ impl Host {
         // A copy that runs can't be written, only replaced; and a build meanwhile may have replaced the file that runs here.
         fs::copy("/proc/self/exe", &partial).context("copy lab into the cluster's folder")?;
         fs::rename(partial, copy).context("put the copy of lab in place")
+    }
+
+    /// Containerd looks into the user's folder at each pull, so that it must be there when the nodes start.
+    fn note_registries(&self) -> Result<()> {
+        let folder = self.paths.registries();
+        caller::folder(&folder)?;
+        write_whole(&self.folders.registries_note(), &folder.to_string_lossy())
     }
 
     fn write_kubeconfig(&self) -> Result<()> {

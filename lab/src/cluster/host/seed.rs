@@ -16,7 +16,10 @@ use anyhow::{Context, Result};
 use interface::Paths;
 use sha2::{Digest, Sha256};
 
-use super::{containers::Containerd, folders::Folders};
+use super::{
+    containers::Containerd,
+    folders::{Folders, private_folder},
+};
 use crate::{
     cmd::Cmd,
     images::Image,
@@ -62,9 +65,18 @@ pub fn plant(seed: &Path, containerd: &Path) -> Result<()> {
     if fs::read_dir(containerd).is_ok_and(|mut entries| entries.next().is_some()) {
         return Ok(());
     }
+    // Killed half-way, a folder with something in it would not be a whole one.
+    let partial = containerd.with_extension("partial");
+    let _ = fs::remove_dir_all(&partial);
+    private_folder(&partial)?;
+    copy(seed, &partial)?;
+    fs::rename(&partial, containerd).with_context(|| format!("failed to put {} in place", containerd.display()))
+}
+
+fn copy(seed: &Path, into: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(seed).min_depth(1) {
         let entry = entry.context("look through the unpacked images")?;
-        let to = containerd.join(entry.path().strip_prefix(seed)?);
+        let to = into.join(entry.path().strip_prefix(seed)?);
         let kind = entry.file_type();
         let placed = if kind.is_dir() {
             fs::create_dir(&to).and_then(|()| fs::set_permissions(&to, entry.metadata()?.permissions()))

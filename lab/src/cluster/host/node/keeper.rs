@@ -13,7 +13,7 @@ use manners::print;
 
 use super::{Place, enter};
 use crate::{
-    cluster::host::cgroups,
+    cluster::host::{cgroups, held},
     cmd::{self, Cmd},
 };
 
@@ -30,24 +30,25 @@ pub fn start(place: &Place) -> Result<()> {
         // Ctrl-C in the terminal that started the cluster is not meant for it.
         command.process_group(0).env_clear().env("PATH", path(place));
     });
-    let child = keeper.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
-    fs::write(place.folders.keeper(place.name()), child.id().to_string()).context("note the keeper's process id")
+    keeper.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
+    Ok(())
 }
 
-/// Whether a node's keeper is alive; a process that took over its number is another program.
+/// Whether a node's keeper is alive.
 pub fn is_kept(place: &Place) -> bool {
-    let pid = fs::read_to_string(place.folders.keeper(place.name())).unwrap_or_default();
-    is_step(&pid, "keep", place)
+    held::holder(&place.folders.keeper(place.name())).is_some()
 }
 
-fn is_step(pid: &str, step: &str, place: &Place) -> bool {
+fn is_step(pid: i32, step: &str, place: &Place) -> bool {
     let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let arguments: Vec<_> = line.trim_end_matches('\0').split('\0').skip(1).collect();
-    !pid.is_empty() && arguments == place.arguments(step)
+    arguments == place.arguments(step)
 }
 
 /// The body of the keeper's process.
 pub fn run(place: &Place) -> Result<()> {
+    held::close_inherited();
+    let Some(_held) = held::hold(&place.folders.keeper(place.name()))? else { return Ok(()) };
     cgroups::join(place.number, "keepers")?;
     // An earlier keeper was killed and its node lives on: that node is kept, too.
     while orphan(place) {
@@ -65,7 +66,7 @@ pub fn run(place: &Place) -> Result<()> {
 
 fn orphan(place: &Place) -> bool {
     let processes = cgroups::processes(place.number);
-    processes.iter().any(|(pid, _)| is_step(&pid.to_string(), "enter", place) && enter::is_alive(*pid))
+    processes.iter().any(|(pid, _)| is_step(*pid, "enter", place) && enter::is_alive(*pid))
 }
 
 fn log(place: &Place) -> Result<File> {

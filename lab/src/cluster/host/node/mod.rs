@@ -10,6 +10,7 @@ mod keeper;
 mod mounts;
 mod routes;
 pub mod tools;
+mod view;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
 
-use super::Place;
+use super::{Place, view};
 use crate::cluster::host::{
     cgroups::{self, Hierarchy},
     folders::PRIVATE,
@@ -18,11 +18,12 @@ pub fn make(place: &Place) -> Result<()> {
     let hierarchies = cgroups::hierarchies()?;
     filesystem("proc", "/proc")?;
     mask_sysctls(place)?;
-    // This network namespace's own; nothing outside it is changed.
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").context("let the node forward its pods' packets")?;
     filesystem("sysfs", "/sys")?;
     cgroup_hierarchies(&hierarchies)?;
+    registries(place)?;
+    view::narrow(place)?;
     for (name, point) in PRIVATE {
+        fs::create_dir_all(point).with_context(|| format!("failed to create {point}"))?;
         bind(&place.folders.node(place.name()).join(name), Path::new(point))?;
     }
     // Last: the network namespaces and this cluster's own run folder lie below it.
@@ -31,6 +32,15 @@ pub fn make(place: &Place) -> Result<()> {
     bind(&run, Path::new("/run"))?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SHARED, None::<&str>)
         .context("let pods see what is mounted for them")
+}
+
+/// The user's folder, which lies where a node sees nothing else.
+fn registries(place: &Place) -> Result<()> {
+    let note = place.folders.registries_note();
+    let folder = fs::read_to_string(&note).with_context(|| format!("failed to read {}", note.display()))?;
+    let folder = Path::new(&folder);
+    // The cluster outlives it; then there is nothing to tell.
+    if folder.is_dir() { bind(folder, &place.folders.registries(place.name())) } else { Ok(()) }
 }
 
 fn mask_sysctls(place: &Place) -> Result<()> {
@@ -70,7 +80,7 @@ fn filesystem(kind: &str, point: &str) -> Result<()> {
     mount(Some(kind), point, Some(kind), MsFlags::empty(), None::<&str>).with_context(|| format!("mount {point}"))
 }
 
-fn bind(from: &Path, to: &Path) -> Result<()> {
+pub fn bind(from: &Path, to: &Path) -> Result<()> {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
         .with_context(|| format!("mount {} over {}", from.display(), to.display()))
 }

@@ -13,7 +13,8 @@ use std::{
 
 use anyhow::Result;
 
-use crate::{cluster::host::folders::PRIVATE, cmd::path, error::unfit};
+use super::view::PROGRAMS;
+use crate::{cmd::path, error::unfit};
 
 /// kubelet mounts volumes, [`super::routes`] routes; with what brings each.
 const TOOLS: [(&str, &str); 3] = [("ip", "iproute2"), ("mount", "util-linux"), ("umount", "util-linux")];
@@ -30,28 +31,23 @@ pub type Tool = (&'static str, PathBuf);
 /// # Errors
 /// One without which no node works is missing, or lies only where a node can't see it.
 pub fn find() -> Result<Vec<Tool>> {
-    find_in(&path(), &hidden())
+    find_in(&path(), &PROGRAMS.map(Path::new))
 }
 
-/// What a node has of its own.
-fn hidden() -> Vec<&'static Path> {
-    ["/run", "/proc", "/sys"].into_iter().chain(PRIVATE.map(|(_, point)| point)).map(Path::new).collect()
-}
-
-fn find_in(path: &str, hidden: &[&Path]) -> Result<Vec<Tool>> {
+fn find_in(path: &str, seen: &[&Path]) -> Result<Vec<Tool>> {
     let mut tools = vec![];
     for (name, package) in TOOLS {
-        tools.push((name, file(name, path, hidden).ok_or_else(|| missing(name, package))?));
+        tools.push((name, file(name, path, seen).ok_or_else(|| missing(name, package))?));
     }
-    tools.extend(FILTERS.into_iter().filter_map(|name| Some((name, file(name, path, hidden)?))));
+    tools.extend(FILTERS.into_iter().filter_map(|name| Some((name, file(name, path, seen)?))));
     Ok(tools)
 }
 
 /// The first program of this name that a node can see.
-fn file(name: &str, path: &str, hidden: &[&Path]) -> Option<PathBuf> {
+fn file(name: &str, path: &str, seen: &[&Path]) -> Option<PathBuf> {
     let folders = std::env::split_paths(OsStr::new(path)).filter(|folder| folder.is_absolute());
     let mut files = folders.filter_map(|folder| fs::canonicalize(folder.join(name)).ok());
-    files.find(|file| is_program(file) && !hidden.iter().any(|folder| file.starts_with(folder)))
+    files.find(|file| is_program(file) && seen.iter().any(|folder| file.starts_with(folder)))
 }
 
 fn is_program(file: &Path) -> bool {
@@ -101,7 +97,7 @@ mod tests {
         let machine = nixos();
         let root = machine.path().canonicalize().unwrap();
         let path = format!("{0}/run/wrappers:{0}/run/system/bin", root.display());
-        let found = find_in(&path, &[&root.join("run")]).unwrap();
+        let found = find_in(&path, &[&root.join("nix")]).unwrap();
         let store = root.join("nix/store/a0-tools/bin");
         assert_eq!(found, names().map(|name| (name, store.join(name))).collect::<Vec<_>>());
     }
@@ -111,12 +107,12 @@ mod tests {
         let machine = nixos();
         let store = machine.path().join("nix/store/a0-tools/bin");
         fs::set_permissions(store.join("umount"), fs::Permissions::from_mode(0o644)).unwrap();
-        let error = find_in(&store.display().to_string(), &[]).unwrap_err();
+        let error = find_in(&store.display().to_string(), &[machine.path()]).unwrap_err();
         let Unfit { what, hint } = error.downcast_ref().unwrap();
         assert!(what.contains("`umount`") && hint.contains("util-linux"), "{what}; {hint}");
         program(&store.join("umount"));
         fs::remove_file(store.join("iptables")).unwrap();
-        let found = find_in(&store.display().to_string(), &[]).unwrap();
+        let found = find_in(&store.display().to_string(), &[machine.path()]).unwrap();
         assert_eq!(found.len(), TOOLS.len() + FILTERS.len() - 1, "rules can be written otherwise: {found:?}");
     }
 }

@@ -10,6 +10,7 @@ use std::{
     fs::{self, File},
     net::TcpListener,
     os::unix::{ffi::OsStrExt, process::CommandExt},
+    path::PathBuf,
     process::Stdio,
     time::Duration,
 };
@@ -21,7 +22,7 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use tokio::net::TcpStream;
 
 use self::connect::Rules;
-use super::{addresses::Addresses, cgroups, folders::Folders};
+use super::{addresses::Addresses, cgroups, folders::Folders, held};
 use crate::{
     cmd::Cmd,
     error::unfit,
@@ -48,11 +49,11 @@ impl Proxy {
 
     /// Whether it runs, for the same registries and by the same way.
     pub fn runs(&self) -> bool {
-        let pid = fs::read_to_string(self.note()).unwrap_or_default();
+        let Some(pid) = held::holder(&self.note()) else { return false };
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let arguments: Vec<_> = line.trim_end_matches('\0').split('\0').skip(1).collect();
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        !pid.is_empty() && arguments == self.arguments() && has_our_proxies(&environment)
+        arguments == self.arguments() && has_our_proxies(&environment)
     }
 
     /// Starts it, unless it runs.
@@ -60,33 +61,27 @@ impl Proxy {
         if self.runs() {
             return Ok(());
         }
-        self.end()?;
+        wait::poll("the end of the nodes' former proxy", START, live, || async { self.end() }).await?;
         let log = File::options().create(true).append(true).open(self.folders.logs().join("proxy.log"))?;
         let proxy = Cmd::new(self.folders.bin().join("lab")).args(self.arguments()).with(|command| {
             // Ctrl-C in the terminal that started the cluster is not meant for it; and it is the one that connects.
             let path = std::env::var_os("PATH").unwrap_or_default();
             command.process_group(0).env_clear().env("PATH", path).envs(proxies::inherited());
         });
-        let child = proxy.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
-        fs::write(self.note(), child.id().to_string()).context("note the proxy's process id")?;
+        proxy.spawn(Stdio::from(log.try_clone()?), Stdio::from(log))?;
         let address = addresses.proxy();
         let listens = || async { TcpStream::connect(address).await.map(drop).map_err(NotYet::from) };
         wait::poll("the nodes' proxy", START, live, listens).await
     }
 
     /// Ends one that was started for other registries.
-    fn end(&self) -> Result<()> {
-        let number = self.folders.number();
-        for (pid, _) in cgroups::processes(number.parse().unwrap_or_default()) {
-            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let words: Vec<_> = line.split('\0').skip(1).take(2).collect();
-            if words == ["proxy", &number] {
+    fn end(&self) -> Result<(), NotYet> {
+        match held::holder(&self.note()) {
+            None => Ok(()),
+            Some(pid) => {
                 cgroups::end(pid);
+                Err(NotYet::Because(format!("process {pid} is ending")))
             }
-        }
-        match fs::remove_file(self.note()) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).context("forget the proxy"),
-            _ => Ok(()),
         }
     }
 
@@ -95,8 +90,8 @@ impl Proxy {
         begin.into_iter().chain(self.allowed.iter().cloned()).collect()
     }
 
-    fn note(&self) -> std::path::PathBuf {
-        self.folders.run.join("proxy.pid")
+    fn note(&self) -> PathBuf {
+        note(&self.folders)
     }
 }
 
@@ -113,6 +108,11 @@ fn has_our_proxies(environment: &[u8]) -> bool {
     theirs.sort_unstable();
     ours.sort_unstable();
     theirs == ours
+}
+
+/// What the proxy's process holds.
+fn note(folders: &Folders) -> PathBuf {
+    folders.run.join("proxy.pid")
 }
 
 /// What containerd must know to use it. Addresses within the cluster need no proxy.
@@ -138,7 +138,10 @@ pub async fn reaches(registries: &[String]) -> Result<()> {
 /// The body of the process that [`Proxy::start`] starts: `lab proxy NUMBER [REGISTRY…]`.
 pub fn run(number: &str, allowed: &[String]) -> Result<()> {
     let number = number.parse().context("read the cluster's number")?;
-    let addresses = Addresses::of(&Folders::new(number))?;
+    held::close_inherited();
+    let folders = Folders::new(number);
+    let Some(_held) = held::hold(&note(&folders))? else { return Ok(()) };
+    let addresses = Addresses::of(&folders)?;
     cgroups::join(number, "keepers")?;
     let listener = TcpListener::bind(addresses.proxy()).context("listen for the cluster's nodes")?;
     listener.set_nonblocking(true)?;
