@@ -58,7 +58,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
     if options.install && suites.contains(&Suite::Distributions) {
         tools::offer(paths, &[Need::Roots]);
     }
-    let by_default = |suite| suites.is_empty() && suite != Suite::Distributions;
+    let by_default = |suite| suites.is_empty() && !matches!(suite, Suite::Distributions | Suite::Faults);
     let wanted = |suite: Suite| by_default(suite) || suites.contains(&suite);
     let unable = unable();
     let mut total = Count::default();
@@ -73,7 +73,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
             broken.push(title.to_owned());
         }
     };
-    if (wanted(Suite::Labs) || wanted(Suite::Kind) || wanted(Suite::Previous)) && unable.is_none() {
+    if [Suite::Labs, Suite::Kind, Suite::Faults, Suite::Previous].into_iter().any(wanted) && unable.is_none() {
         programs::start_behind(paths)?;
     }
     if wanted(Suite::Unit) {
@@ -119,7 +119,7 @@ struct Part {
     lacking: Option<String>,
 }
 
-fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]) -> [Part; 13] {
+fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]) -> [Part; 14] {
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
@@ -155,7 +155,8 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
         part(Suite::Labs, "bee's metrics in Prometheus", &["scrape"], &[], unable.clone()),
         part(Suite::Distributions, "sudo and packages on bare machines", &["machines"], &[], no_roots.clone()),
         part(Suite::Distributions, "the two commands on bare distributions", &["distributions"], &[], no_roots),
-        part(Suite::Labs, "labs on real clusters", &["host"], &["--skip=registry"], unable),
+        part(Suite::Labs, "labs on real clusters", &["host"], &["--skip=registry"], unable.clone()),
+        part(Suite::Faults, "what goes wrong", &["faults"], &[], unable),
         part(Suite::Labs, "clusters that pull from a registry", &["host"], &["registry"], no_pulls),
         part(Suite::Kind, "labs on kind", &["kind"], &[], no_kind),
         part(Suite::Previous, "labs on the previous minor of Kubernetes", &["previous"], &[], no_previous),
@@ -165,7 +166,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
 /// The tests of a part, which are `#[ignore]`d elsewhere; none of them having run is a failure.
 fn needy(paths: &Paths, part: &Part) -> Result<Count> {
     let Part { suite, title, targets, filter, .. } = part;
-    if matches!(suite, Suite::Labs | Suite::Kind | Suite::Previous) {
+    if matches!(suite, Suite::Labs | Suite::Kind | Suite::Faults | Suite::Previous) {
         build::rust(paths, &build::ALL)?;
         programs::join(paths)?;
     }

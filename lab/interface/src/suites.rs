@@ -22,6 +22,8 @@ pub enum Suite {
     Kind,
     /// README's two commands on bare Debian 11, 12 and 13, about an hour each; runs by name only.
     Distributions,
+    /// What goes wrong is made to go wrong: commands killed at each step, links down; half an hour, runs by name only; needs root.
+    Faults,
     /// The labs on the previous minor of Kubernetes, which is built for it if it is named; needs root.
     Previous,
 }
