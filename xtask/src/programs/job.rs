@@ -1,16 +1,16 @@
-//! One `go build`, saying how far it is.
+//! One `go build`, saying how long it will still take.
 
 use std::{
-    fs::File,
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use interface::programs::Building;
+use interface::programs::{Building, Progress};
 
-use crate::go;
+use crate::{go, pace::Pace};
 
 /// How often a build is tried: a download may break off.
 const TRIES: usize = 3;
@@ -54,14 +54,14 @@ impl Job {
     }
 
     fn attempt(&self, bin: &Path, building: &Building) -> Result<()> {
-        self.note(building, 0, 0)?;
+        self.tell(building, 0, 0, None);
         let total = go::read(self.go(&["list", "-deps"])?)?.lines().count();
         let output = format!("{}/", bin.display());
         let linker = format!("-s -w {}", self.linker);
         let mut build =
             self.go(&["build", "-v", "-trimpath", "-gcflags", COMPILER, "-ldflags", &linker, "-o", &output])?;
         let mut child = build.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().context("failed to start go")?;
-        let mut tail = Vec::new();
+        let (pace, mut tail) = (Pace::begin(), Vec::new());
         // `go build -v` names each package that it compiles on stderr; those already in Go's cache it does not.
         for (done, line) in
             BufReader::new(child.stderr.take().context("failed to read what go says")?).lines().enumerate()
@@ -70,7 +70,8 @@ impl Job {
             if tail.len() > KEPT {
                 tail.remove(0);
             }
-            self.note(building, done + 1, total)?;
+            let done = done + 1;
+            self.tell(building, done, total, pace.left(done as f64, total as f64));
         }
         let status = child.wait()?;
         ensure!(status.success(), "`go build` of {} failed ({status})\n{}", self.what, tail.join("\n"));
@@ -87,8 +88,7 @@ impl Job {
         Ok(go)
     }
 
-    fn note(&self, building: &Building, done: usize, total: usize) -> Result<()> {
-        let mut file = File::create(building.progress())?;
-        Ok(writeln!(file, "{}\n{done}\n{total}", self.what)?)
+    fn tell(&self, building: &Building, done: usize, total: usize, left: Option<Duration>) {
+        building.tell(&Progress { what: self.what.to_owned(), done, total, left });
     }
 }
