@@ -4,12 +4,16 @@
 //! connections, so a pair's count is the *maximum* over the nodes: a sum would count it once per node.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Response, StatusCode};
 use serde::Deserialize;
+
+use crate::endpoint::{Endpoint, EndpointError};
 
 /// The probes' counter, labelled by the PodMonitor with `pod_ip` (source) and `cluster_ip` (destination).
 pub const METRIC: &str = "ebpf_solo_io_events_hash";
@@ -33,18 +37,20 @@ pub struct Pair {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EdgesError {
-    #[error("`{0}` is no address of a Prometheus: give one such as http://prometheus.monitoring.svc:9090")]
-    Endpoint(String),
-    #[error("could not prepare the HTTP client")]
-    Client(#[source] reqwest::Error),
+    #[error("failed to read the authorities of Prometheus from {}: {cause}", .file.display())]
+    Authorities { file: PathBuf, cause: String },
+    #[error("failed to prepare the HTTP client: {cause}{}", hint_authorities(*.encrypted))]
+    Client { cause: String, encrypted: bool },
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     #[error("Prometheus can't be reached at {endpoint}: {cause}")]
-    Unreachable { endpoint: Url, cause: String },
+    Unreachable { endpoint: Endpoint, cause: String },
     #[error("Prometheus answered {status}: {message}")]
     Refused { status: StatusCode, message: String },
     #[error("Prometheus' answer is longer than {} MiB", ANSWER_LIMIT >> 20)]
     TooLong,
     #[error("what answers at {endpoint} is not Prometheus: {quote}")]
-    NotPrometheus { endpoint: Url, quote: String },
+    NotPrometheus { endpoint: Endpoint, quote: String },
     #[error(
         "no series of {METRIC} carries both pod_ip and cluster_ip: add the PodMonitor's metricRelabelings \
          (saddr to pod_ip, daddr to cluster_ip)"
@@ -56,30 +62,28 @@ pub enum EdgesError {
 #[derive(Clone)]
 pub struct Prometheus {
     client: Client,
-    endpoint: Url,
+    endpoint: Endpoint,
 }
 
 impl Prometheus {
-    /// `endpoint` may carry a path, as behind a reverse proxy.
-    pub fn new(endpoint: &str, timeout: Duration) -> Result<Self, EdgesError> {
-        let invalid = || EdgesError::Endpoint(endpoint.to_owned());
-        let mut url = Url::parse(endpoint).map_err(|_| invalid())?;
-        if url.scheme() != "http" || !url.has_host() {
-            return Err(invalid());
-        }
-        let path = format!("{}/api/v1/query", url.path().trim_end_matches('/'));
-        url.set_path(&path);
+    /// `authorities` is a PEM file with those that may have signed an https endpoint's certificate, in place of this machine's.
+    ///
+    /// # Errors
+    /// No such file, no certificate in it, or no authorities at all.
+    pub fn new(endpoint: Endpoint, authorities: Option<&Path>, timeout: Duration) -> Result<Self, EdgesError> {
         // reqwest wants to know whose cryptography, even where nothing is encrypted; an error says that it knows.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // A proxy of the environment would be asked for names that only the cluster knows.
-        let client = Client::builder()
-            .timeout(timeout)
-            .tls_certs_only(None)
-            .redirect(Policy::limited(3))
-            .no_proxy()
-            .build()
-            .map_err(EdgesError::Client)?;
-        Ok(Self { client, endpoint: url })
+        let mut client = Client::builder().timeout(timeout).redirect(Policy::limited(3)).no_proxy();
+        if let Some(file) = authorities {
+            client = client.tls_certs_only(read_authorities(file)?);
+        } else if !endpoint.is_encrypted() {
+            // None are looked for: an image of one program has none.
+            client = client.tls_certs_only(None);
+        }
+        let encrypted = endpoint.is_encrypted();
+        let client = client.build().map_err(|error| EdgesError::Client { cause: root_cause(error), encrypted })?;
+        Ok(Self { client, endpoint })
     }
 
     /// Every pair that Prometheus knows at this moment, with its rate.
@@ -91,8 +95,8 @@ impl Prometheus {
     }
 
     async fn query(&self, promql: &str) -> Result<Vec<Sample>, EdgesError> {
-        let request = self.client.get(self.endpoint.clone()).query(&[("query", promql)]);
-        let mut response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let request = self.endpoint.request(&self.client)?.query(&[("query", promql)]);
+        let mut response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
         let body = self.read(&mut response).await?;
         match serde_json::from_slice(&body) {
@@ -105,7 +109,7 @@ impl Prometheus {
 
     async fn read(&self, response: &mut Response) -> Result<Vec<u8>, EdgesError> {
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(&error))? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
             if body.len() + chunk.len() > ANSWER_LIMIT {
                 return Err(EdgesError::TooLong);
             }
@@ -114,7 +118,7 @@ impl Prometheus {
         Ok(body)
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> EdgesError {
+    fn unreachable(&self, error: reqwest::Error) -> EdgesError {
         EdgesError::Unreachable { endpoint: self.endpoint.clone(), cause: root_cause(error) }
     }
 }
@@ -185,12 +189,27 @@ fn join(counts: Vec<Sample>, rates: Vec<Sample>) -> Result<Vec<Pair>, EdgesError
     Ok(pairs.into_iter().map(pair).collect())
 }
 
-/// reqwest's own message repeats the address and hides the reason in its sources.
-fn root_cause(error: &reqwest::Error) -> String {
+fn read_authorities(file: &Path) -> Result<Vec<Certificate>, EdgesError> {
+    let unreadable = |cause: String| EdgesError::Authorities { file: file.to_owned(), cause };
+    let pem = fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let authorities = Certificate::from_pem_bundle(&pem).map_err(|error| unreadable(root_cause(error)))?;
+    if authorities.is_empty() {
+        return Err(unreadable("it holds no certificate".to_owned()));
+    }
+    Ok(authorities)
+}
+
+fn hint_authorities(encrypted: bool) -> &'static str {
+    if encrypted { " (--prometheus-ca-file names the authorities)" } else { "" }
+}
+
+/// reqwest's own message repeats the address, with what stands in it, and hides the reason in its sources.
+fn root_cause(error: reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
+    let error = error.without_url();
+    let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
         cause = source;
     }
@@ -208,16 +227,6 @@ mod tests {
 
     fn samples(json: serde_json::Value) -> Vec<Sample> {
         serde_json::from_value(json).unwrap()
-    }
-
-    #[test]
-    fn an_endpoint_may_carry_a_path_and_must_be_http() {
-        let endpoint = |text: &str| Prometheus::new(text, Duration::from_secs(1)).map(|p| p.endpoint.to_string());
-        assert_eq!(endpoint("http://prom:9090").unwrap(), "http://prom:9090/api/v1/query");
-        assert_eq!(endpoint("http://proxy/prom/").unwrap(), "http://proxy/prom/api/v1/query");
-        for wrong in ["", "prom:9090", "https://prom:9090", "file:///etc/passwd"] {
-            assert!(matches!(endpoint(wrong), Err(EdgesError::Endpoint(_))), "{wrong}");
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! kebpf joins what the probes counted with what Kubernetes knows, so that a table of addresses becomes a live graph
 //! of which services talk to each other.
 //!
-//! In reading order: [`edges`] asks Prometheus who connected to whom, [`cluster`] watches the [`objects`] of Kubernetes,
+//! In reading order: [`edges`] asks Prometheus, at an [`endpoint`], who connected to whom, [`cluster`] watches the [`objects`] of Kubernetes,
 //! [`identity`] turns them into "who stands behind this address" (with [`owners`] for the owner chain and [`ranges`]
 //! for the cluster's own addresses), [`memory`] keeps those who left a moment ago, [`graph`] joins both, [`live`] does so
 //! again whenever something changed, and [`api`] serves the outcome.
@@ -9,6 +9,7 @@
 pub mod api;
 pub mod cluster;
 pub mod edges;
+pub mod endpoint;
 pub mod graph;
 pub mod identity;
 pub mod live;

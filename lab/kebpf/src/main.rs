@@ -11,6 +11,7 @@ use clap::Parser;
 use ipnet::IpNet;
 use kebpf::cluster::{self, Cluster};
 use kebpf::edges::Prometheus;
+use kebpf::endpoint::Endpoint;
 use kebpf::live::{self, Published, Settings};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,14 +27,23 @@ const GOODBYE: Duration = Duration::from_secs(5);
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The Prometheus that scrapes the probes
+    /// The Prometheus that scrapes the probes, with a login if need be: https://user:password@prometheus.example
     #[arg(
         long,
         env = "PROMETHEUS_ENDPOINT",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://prom-kube-prometheus-stack-prometheus.prometheus.svc.cluster.local:9090"
     )]
     prometheus: String,
+
+    /// A PEM file of the authorities that sign Prometheus' certificate, in place of this machine's
+    #[arg(long, env = "PROMETHEUS_CA_FILE", value_name = "FILE")]
+    prometheus_ca_file: Option<PathBuf>,
+
+    /// A file with the token that Prometheus asks for; read at each query
+    #[arg(long, env = "PROMETHEUS_TOKEN_FILE", value_name = "FILE")]
+    prometheus_token_file: Option<PathBuf>,
 
     /// The port to listen on
     #[arg(long, env = "PORT", default_value_t = 3000)]
@@ -74,7 +84,7 @@ async fn main() -> ExitCode {
 
 async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let interval = Duration::from_secs(arguments.interval);
-    let prometheus = Prometheus::new(&arguments.prometheus, interval.max(Duration::from_secs(5)))?;
+    let prometheus = prometheus(&arguments, interval.max(Duration::from_secs(5)))?;
     let client = cluster::connect(arguments.kubeconfig.as_deref(), arguments.context.as_deref()).await?;
     let listener = listen(arguments.address, arguments.port).await?;
 
@@ -98,6 +108,14 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
         eprintln!("kebpf: closing connections that were still open");
     }
     Ok(())
+}
+
+fn prometheus(arguments: &Arguments, timeout: Duration) -> anyhow::Result<Prometheus> {
+    let mut endpoint: Endpoint = arguments.prometheus.parse()?;
+    if let Some(file) = &arguments.prometheus_token_file {
+        endpoint = endpoint.with_token(file.clone())?;
+    }
+    Ok(Prometheus::new(endpoint, arguments.prometheus_ca_file.as_deref(), timeout)?)
 }
 
 /// Both families where the machine has IPv6, else IPv4 alone.

@@ -1,12 +1,13 @@
 //! A fake Prometheus and a fake Kubernetes API, over HTTP on loopback.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::StreamExt;
@@ -16,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
+use crate::authority::Authority;
 use crate::bookinfo::{self, Cluster};
 
 type Counts = BTreeMap<(String, String), u64>;
@@ -33,15 +35,40 @@ pub struct FakePrometheus {
     pub url: String,
     counts: Arc<Mutex<Counts>>,
     instead: Arc<Mutex<Option<(u16, String)>>>,
+    /// The header of whoever may ask, where not everybody may.
+    authorization: Arc<Mutex<Option<String>>>,
 }
 
 impl FakePrometheus {
     pub async fn start() -> Self {
+        let mut fake = Self::new();
+        fake.url = serve(fake.router()).await;
+        fake
+    }
+
+    /// Over https, with a certificate of this authority.
+    pub async fn start_encrypted(authority: &Authority) -> Self {
+        let mut fake = Self::new();
+        let listener = authority.listen().await;
+        fake.url = format!("https://{}", axum::serve::Listener::local_addr(&listener).unwrap());
+        tokio::spawn(axum::serve(listener, fake.router()).into_future());
+        fake
+    }
+
+    fn new() -> Self {
         let pairs = bookinfo::pairs().into_iter();
         let counts = pairs.map(|pair| ((pair.source.to_string(), pair.target.to_string()), pair.connections)).collect();
-        let mut fake = Self { url: String::new(), counts: Arc::new(Mutex::new(counts)), instead: Arc::default() };
-        fake.url = serve(Router::new().route("/api/v1/query", get(query)).with_state(fake.clone())).await;
-        fake
+        let (instead, authorization) = Default::default();
+        Self { url: String::new(), counts: Arc::new(Mutex::new(counts)), instead, authorization }
+    }
+
+    fn router(&self) -> Router {
+        Router::new().route("/api/v1/query", get(query)).with_state(self.clone())
+    }
+
+    /// From now on only whoever sends this header is answered.
+    pub fn answer_only(&self, authorization: &str) {
+        *self.authorization.lock().unwrap() = Some(authorization.to_owned());
     }
 
     pub fn count(&self, source: &str, target: &str, connections: u64) {
@@ -58,7 +85,11 @@ impl FakePrometheus {
 }
 
 /// Three nodes of one kernel have counted the same: the query's aggregation decides what comes of that.
-async fn query(State(fake): State<FakePrometheus>, Query(parameters): Parameters) -> Response {
+async fn query(State(fake): State<FakePrometheus>, headers: HeaderMap, Query(parameters): Parameters) -> Response {
+    let expected = fake.authorization.lock().unwrap().clone();
+    if expected.is_some_and(|expected| headers.get(AUTHORIZATION).is_none_or(|shown| *shown != *expected)) {
+        return (StatusCode::UNAUTHORIZED, "who are you?").into_response();
+    }
     if let Some((status, body)) = fake.instead.lock().unwrap().clone() {
         return (StatusCode::from_u16(status).unwrap(), body).into_response();
     }
@@ -82,14 +113,21 @@ pub struct FakeKubernetes {
     pub url: String,
     lists: Arc<HashMap<&'static str, Vec<Value>>>,
     events: broadcast::Sender<(String, String)>,
+    /// Path and verb, as the API server's authorizer sees them.
+    asked: Arc<Mutex<BTreeSet<(String, &'static str)>>>,
 }
 
 impl FakeKubernetes {
     pub async fn start(cluster: Cluster) -> Self {
         let (events, _) = broadcast::channel(16);
-        let mut fake = Self { url: String::new(), lists: Arc::new(cluster.0.into_iter().collect()), events };
+        let lists = Arc::new(cluster.0.into_iter().collect());
+        let mut fake = Self { url: String::new(), lists, events, asked: Arc::default() };
         fake.url = serve(Router::new().fallback(list_or_watch).with_state(fake.clone())).await;
         fake
+    }
+
+    pub fn asked(&self) -> BTreeSet<(String, &'static str)> {
+        self.asked.lock().unwrap().clone()
     }
 
     pub fn event(&self, path: &str, kind: &str, object: &Value) {
@@ -109,13 +147,15 @@ impl FakeKubernetes {
 
 async fn list_or_watch(State(fake): State<FakeKubernetes>, uri: Uri, Query(parameters): Parameters) -> Response {
     let path = uri.path().to_owned();
+    let verb = if parameters.contains_key("watch") { "watch" } else { "list" };
+    fake.asked.lock().unwrap().insert((path.clone(), verb));
     let Some(items) = fake.lists.get(&*path) else {
         let kind = path.rsplit('/').next().unwrap_or_default();
         let status = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
             "message": format!("{kind} is forbidden: User \"kebpf\" cannot list resource \"{kind}\"")});
         return (StatusCode::FORBIDDEN, axum::Json(status)).into_response();
     };
-    if !parameters.contains_key("watch") {
+    if verb == "list" {
         let list = json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": items});
         return axum::Json(list).into_response();
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::bookinfo::{self, Cluster};
 use crate::fakes::{FakeKubernetes, FakePrometheus};
-use crate::running::Kebpf;
+use crate::running::{Kebpf, until};
 
 async fn started() -> (FakePrometheus, FakeKubernetes, Kebpf) {
     let prometheus = FakePrometheus::start().await;
@@ -127,7 +127,7 @@ async fn more_streams_than_allowed_are_turned_away() {
     assert_eq!(kebpf.get("/api/events").await.0, 503);
     drop(open.pop());
     // The server notices a closed connection when it next has something to say.
-    kebpf.until("a stream is free", async || kebpf.status("/api/events").await == 200).await;
+    until("a stream is free", async || kebpf.get("/api/events").await.0 == 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,8 +149,22 @@ fn wrong_settings_end_at_once_with_what_is_wrong() {
         (&["--kubeconfig", "/nowhere/config"], "could not read /nowhere/config"),
         (&["--cluster-range", "10.1"], "invalid value '10.1'"),
         (&["--interval", "0"], "0 is not in 1..=3600"),
+        (&["--prometheus-token-file", "/nowhere"], "failed to read the token of Prometheus from /nowhere"),
+        (&["--prometheus-ca-file", "/nowhere"], "failed to read the authorities of Prometheus from /nowhere"),
+        (&["--prometheus-ca-file", "/dev/null"], "it holds no certificate"),
+        (&["--prometheus", "http://u:p@prom", "--prometheus-token-file", "/dev/null"], "expected one of them"),
     ] {
-        let (status, stderr) = Kebpf::fails(arguments);
-        assert!(!status.success() && stderr.contains(told), "{arguments:?}: {stderr}");
+        let (status, said) = Kebpf::ends(|command| command.args(arguments));
+        assert!(!status.success() && said.contains(told), "{arguments:?}: {said}");
     }
+}
+
+#[test]
+fn without_any_authority_https_is_refused_at_once() {
+    let (status, said) = Kebpf::ends(|command| {
+        command
+            .args(["--prometheus", "https://prom"])
+            .envs([("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null")])
+    });
+    assert!(!status.success() && said.contains("--prometheus-ca-file names the authorities"), "{said}");
 }

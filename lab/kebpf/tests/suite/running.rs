@@ -1,6 +1,7 @@
 //! kebpf as a running program.
 
 use std::io::{BufRead, BufReader};
+use std::net::IpAddr;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use interface::Patience;
+use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -36,6 +38,15 @@ fn command() -> Command {
 
 impl Kebpf {
     pub fn start(prometheus: &str, kubernetes: &str) -> Self {
+        Self::start_with(prometheus, kubernetes, |command| command)
+    }
+
+    /// With more arguments, or other variables.
+    pub fn start_with(
+        prometheus: &str,
+        kubernetes: &str,
+        more: impl for<'a> FnOnce(&'a mut Command) -> &'a mut Command,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let kubeconfig = folder.path().join("config");
         let text = format!(
@@ -44,13 +55,10 @@ impl Kebpf {
               contexts: [{{name: fake, context: {{cluster: fake}}}}]}}"
         );
         std::fs::write(&kubeconfig, text).unwrap();
-        let mut child = command()
-            .args(["--prometheus", prometheus, "--port", "0", "--address", "127.0.0.1", "--interval", "1"])
-            .arg("--kubeconfig")
-            .arg(kubeconfig)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command();
+        command.args(["--port", "0", "--address", "127.0.0.1", "--interval", "1", "--kubeconfig"]).arg(kubeconfig);
+        command.env("PROMETHEUS_ENDPOINT", prometheus).stderr(Stdio::piped());
+        let mut child = more(&mut command).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let url =
             lines.find_map(|line| Some(format!("http://{}", line.unwrap().strip_prefix("kebpf: listening on ")?)));
@@ -58,19 +66,26 @@ impl Kebpf {
         Self { child, url: url.expect("kebpf says where it listens"), said: Some(said), _kubeconfig: folder }
     }
 
-    /// For settings with which it must not start.
-    pub fn fails(arguments: &[&str]) -> (ExitStatus, String) {
-        let output = command().args(arguments).output().unwrap();
-        (output.status, String::from_utf8_lossy(&output.stderr).into_owned())
+    /// For settings with which it ends at once: how, and all that it says.
+    pub fn ends(more: impl for<'a> FnOnce(&'a mut Command) -> &'a mut Command) -> (ExitStatus, String) {
+        let output = more(&mut command()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status, String::from_utf8_lossy(&said).into_owned())
     }
 
     pub async fn get(&self, path: &str) -> (u16, String) {
-        let response = client().get(format!("{}{path}", self.url)).send().await.unwrap();
+        let response = self.ask(path, |request| request).await;
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    pub async fn status(&self, path: &str) -> u16 {
-        client().get(format!("{}{path}", self.url)).send().await.unwrap().status().as_u16()
+    pub async fn ask(&self, path: &str, more: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Response {
+        more(client().get(format!("{}{path}", self.url))).send().await.unwrap()
+    }
+
+    /// Asks from another address of this machine's loopback.
+    pub async fn ask_from(&self, client: [u8; 4], path: &str) -> Response {
+        let client = reqwest::Client::builder().local_address(IpAddr::from(client)).build().unwrap();
+        client.get(format!("{}{path}", self.url)).send().await.unwrap()
     }
 
     pub async fn graph_when(&self, is_wanted: impl Fn(&Value) -> bool) -> Value {
@@ -83,10 +98,6 @@ impl Kebpf {
             panic!("this never came: {graph:#}");
         }
         graph
-    }
-
-    pub async fn until(&self, what: &str, is_true: impl AsyncFnMut() -> bool) {
-        assert!(poll(is_true).await, "never: {what}");
     }
 
     pub async fn events(&self, path: &str) -> Events {
@@ -136,6 +147,10 @@ impl Events {
             assert!(!patience.is_over(), "no event came");
         }
     }
+}
+
+pub async fn until(what: &str, is_true: impl AsyncFnMut() -> bool) {
+    assert!(poll(is_true).await, "never: {what}");
 }
 
 async fn poll(mut is_true: impl AsyncFnMut() -> bool) -> bool {
