@@ -48,18 +48,33 @@ struct Signals {
 
 /// The pod's own service account, unless a file or a context is named or the environment has a kubeconfig.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Client> {
-    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
-    let config = match kubeconfig {
-        Some(path) => {
-            let file = Kubeconfig::read_from(path).with_context(|| format!("could not read {}", path.display()))?;
-            Config::from_custom_kubeconfig(file, &options).await.context("could not use this kubeconfig")?
-        }
-        None if context.is_some() => {
-            Config::from_kubeconfig(&options).await.context("could not use this context of the kubeconfig")?
-        }
-        None => Config::infer().await.context("neither a kubeconfig nor a pod's service account: give --kubeconfig")?,
+    let file = match kubeconfig {
+        Some(path) => Some(Kubeconfig::read_from(path).with_context(|| format!("could not read {}", path.display()))?),
+        None if context.is_some() => Some(Kubeconfig::read().context("could not read the kubeconfig")?),
+        None => Kubeconfig::read().ok(),
+    };
+    let config = match file {
+        Some(file) => of_file(file, context).await.context("could not use this kubeconfig")?,
+        None => Config::incluster().context("neither a kubeconfig nor a pod's service account: give --kubeconfig")?,
     };
     Client::try_from(config).context("could not prepare the Kubernetes client")
+}
+
+/// kube would take a proxy of the environment as well, which knows nothing of a cluster's addresses.
+async fn of_file(file: Kubeconfig, context: Option<&str>) -> anyhow::Result<Config> {
+    let proxy = own_proxy(&file, context).map(|proxy| proxy.parse()).transpose().context("its proxy-url")?;
+    let options = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    let mut config = Config::from_custom_kubeconfig(file, &options).await?;
+    config.proxy_url = proxy;
+    Ok(config)
+}
+
+/// What the file itself says of a way to the cluster.
+fn own_proxy(file: &Kubeconfig, context: Option<&str>) -> Option<String> {
+    let name = context.or(file.current_context.as_deref())?;
+    let context = file.contexts.iter().find(|context| context.name == name)?.context.as_ref()?;
+    let cluster = file.clusters.iter().find(|cluster| cluster.name == context.cluster)?;
+    cluster.cluster.as_ref()?.proxy_url.clone().filter(|proxy| !proxy.is_empty())
 }
 
 impl Cluster {

@@ -44,13 +44,13 @@ pub enum EdgesError {
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
     #[error("Prometheus can't be reached at {endpoint}: {cause}")]
-    Unreachable { endpoint: Endpoint, cause: String },
+    Unreachable { endpoint: String, cause: String },
     #[error("Prometheus answered {status}: {message}")]
     Refused { status: StatusCode, message: String },
     #[error("Prometheus' answer is longer than {} MiB", ANSWER_LIMIT >> 20)]
     TooLong,
     #[error("what answers at {endpoint} is not Prometheus: {quote}")]
-    NotPrometheus { endpoint: Endpoint, quote: String },
+    NotPrometheus { endpoint: String, quote: String },
     #[error(
         "no series of {METRIC} carries both pod_ip and cluster_ip: add the PodMonitor's metricRelabelings \
          (saddr to pod_ip, daddr to cluster_ip)"
@@ -103,7 +103,7 @@ impl Prometheus {
             Ok(Answer::Success { data }) => Ok(data.result),
             Ok(Answer::Error { error }) => Err(EdgesError::Refused { status, message: quote(error.as_bytes()) }),
             Err(_) if !status.is_success() => Err(EdgesError::Refused { status, message: quote(&body) }),
-            Err(_) => Err(EdgesError::NotPrometheus { endpoint: self.endpoint.clone(), quote: quote(&body) }),
+            Err(_) => Err(EdgesError::NotPrometheus { endpoint: self.endpoint.to_string(), quote: quote(&body) }),
         }
     }
 
@@ -119,7 +119,7 @@ impl Prometheus {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> EdgesError {
-        EdgesError::Unreachable { endpoint: self.endpoint.clone(), cause: root_cause(error) }
+        EdgesError::Unreachable { endpoint: self.endpoint.to_string(), cause: root_cause(error) }
     }
 }
 

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 
+use crate::hosts::HostName;
 use crate::objects::{ObjectName, Objects, Workload, cluster_ips};
 use crate::owners::Owners;
 use crate::ranges;
@@ -49,6 +50,8 @@ pub struct Directory {
     pub services: BTreeMap<ObjectName, ServiceFacts>,
     /// Where pods and Services have their addresses.
     pub ranges: BTreeSet<IpNet>,
+    /// The names that load balancers gave to Services.
+    pub hosts: BTreeSet<HostName>,
 }
 
 impl Directory {
@@ -100,6 +103,8 @@ impl Directory {
             let external = service.spec.iter().flat_map(|spec| spec.external_ips.iter().flatten());
             let balancer = service.status.iter().filter_map(|status| status.load_balancer.as_ref());
             let ingress = balancer.flat_map(|balancer| balancer.ingress.iter().flatten());
+            let names = ingress.clone().filter_map(|ingress| ingress.hostname.as_ref()?.parse().ok());
+            self.hosts.extend(names);
             for address in external.chain(ingress.filter_map(|ingress| ingress.ip.as_ref())) {
                 self.add(address, &identity);
             }

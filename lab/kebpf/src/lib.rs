@@ -4,16 +4,20 @@
 //! In reading order: [`edges`] asks Prometheus, at an [`endpoint`], who connected to whom, [`cluster`] watches the [`objects`] of Kubernetes,
 //! [`identity`] turns them into "who stands behind this address" (with [`owners`] for the owner chain and [`ranges`]
 //! for the cluster's own addresses), [`memory`] keeps those who left a moment ago, [`graph`] joins both, [`live`] does so
-//! again whenever something changed, and [`api`] serves the outcome.
+//! again whenever something changed, and [`api`] gives the outcome to whoever asks by one of its [`hosts`]' names, in bounded
+//! [`slots`], over a [`server`] that nobody can hold up.
 
 pub mod api;
 pub mod cluster;
 pub mod edges;
 pub mod endpoint;
 pub mod graph;
+pub mod hosts;
 pub mod identity;
 pub mod live;
 pub mod memory;
 pub mod objects;
 pub mod owners;
 pub mod ranges;
+pub mod server;
+pub mod slots;

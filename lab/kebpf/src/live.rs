@@ -2,6 +2,7 @@
 //!
 //! When Prometheus fails, the last graph stays and says that it is stale, and why.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::cluster::Cluster;
 use crate::edges::{EdgesError, Pair, Prometheus};
 use crate::graph::Graph;
+use crate::hosts::HostName;
 use crate::identity::Directory;
 use crate::memory::Memory;
 
@@ -29,6 +31,9 @@ pub struct Published {
     #[serde(flatten)]
     pub graph: Graph,
     pub source: Source,
+    /// The names that load balancers gave to the cluster's Services: kebpf may be asked by one of them.
+    #[serde(skip)]
+    pub hosts: BTreeSet<HostName>,
     /// What kebpf still has to hear of Kubernetes before any graph of its can be right.
     #[serde(skip)]
     pub not_ready: Option<String>,
@@ -68,6 +73,7 @@ impl Published {
         Self {
             graph: Graph::default(),
             source: Source::default(),
+            hosts: BTreeSet::new(),
             not_ready: Some("the first lists of Kubernetes' objects have not arrived".to_owned()),
         }
     }
@@ -165,5 +171,5 @@ fn draw(answer: &Answer, directory: &Directory, missing: &[&str], trouble: Optio
         unresolved: graph.unresolved.len(),
         unresolved_addresses: graph.unresolved.iter().take(UNRESOLVED_SHOWN).map(ToString::to_string).collect(),
     };
-    Published { graph, source, not_ready }
+    Published { graph, source, hosts: directory.hosts.clone(), not_ready }
 }

@@ -1,6 +1,6 @@
 //! The program: reads its settings, connects to both sources, serves until it is told to end.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +12,9 @@ use ipnet::IpNet;
 use kebpf::cluster::{self, Cluster};
 use kebpf::edges::Prometheus;
 use kebpf::endpoint::Endpoint;
+use kebpf::hosts::{HostName, Hosts};
 use kebpf::live::{self, Published, Settings};
+use kebpf::server::{self, Limits};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{oneshot, watch};
@@ -53,6 +55,10 @@ struct Arguments {
     #[arg(long, env = "LISTEN_ADDRESS", value_name = "IP", default_value_t = IpAddr::V6(Ipv6Addr::UNSPECIFIED))]
     address: IpAddr,
 
+    /// A name under which the page may be opened, beside addresses and localhost; may be repeated
+    #[arg(long, env = "KEBPF_ALLOWED_HOSTS", value_name = "NAME", value_delimiter = ',')]
+    allowed_host: Vec<HostName>,
+
     /// Seconds between two queries
     #[arg(long, env = "QUERY_INTERVAL", value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -86,19 +92,20 @@ async fn serve(arguments: Arguments) -> anyhow::Result<()> {
     let interval = Duration::from_secs(arguments.interval);
     let prometheus = prometheus(&arguments, interval.max(Duration::from_secs(5)))?;
     let client = cluster::connect(arguments.kubeconfig.as_deref(), arguments.context.as_deref()).await?;
-    let listener = listen(arguments.address, arguments.port).await?;
+    let limits = Limits::default();
+    let listener = listen(arguments.address, arguments.port, &limits)?;
 
     let (publish, published) = watch::channel(Arc::new(Published::nothing_yet()));
     let settings = Settings { interval, ranges: arguments.cluster_range };
     let live = tokio::spawn(live::run(prometheus, Cluster::watch(&client), settings, publish));
 
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, kebpf::api::router(published)).with_graceful_shutdown(async {
+    let router = kebpf::api::router(published, Hosts::new(arguments.allowed_host));
+    let mut server = tokio::spawn(server::serve(listener, router, limits, async {
         let _ = stopped.await;
-    });
-    let mut server = tokio::spawn(server.into_future());
+    }));
     tokio::select! {
-        served = &mut server => return served.context("the server broke off")?.context("could not go on serving"),
+        served = &mut server => return served.context("the server broke off"),
         () = end_requested()? => {}
     }
     // Streams of events end with what publishes them.
@@ -119,10 +126,12 @@ fn prometheus(arguments: &Arguments, timeout: Duration) -> anyhow::Result<Promet
 }
 
 /// Both families where the machine has IPv6, else IPv4 alone.
-async fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+fn listen(address: IpAddr, port: u16, limits: &Limits) -> anyhow::Result<TcpListener> {
     let wanted = SocketAddr::new(address, port);
-    let listener = match TcpListener::bind(wanted).await {
-        Err(_) if address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => TcpListener::bind(("0.0.0.0", port)).await,
+    let listener = match server::listen(wanted, limits) {
+        Err(_) if address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            server::listen((Ipv4Addr::UNSPECIFIED, port).into(), limits)
+        }
         bound => bound,
     };
     let listener = listener.with_context(|| format!("could not listen on {wanted}"))?;

@@ -8,4 +8,6 @@ mod fakes;
 mod graph;
 mod identity;
 mod program;
+mod role;
 mod running;
+mod server;

@@ -1,6 +1,7 @@
 //! The program itself, between a fake Prometheus and a fake Kubernetes API: both speak the real protocols over HTTP,
 //! the first answers from recorded series, the second lists and watches recorded objects.
 
+use kebpf::api::{STREAMS, STREAMS_OF_AN_ADDRESS};
 use serde_json::{Value, json};
 
 use crate::bookinfo::{self, Cluster};
@@ -118,16 +119,72 @@ async fn each_change_is_an_event_and_the_stream_ends_with_the_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_streams_than_allowed_are_turned_away() {
+async fn more_streams_than_allowed_are_turned_away_and_no_address_gets_all() {
     let (_prometheus, _kubernetes, kebpf) = started().await;
+    let stream = async |client| kebpf.ask_from(client, "/api/events").await;
     let mut open = Vec::new();
-    for _ in 0..kebpf::api::STREAMS {
-        open.push(kebpf.events("/api/events").await);
+    for client in [[127, 0, 0, 1], [127, 0, 0, 2]] {
+        for _ in 0..STREAMS_OF_AN_ADDRESS {
+            open.push(stream(client).await);
+        }
+        assert_eq!(stream(client).await.status(), 429);
     }
-    assert_eq!(kebpf.get("/api/events").await.0, 503);
+    assert_eq!(open.len(), STREAMS);
+    assert!(open.iter().all(|stream| stream.status() == 200));
+    let full = stream([127, 0, 0, 3]).await;
+    assert_eq!((full.status().as_u16(), full.headers()["retry-after"].to_str().unwrap()), (503, "10"));
     drop(open.pop());
     // The server notices a closed connection when it next has something to say.
-    until("a stream is free", async || kebpf.get("/api/events").await.0 == 200).await;
+    until("a stream is free", async || stream([127, 0, 0, 3]).await.status() == 200).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_requests_for_its_own_names_are_answered() {
+    let prometheus = FakePrometheus::start().await;
+    let mut cluster = Cluster::new();
+    let services = cluster.0.iter_mut().find(|(path, _)| *path == "/api/v1/services").unwrap();
+    services.1.last_mut().unwrap()["status"]["loadBalancer"] = json!({"ingress": [{"hostname": "lb-7.cloud.example"}]});
+    let kubernetes = FakeKubernetes::start(cluster).await;
+    let kebpf = Kebpf::start_with(&prometheus.url, &kubernetes.url, |command| {
+        command.env("KEBPF_ALLOWED_HOSTS", "kebpf,kebpf.default.svc")
+    });
+    kebpf.graph_when(|graph| !graph["edges"].as_array().unwrap().is_empty()).await;
+    let ours = ["127.0.0.1", "localhost:8080", "kebpf", "kebpf.default.svc:80", "lb-7.cloud.example"];
+    for path in ["/", "/page.js", "/api/graph", "/api/events", "/readyz", "/healthz"] {
+        for host in ours {
+            assert_eq!(kebpf.ask(path, |request| request.header("host", host)).await.status(), 200, "{path} of {host}");
+        }
+        let strange = kebpf.ask(path, |request| request.header("host", "evil.example")).await;
+        assert_eq!(strange.status(), 421, "{path}");
+        let told = strange.text().await.unwrap();
+        assert!(told.contains("evil.example is no name of this kebpf") && told.contains("--allowed-host"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_guarded_also_those_that_refuse() {
+    let (_prometheus, _kubernetes, kebpf) = started().await;
+    for path in ["/", "/page.css", "/api/graph", "/api/events", "/readyz", "/healthz", "/nowhere"] {
+        for host in ["localhost", "evil.example"] {
+            let answer = kebpf.ask(path, |request| request.header("host", host)).await;
+            let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap());
+            assert_eq!(header("x-content-type-options"), Some("nosniff"), "{path}");
+            assert_eq!(header("cache-control"), Some("no-store"), "{path}");
+            assert!(header("content-security-policy").unwrap().contains("frame-ancestors 'none'"), "{path}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_of_the_environment_is_asked_for_nothing() {
+    let prometheus = FakePrometheus::start().await;
+    let kubernetes = FakeKubernetes::start(Cluster::new()).await;
+    let proxies = ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
+    let kebpf = Kebpf::start_with(&prometheus.url, &kubernetes.url, |command| {
+        command.envs(proxies.map(|name| (name, "http://127.0.0.1:1")))
+    });
+    let graph = kebpf.graph_when(|graph| !graph["edges"].as_array().unwrap().is_empty()).await;
+    assert_eq!(graph["source"]["stale"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,6 +206,7 @@ fn wrong_settings_end_at_once_with_what_is_wrong() {
         (&["--kubeconfig", "/nowhere/config"], "could not read /nowhere/config"),
         (&["--cluster-range", "10.1"], "invalid value '10.1'"),
         (&["--interval", "0"], "0 is not in 1..=3600"),
+        (&["--allowed-host", "graph.example:80"], "expected the name of a host, without a port"),
         (&["--prometheus-token-file", "/nowhere"], "failed to read the token of Prometheus from /nowhere"),
         (&["--prometheus-ca-file", "/nowhere"], "failed to read the authorities of Prometheus from /nowhere"),
         (&["--prometheus-ca-file", "/dev/null"], "it holds no certificate"),
