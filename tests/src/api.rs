@@ -78,12 +78,22 @@ fn reply(mut stream: TcpStream, answer: Answer) {
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
 }
 
-/// A cluster without objects: lists are empty, everything else does not exist.
+/// A cluster without objects: lists are empty, whatever is applied is taken, everything else does not exist.
 pub fn empty(path: &str) -> (&'static str, String) {
     if path.contains("/secrets?") || path.contains("/customresourcedefinitions?") {
         let list =
             json!({ "kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {}, "items": [] });
         return ("200 OK", list.to_string());
+    }
+    if path == "/api/v1" {
+        let namespaces = json!({ "name": "namespaces", "singularName": "namespace", "namespaced": false, "kind": "Namespace",
+                                 "verbs": ["get", "patch"] });
+        let kinds = json!({ "kind": "APIResourceList", "groupVersion": "v1", "resources": [namespaces] });
+        return ("200 OK", kinds.to_string());
+    }
+    if path.contains("fieldManager=") {
+        let taken = json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {} });
+        return ("200 OK", taken.to_string());
     }
     refused("404 Not Found", "NotFound", 404, "nothing")
 }

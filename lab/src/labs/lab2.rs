@@ -34,6 +34,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
     }
     steps.extend([
         Step::new("start the cluster", up, |workshop, live| Box::pin(workshop.cluster.up(live))),
+        steps::apply("say what pods may ask for", "lab2/pod-security.yaml"),
         images_step(workshop),
         Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
             Box::pin(metallb(workshop, live))

@@ -97,7 +97,7 @@ impl<'a> Helm<'a> {
         let timeout = format!("{}s", self.workshop.timeout().as_secs());
         let label = format!("{LABEL}={digest}");
         let upgrade = self.command(["upgrade", "--install", RELEASE]).args(self.chart());
-        let upgrade = upgrade.args(["--namespace", NAMESPACE, "--create-namespace", "--values"]).arg(self.values());
+        let upgrade = upgrade.args(["--namespace", NAMESPACE, "--values"]).arg(self.values());
         self.on_cluster(upgrade).args(["--timeout", &timeout, "--labels", &label])
     }
 

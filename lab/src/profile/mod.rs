@@ -14,7 +14,11 @@ use anyhow::Result;
 use interface::{Options, pins::pins};
 use kube::api::DynamicObject;
 
-use crate::{kubernetes::rollout::Workload, steps::Step, workshop::Workshop};
+use crate::{
+    kubernetes::{apply::Applier, manifest, rollout::Workload},
+    steps::Step,
+    workshop::Workshop,
+};
 
 /// What differs between the profiles.
 pub trait Profile: Send + Sync {
@@ -59,6 +63,18 @@ pub struct Monitoring {
 
 /// The namespace of lab 3, in both profiles.
 const NAMESPACE: &str = "prometheus";
+const NAMESPACE_FILE: &str = "lab3/namespace.yaml";
+
+/// It comes first: helm would make it without what its pods may ask for.
+fn make_namespace() -> Step {
+    let shell = format!("kubectl apply --server-side -f manifests/{NAMESPACE_FILE}");
+    Step::new("make its namespace", shell, |workshop, live| {
+        Box::pin(async move {
+            let objects = manifest::read(&workshop.paths.checkout.join("manifests").join(NAMESPACE_FILE))?;
+            Applier::new(workshop.client().await?, workshop.cluster.ours(), live).apply(objects).await
+        })
+    })
+}
 
 /// What lab 3 runs in both profiles, under the names that the kube-prometheus-stack chart gives to release `prom`.
 const WORKLOADS: [Workload; 4] = [

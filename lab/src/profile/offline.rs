@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::api::DynamicObject;
 
-use super::{Monitoring, Profile, WORKLOADS, kinds};
+use super::{Monitoring, NAMESPACE_FILE, Profile, WORKLOADS, kinds, make_namespace};
 use crate::{
     images,
     kubernetes::manifest,
@@ -45,6 +45,7 @@ impl Profile for Offline {
         let shell = "kubectl apply --server-side -f prometheus-operator/example/prometheus-operator-crd/";
         let steps = vec![
             Step::new("install the operator's kinds", shell, |workshop, live| Box::pin(kinds::install(workshop, live))),
+            make_namespace(),
             steps::apply("install the operator", "lab3/operator.yaml"),
             steps::apply("install Prometheus", "lab3/prometheus.yaml"),
             steps::apply("install kube-state-metrics", "lab3/kube-state-metrics.yaml"),
@@ -55,6 +56,7 @@ impl Profile for Offline {
             steps::delete("remove kube-state-metrics", "lab3/kube-state-metrics.yaml"),
             steps::delete("remove Prometheus", "lab3/prometheus.yaml"),
             steps::delete("remove the operator", "lab3/operator.yaml"),
+            steps::delete("remove its namespace", NAMESPACE_FILE),
             kinds::remove(),
         ];
         let title = "Prometheus, by its operator (offline: without Grafana)";

@@ -5,22 +5,18 @@ use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use interface::pins::Pins;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::{
-    Api,
-    api::{DynamicObject, Patch, PatchParams},
-};
+use kube::api::DynamicObject;
 use serde_json::json;
 
 use super::{
     Monitoring, NAMESPACE, Profile, WORKLOADS, bookinfo,
     helm::{self, Helm, RELEASE},
-    kinds,
+    kinds, make_namespace,
 };
 use crate::{
     caller::{self, OPEN},
     error::unfit,
-    kubernetes::{MANAGED_BY, apply::Applier, rollout::Workload},
+    kubernetes::{apply::Applier, rollout::Workload},
     live::Live,
     outcome::Outcome,
     steps::{self, Step},
@@ -58,8 +54,7 @@ impl Upstream {
     fn install_in_shell(&self) -> String {
         let chart = &self.pins.chart;
         format!(
-            "helm upgrade --install {RELEASE} {} --repo {} --version {} --namespace {NAMESPACE} --create-namespace \
-             --values {}",
+            "helm upgrade --install {RELEASE} {} --repo {} --version {} --namespace {NAMESPACE} --values {}",
             chart.name,
             chart.repository,
             chart.version,
@@ -99,6 +94,7 @@ impl Profile for Upstream {
                 let pins = look_at.clone();
                 Box::pin(async move { look(workshop, &pins) })
             }),
+            make_namespace(),
             Step::new("install kube-prometheus-stack", self.install_in_shell(), move |workshop, live| {
                 let pins = install_from.clone();
                 Box::pin(async move { install(workshop, &pins, live).await })
@@ -175,17 +171,10 @@ async fn install(workshop: &Workshop, pins: &Pins, live: &Live) -> Result<Outcom
             helm::run(helm.uninstall()).await?;
         }
     }
-    let namespaces: Api<Namespace> = Api::all(client.clone());
-    let is_new = namespaces.get_metadata_opt(NAMESPACE).await.context("look up namespace prometheus")?.is_none();
     live.waiting("helm fetches the chart and installs it");
     // Helm 3 leaves kinds alone that are there, Helm 4 refuses those that somebody else made.
     let skip: &[&str] = if kinds::are_there(&client).await? { &["--skip-crds"] } else { &[] };
     helm::run(helm.upgrade(&digest).args(skip)).await?;
-    if is_new {
-        let ours = json!({ "metadata": { "labels": { MANAGED_BY.0: MANAGED_BY.1 } } });
-        let marked = namespaces.patch_metadata(NAMESPACE, &PatchParams::default(), &Patch::Merge(ours)).await;
-        marked.context("mark namespace prometheus as ours")?;
-    }
     live.say(GRAFANA_ACCESS);
     Ok(Outcome::Changed)
 }

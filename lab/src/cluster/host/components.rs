@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     addresses::{Addresses, NODES},
+    admission,
     folders::Folders,
     proxy,
 };
@@ -74,6 +75,7 @@ pub fn write_configs(
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
         ("kube-proxy.json", proxy_config(folders, addresses, index, kube_proxy).to_string()),
+        ("admission.json", admission::config().to_string()),
     ];
     for (name, text) in files {
         let path = config_file(folders, node, name);
@@ -117,6 +119,7 @@ fn apiserver(folders: &Folders, addresses: Addresses) -> Vec<String> {
         ("service-cluster-ip-range", addresses.services().to_string()),
         ("authorization-mode", "Node,RBAC".to_owned()),
         ("enable-admission-plugins", "NodeRestriction".to_owned()),
+        ("admission-control-config-file", config_file(folders, NODES[0], "admission.json").display().to_string()),
         ("anonymous-auth", "false".to_owned()),
         ("allow-privileged", "true".to_owned()),
         ("profiling", "false".to_owned()),

@@ -5,6 +5,7 @@
 //! what was killed anywhere, and brings the same cluster back after a reboot.
 
 mod addresses;
+mod admission;
 mod cgroups;
 mod components;
 mod containers;
