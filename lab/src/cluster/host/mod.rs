@@ -240,7 +240,10 @@ impl Host {
             Ok(client)
         })
         .await?;
-        Applier::new(client.clone(), true, live).apply(self.dns_objects()?).await.context("install cluster DNS")?;
+        let mut applier = Applier::new(client.clone(), true, live);
+        applier.apply(self.dns_objects()?).await.context("install cluster DNS")?;
+        let refusal = manifest::read(&self.paths.checkout.join("manifests/lab2/network-policies.yaml"))?;
+        applier.apply(refusal).await.context("refuse NetworkPolicies, which nothing enforces")?;
         wait::poll("the control plane's node", self.timeout, live, || label_control_plane(&client)).await?;
         wait::poll("every node and cluster DNS", self.timeout, live, || self.is_ready()).await
     }
