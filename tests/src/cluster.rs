@@ -5,7 +5,7 @@ use std::{
     ffi::OsString,
     net::Ipv4Addr,
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -128,15 +128,18 @@ impl TestCluster {
 
     /// `kubectl apply -f -` of these objects.
     pub fn apply(&self, objects: &str) {
+        let run = self.try_apply(objects, &[]);
+        assert_eq!(run.code, 0, "kubectl apply of\n{objects}: {}", run.stderr);
+    }
+
+    pub fn try_apply(&self, objects: &str, more: &[&str]) -> Run {
         use std::io::Write;
-        let mut command = self.command(&["kubectl", "apply", "-f", "-"]);
-        let mut child = command
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .spawn()
-            .expect("start lab kubectl");
+        let started = Instant::now();
+        let mut command = self.command(&[&["kubectl", "apply", "-f", "-"], more].concat());
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = pipes.spawn().expect("start lab kubectl");
         child.stdin.take().unwrap().write_all(objects.as_bytes()).unwrap();
-        assert!(child.wait().unwrap().success(), "kubectl apply of\n{objects}");
+        Run::new(child.wait_with_output().unwrap(), started.elapsed())
     }
 
     /// An instant query: the samples by their labels, each `name=value,…` sorted by name.

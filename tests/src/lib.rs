@@ -21,6 +21,7 @@ pub mod kind;
 pub mod machine;
 pub mod measured;
 pub mod pins;
+pub mod pods;
 pub mod probe;
 pub mod program;
 pub mod recorded;

@@ -2,10 +2,9 @@
 
 use anyhow::{Context, Result};
 use interface::programs;
-use kube::{ResourceExt, api::DynamicObject};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::Lab;
+use super::{Lab, metallb};
 use crate::{
     check::{self, nodes},
     kubernetes::{manifest, rollout::Workload},
@@ -37,7 +36,7 @@ pub fn lab(workshop: &Workshop) -> Lab {
         steps::apply("say what pods may ask for", "lab2/pod-security.yaml"),
         images_step(workshop),
         Step::new("install MetalLB", "kubectl apply --server-side -f metallb-native.yaml", |workshop, live| {
-            Box::pin(metallb(workshop, live))
+            Box::pin(balancer(workshop, live))
         }),
         Step::new("give MetalLB its addresses", format!("kubectl apply --server-side -f {POOL}"), |workshop, live| {
             Box::pin(pool(workshop, live))
@@ -91,34 +90,12 @@ async fn load(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     workshop.cluster.load_images(&images, live).await
 }
 
-async fn metallb(workshop: &Workshop, live: &Live) -> Result<Outcome> {
+async fn balancer(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     if !workshop.cluster.needs_metallb() {
         return Ok(Outcome::Unchanged);
     }
     let objects = manifest::read(&workshop.paths.programs.join("manifests/metallb-native.yaml"))?;
-    steps::apply_objects(workshop, live, objects.into_iter().filter_map(adapt).collect()).await
-}
-
-/// MetalLB's own manifest without its admission webhook: rotating that one's certificate takes 15 s, and
-/// all it would check is the one pool that we make.
-fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
-    if manifest::kind(&object) == "ValidatingWebhookConfiguration" {
-        return None;
-    }
-    if manifest::kind(&object) == "Deployment" && object.name_any() == "controller" {
-        let arguments = object.data.pointer_mut("/spec/template/spec/containers/0/args");
-        if let Some(Value::Array(arguments)) = arguments {
-            arguments.push(json!("--webhook-mode=disabled"));
-        }
-    }
-    for probe in ["initialDelaySeconds", "periodSeconds"] {
-        let path = format!("/spec/template/spec/containers/0/readinessProbe/{probe}");
-        if let Some(seconds) = object.data.pointer_mut(&path) {
-            // The manifest's 10 s are for clusters that nobody waits for.
-            *seconds = json!(1);
-        }
-    }
-    Some(object)
+    steps::apply_objects(workshop, live, objects.into_iter().filter_map(metallb::adapt).collect()).await
 }
 
 async fn pool(workshop: &Workshop, live: &Live) -> Result<Outcome> {
@@ -130,21 +107,4 @@ async fn pool(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     let pool = objects.first_mut().context("the manifest of the pool is empty")?;
     manifest::set(&mut pool.data, &["spec", "addresses"], json!([range]));
     steps::apply_objects(workshop, live, objects).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn metallb_runs_without_its_webhook() {
-        let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: controller}, spec: {template: {spec: {containers: \
-                    [{image: 'quay.io/metallb/controller:v1.2.3', args: [--port=7472]}]}}}}";
-        let object = adapt(manifest::parse(text).unwrap().remove(0)).unwrap();
-        let container = &object.data["spec"]["template"]["spec"]["containers"][0];
-        assert_eq!(container["args"][1], "--webhook-mode=disabled");
-        let webhook =
-            "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: x}}";
-        assert!(adapt(manifest::parse(webhook).unwrap().remove(0)).is_none());
-    }
 }

@@ -5,6 +5,7 @@ mod lab3;
 mod lab4;
 mod lab5;
 mod lab6;
+mod metallb;
 
 use crate::workshop::Workshop;
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{images, kubernetes::manifest};
 
-/// What each service's pod asks for at least; ours takes a tenth of it.
+/// What each service's pod asks for at least; ours takes a tenth of it, and its limit would end them.
 const MEMORY: [(&str, &str); 4] =
     [("productpage", "192Mi"), ("details", "64Mi"), ("ratings", "64Mi"), ("reviews", "256Mi")];
 
@@ -40,6 +40,7 @@ fn change(container: &mut Value, service: &str, image: &str) {
     remove(&mut container["securityContext"], &["readOnlyRootFilesystem", "runAsUser", "runAsGroup"]);
     if let Some((_, memory)) = MEMORY.iter().find(|(of, _)| *of == service) {
         container["resources"]["requests"]["memory"] = json!(memory);
+        remove(&mut container["resources"], &["limits"]);
     }
     if service == "reviews" {
         container["env"] = json!([{ "name": "LOG_DIR", "value": "/tmp/logs" }]);
@@ -118,6 +119,7 @@ mod tests {
             json!([{"name": "tmp", "emptyDir": {}}, {"name": "wlp-output", "emptyDir": {}}])
         );
         assert_eq!(reviews["containers"][0]["resources"]["requests"]["memory"], "256Mi");
+        assert_eq!(reviews["containers"][0]["resources"].get("limits"), None);
         assert_eq!(reviews["containers"][0]["env"][0]["name"], "LOG_DIR");
         assert_eq!(pod(&objects, "ratings-v1").get("volumes"), None);
     }

@@ -12,6 +12,7 @@ mod modes;
 mod neighbour;
 mod nixos;
 mod owners;
+mod pods;
 mod proxies;
 mod recovery;
 mod registry;
@@ -29,6 +30,7 @@ fn main() {
     let groups = [
         group("labs", || TestCluster::of(21), labs::FIRST),
         group("labs", || TestCluster::of(21), labs::SCENES),
+        group("labs", || TestCluster::of(21), pods::SCENES),
         group("broken", || TestCluster::of(21), broken::SCENES),
         group("context", || TestCluster::of(21), context::SCENES),
         group("recovery", || TestCluster::of(22), recovery::SCENES),
