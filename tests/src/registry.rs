@@ -162,7 +162,8 @@ impl Drop for TestRegistry {
 pub fn trust(cluster: &TestCluster, registry: &str, authority: &Path) {
     let folder = cluster.paths().registries().join(registry);
     fs::create_dir_all(&folder).unwrap();
-    let hosts = format!("server = \"https://{registry}\"\n[host.\"https://{registry}\"]\nca = {authority:?}\n");
+    fs::copy(authority, folder.join("authority.pem")).unwrap();
+    let hosts = format!("server = \"https://{registry}\"\n[host.\"https://{registry}\"]\nca = \"authority.pem\"\n");
     fs::write(folder.join("hosts.toml"), hosts).unwrap();
 }
 

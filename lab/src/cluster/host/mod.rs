@@ -17,6 +17,7 @@ mod network;
 pub mod node;
 mod programs;
 mod proxy;
+mod registries;
 mod seed;
 
 use std::{
@@ -180,7 +181,7 @@ impl Host {
     }
 
     /// What can be done before anything runs.
-    fn prepare(&self, pause: &str, plan: Plan) -> Result<()> {
+    fn prepare(&self, pause: &str, plan: Plan, live: &Live) -> Result<()> {
         let Plan { addresses, kube_proxy, tools } = plan;
         if !self.paths.programs.is_dir() {
             return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
@@ -189,7 +190,7 @@ impl Host {
         self.folders.create(&NODES)?;
         ownership::claim(self.number)?;
         addresses.keep(&self.folders)?;
-        self.note_registries()?;
+        self.note_registries(live)?;
         self.link_programs(tools)?;
         keys::create(&self.folders.pki(), addresses)?;
         self.write_kubeconfig()?;
@@ -218,9 +219,15 @@ impl Host {
     }
 
     /// Containerd looks into the user's folder at each pull, so that it must be there when the nodes start.
-    fn note_registries(&self) -> Result<()> {
+    fn note_registries(&self, live: &Live) -> Result<()> {
         let folder = self.paths.registries();
         caller::folder(&folder)?;
+        for file in registries::hidden_files(&folder) {
+            live.say(&format!(
+                "warning: nodes don't see {}: put it beside the hosts.toml that names it",
+                file.display()
+            ));
+        }
         write_whole(&self.folders.registries_note(), &folder.to_string_lossy())
     }
 
@@ -314,7 +321,7 @@ impl Cluster for Host {
             self.see_registries(live).await?;
         }
         let images = images::build(&self.paths, live, &[self.images(), self.labs_images].concat())?;
-        self.prepare(&images::reference("pause"), plan)?;
+        self.prepare(&images::reference("pause"), plan, live)?;
         if self.pulls {
             self.proxy.start(addresses, live).await?;
         }

@@ -10,7 +10,7 @@ mod keeper;
 mod mounts;
 mod routes;
 pub mod tools;
-mod view;
+pub mod view;
 
 use std::process::ExitCode;
 

@@ -61,6 +61,12 @@ const ETC: [&str; 27] = [
 /// What a worker's components need of the cluster's keys.
 const WORKERS_KEYS: [&str; 2] = ["ca.crt", "proxy.kubeconfig"];
 
+/// Whether a node sees a file of this machine.
+pub fn shows(file: &Path) -> bool {
+    let of_etc = ETC.iter().any(|name| file.starts_with(Path::new("/etc").join(name)));
+    of_etc || PROGRAMS.iter().any(|folder| file.starts_with(folder))
+}
+
 /// Takes everything else out of this mount namespace's sight.
 pub fn narrow(place: &Place) -> Result<()> {
     tmpfs(Path::new("/tmp"), 0o1777)?;
