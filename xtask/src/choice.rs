@@ -43,7 +43,7 @@ fn choose(fit: Result<(Engine, Version), Obstacle>) -> (ClusterChoice, String) {
 }
 
 fn uses_a_cluster(command: &Command) -> bool {
-    !matches!(command, Command::Bench { .. } | Command::Test { .. } | Command::Versions)
+    !matches!(command, Command::Bench { .. } | Command::Test { .. } | Command::Versions | Command::Advisories { .. })
 }
 
 /// Whether what a command prints is for another program to read.

@@ -2,6 +2,7 @@
 //!
 //! It links neither kube nor libbpf, so that it is ready seconds after a clone.
 
+mod advisories;
 mod behind;
 mod bench;
 mod build;
@@ -88,6 +89,7 @@ fn run() -> Result<u8> {
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Versions => versions::run(&paths, &cli.options),
+        Command::Advisories { databases } => advisories::run(&paths, &cli.options, databases),
         Command::Bench { what } => bench::run(&paths, &cli.options, *what),
         Command::Test { suites, kernels } => {
             let kernels = kernels.then_some(Suite::Kernels);

@@ -57,6 +57,12 @@ pub enum Command {
     Doctor,
     /// List what is pinned, what it is for, and until when its makers look after it.
     Versions,
+    /// Say whether a version that is locked here has a published hole.
+    Advisories {
+        /// Write manifests/advisories.txt anew from these databases in OSV's form.
+        #[arg(long = "osv", value_name = "FOLDER")]
+        databases: Vec<PathBuf>,
+    },
     /// Run the project's tests: unit tests, command lines, the labs end to end.
     Test {
         /// Only these suites (default: all that this machine can run).

@@ -20,6 +20,14 @@ pub struct Pins {
     /// The last day of each line of releases, by the name of what is released.
     pub support: BTreeMap<String, BTreeMap<String, String>>,
     pub pinned: Vec<Pinned>,
+    pub advisories: Advisories,
+}
+
+/// What is known of holes in what is pinned, beside `advisories.txt`.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Advisories {
+    /// Those that do no harm here, each with the reason.
+    pub accepted: BTreeMap<String, String>,
 }
 
 /// Something that is pinned, here or elsewhere.

@@ -49,7 +49,11 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
         Command::Traffic => traffic(workshop).await?,
         Command::Query { promql } => query::run(workshop, &promql).await?,
         Command::Open { listen } => open::run(workshop, listen).await?,
-        Command::Doctor | Command::Versions | Command::Bench { .. } | Command::Test { .. } => {
+        Command::Doctor
+        | Command::Versions
+        | Command::Advisories { .. }
+        | Command::Bench { .. }
+        | Command::Test { .. } => {
             bail!("this is `cargo xtask`'s own command: start with `cargo xtask`")
         }
     }
