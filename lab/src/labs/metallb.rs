@@ -21,7 +21,7 @@ pub fn adapt(mut object: DynamicObject) -> Option<DynamicObject> {
     {
         arguments.push(json!("--webhook-mode=disabled"));
     }
-    container["resources"] = json!({ "requests": { "cpu": "10m", "memory": "24Mi" }, "limits": { "memory": "64Mi" } });
+    container["resources"] = json!({ "requests": { "cpu": "10m", "memory": "24Mi" }, "limits": { "memory": "128Mi" } });
     // The manifest's 10 s are for clusters that nobody waits for.
     for probe in ["initialDelaySeconds", "periodSeconds"] {
         container["readinessProbe"][probe] = json!(1);
