@@ -9,8 +9,6 @@ use std::{
 use anyhow::{Context, Result};
 use interface::places::{self, DATA, RUN};
 
-use super::programs;
-
 /// Folders of a node that are its own and stay: the part under the node's folder, and where it is mounted.
 pub const PRIVATE: [(&str, &str); 5] = [
     ("kubelet", "/var/lib/kubelet"),
@@ -51,11 +49,6 @@ impl Folders {
     /// Every program under the name it is called by.
     pub fn bin(&self) -> PathBuf {
         self.data.join("bin")
-    }
-
-    /// The builds of them that clusters of this machine run.
-    pub fn programs(&self) -> PathBuf {
-        programs::folder()
     }
 
     pub fn logs(&self) -> PathBuf {
@@ -123,7 +116,6 @@ impl Folders {
                 _ => {}
             }
         }
-        programs::prune()?;
         // Fails while another cluster's folder is in them, as it should.
         let _ = fs::remove_dir(RUN);
         let _ = fs::remove_dir(DATA);

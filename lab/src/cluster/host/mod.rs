@@ -15,7 +15,6 @@ mod keys;
 mod memory;
 mod network;
 pub mod node;
-mod programs;
 mod proxy;
 mod registries;
 mod seed;
@@ -202,7 +201,7 @@ impl Host {
 
     /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
     fn link_programs(&self, tools: Vec<Tool>) -> Result<()> {
-        let bin = programs::own(&self.paths.programs)?;
+        let bin = self.paths.programs.join("bin");
         let components = COMPONENTS.map(|name| (name, bin.join("hyperkube")));
         let runtime = RUNTIME.map(|name| (name, bin.join(name)));
         for (name, target) in components.into_iter().chain(runtime).chain(tools) {

@@ -4,8 +4,8 @@
 //! other clusters' keys. A *privileged* pod is root on this machine all the same: it has its devices.
 
 use std::{
-    fs,
-    os::unix::fs::symlink,
+    fs::{self, File},
+    os::{fd::AsRawFd, unix::fs::symlink},
     path::{Path, PathBuf},
 };
 
@@ -69,6 +69,8 @@ pub fn shows(file: &Path) -> bool {
 
 /// Takes everything else out of this mount namespace's sight.
 pub fn narrow(place: &Place) -> Result<()> {
+    let programs = programs(place)?;
+    let opened = File::open(&programs).with_context(|| format!("failed to open {}", programs.display()))?;
     tmpfs(Path::new("/tmp"), 0o1777)?;
     keep_only("/etc", &ETC.map(PathBuf::from))?;
     keep_only("/var", &in_var(place)?)?;
@@ -86,7 +88,18 @@ pub fn narrow(place: &Place) -> Result<()> {
             bind(Path::new("/dev/null"), &entry.path())?;
         }
     }
+    if !programs.exists() {
+        fs::create_dir_all(&programs).with_context(|| format!("failed to create {}", programs.display()))?;
+        bind(&PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd())), &programs)?;
+    }
     Ok(())
+}
+
+/// Where Kubernetes' programs were built: mostly in a cache in somebody's home, of which a node sees nothing else.
+fn programs(place: &Place) -> Result<PathBuf> {
+    let link = place.folders.bin().join("kubelet");
+    let program = fs::read_link(&link).with_context(|| format!("failed to read {}", link.display()))?;
+    Ok(program.parent().context("a program lies in a folder")?.to_owned())
 }
 
 fn hide(folder: &Path) -> Result<()> {
@@ -100,8 +113,7 @@ fn hide(folder: &Path) -> Result<()> {
 /// The cluster's own folders, as far as this node needs them.
 fn in_var(place: &Place) -> Result<Vec<PathBuf>> {
     let folders = &place.folders;
-    let mut kept =
-        vec![folders.programs(), folders.bin(), folders.logs(), folders.addresses(), folders.node(place.name())];
+    let mut kept = vec![folders.bin(), folders.logs(), folders.addresses(), folders.node(place.name())];
     if place.index == 0 {
         kept.extend([folders.etcd(), folders.pki()]);
     } else {
