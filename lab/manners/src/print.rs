@@ -46,7 +46,12 @@ pub fn written(outcome: io::Result<()>) -> Result<(), Unwritable> {
 
 /// One line of talk. Where nobody can hear it there is nobody to tell.
 pub fn note(text: impl Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", escaped(&text.to_string()));
+    own_note(&escaped(&text.to_string()));
+}
+
+/// The same as it is, for what holds words of strangers' escaped.
+pub fn own_note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
 #[cfg(test)]

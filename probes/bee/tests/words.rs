@@ -202,6 +202,15 @@ fn of_a_recording_and_of_the_metrics() {
 }
 
 #[test]
+fn of_a_source() {
+    let world = World::new();
+    fs::write(world.path("evil.c"), "#include \"ev\u{1b}[2Jil\u{9b}.h\"\n#error \u{202e}\u{1b}[2J\n").unwrap();
+    for command in [&["build", "evil.c", "evil:v1"][..], &["lint", "evil.c"]] {
+        assert!(world.hears(command).contains("'ev\\u{1b}[2Jil"));
+    }
+}
+
+#[test]
 fn of_a_registry() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let host = listener.local_addr().unwrap().to_string();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::{Error, Request, Source};
+use super::{Error, Request, Source, messages};
 
 /// The first version with every flag and built-in that we and libbpf's headers use.
 const OLDEST: u32 = 12;
@@ -51,7 +51,8 @@ impl Clang {
             .arg(joined(&["./".as_ref(), source.name.as_os_str()]))
             .arg("-o")
             .arg(object);
-        let status = command.status().map_err(|why| Error::NoClang { program: self.program.clone(), why })?;
+        let status =
+            messages::heard(&mut command).map_err(|why| Error::NoClang { program: self.program.clone(), why })?;
         match status.success() {
             true => Ok(()),
             false => Err(Error::Compile { path: source.typed.clone(), status }),

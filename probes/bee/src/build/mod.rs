@@ -8,6 +8,7 @@ pub mod vmlinux;
 mod clang;
 mod error;
 mod headers;
+mod messages;
 
 use std::fs;
 use std::path::{Path, PathBuf};
