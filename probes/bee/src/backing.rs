@@ -1,6 +1,6 @@
 //! Where a map's elements are: in the kernel, or in a recording, which holds what they were.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use libbpf_rs::{MapCore, MapHandle, MapType};
 
@@ -13,7 +13,7 @@ pub enum Backing {
         /// How many elements it had room for.
         room: u64,
         /// As they were when the recording last told.
-        elements: Mutex<Elements>,
+        elements: Mutex<Arc<Elements>>,
     },
 }
 
@@ -22,9 +22,9 @@ impl Backing {
         Self::Recorded { room, elements: Mutex::default() }
     }
 
-    pub fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
+    pub fn elements(&self) -> Result<Arc<Elements>, libbpf_rs::Error> {
         match self {
-            Self::Kernel(handle) => elements::read(handle),
+            Self::Kernel(handle) => elements::read(handle).map(Arc::new),
             Self::Recorded { elements, .. } => Ok(elements.lock().unwrap_or_else(PoisonError::into_inner).clone()),
         }
     }
@@ -32,7 +32,7 @@ impl Backing {
     /// Takes what a recording tells.
     pub fn set(&self, told: Elements) {
         if let Self::Recorded { elements, .. } = self {
-            *elements.lock().unwrap_or_else(PoisonError::into_inner) = told;
+            *elements.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(told);
         }
     }
 

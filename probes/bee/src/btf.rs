@@ -3,7 +3,8 @@
 //!
 //! <https://docs.kernel.org/bpf/btf.html>
 
-use std::cell::Cell;
+mod merge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,21 +14,21 @@ use libbpf_sys::{
     BTF_KIND_STRUCT, BTF_KIND_TYPE_TAG, BTF_KIND_TYPEDEF, BTF_KIND_UNION, BTF_KIND_VAR, BTF_KIND_VOLATILE,
 };
 
+use crate::allowance::{Allowance, Exceeded};
+
+pub use merge::merge_sections;
+
 /// The number of a type; 0 is `void`.
 pub type TypeId = u32;
 
 /// Types that refer to each other are followed this far: longer is a circle.
 const DEPTH: usize = 32;
 
-/// All names together have at most so many bytes; the kernel's own have some 10 MiB. They may share one text, so that a small object
-/// could name millions of types with megabytes each.
-const NAMES: usize = 64 << 20;
+/// The longest name; the kernel takes 512 bytes, and tags have whole sentences.
+const NAME: usize = 4096;
 
 const MAGIC: u16 = 0xeb9f;
 const HEADER: usize = 24;
-/// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
-const CONST_VOID: [u32; 3] = [0, BTF_KIND_CONST << 24, 0];
-
 /// Why BTF can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
@@ -37,8 +38,10 @@ pub enum BtfError {
     Truncated,
     #[error("it has a type of the unknown kind {0}")]
     Kind(u32),
-    #[error("its names have more than {} MiB", NAMES >> 20)]
-    Names,
+    #[error("it has a name of more than {NAME} bytes")]
+    Name,
+    #[error(transparent)]
+    TooLarge(#[from] Exceeded),
 }
 
 /// All types of an object.
@@ -114,8 +117,8 @@ pub struct SectionVariable {
 }
 
 impl Btf {
-    pub fn parse(bytes: &[u8]) -> Result<Self, BtfError> {
-        let parts = Parts::split(bytes)?;
+    pub fn parse(bytes: &[u8], allowance: &Allowance) -> Result<Self, BtfError> {
+        let parts = Parts::split(bytes, allowance)?;
         let mut types = vec![];
         let mut at = 0;
         while at < parts.types.len() {
@@ -131,10 +134,10 @@ impl Btf {
     }
 
     /// The variables of a section and their types; `None` if there is no such section.
-    pub fn variables(&self, section: &str) -> Option<Vec<(String, TypeId)>> {
+    pub fn variables(&self, section: &str) -> Option<Vec<(&str, TypeId)>> {
         let entries = self.section(section)?;
         let variable = |entry: &SectionVariable| match self.get(entry.type_id)? {
-            Type { name, kind: TypeKind::Variable(type_id) } => Some((name.clone(), *type_id)),
+            Type { name, kind: TypeKind::Variable(type_id) } => Some((name.as_str(), *type_id)),
             _ => None,
         };
         Some(entries.iter().filter_map(variable).collect())
@@ -153,9 +156,9 @@ impl Btf {
     }
 
     /// Where the variables of a section lie in it.
-    pub fn offsets(&self, section: &str) -> BTreeMap<String, u32> {
+    pub fn offsets(&self, section: &str) -> BTreeMap<&str, u32> {
         let entries = self.section(section).unwrap_or_default();
-        entries.iter().filter_map(|entry| Some((self.get(entry.type_id)?.name.clone(), entry.offset))).collect()
+        entries.iter().filter_map(|entry| Some((self.get(entry.type_id)?.name.as_str(), entry.offset))).collect()
     }
 
     fn section(&self, name: &str) -> Option<&[SectionVariable]> {
@@ -222,7 +225,7 @@ impl Btf {
 
 /// All names of types, members and functions, each once, as they lie there: the kernel's 400,000 types are not read for them.
 pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = &str>, BtfError> {
-    let strings = Parts::split(bytes)?.strings;
+    let strings = Parts::split(bytes, &Allowance::of_a_file())?.strings;
     Ok(strings.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()))
 }
 
@@ -230,12 +233,13 @@ pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = &str>, BtfError> {
 pub(crate) struct Parts<'a> {
     types: &'a [u8],
     strings: &'a [u8],
-    /// How many bytes of names may still be read.
-    names: Cell<usize>,
+    /// Names may share one text, and what a type takes in the file is a fraction of what it takes here: a small object could have millions
+    /// of types with megabytes each.
+    allowance: Allowance,
 }
 
 impl<'a> Parts<'a> {
-    pub(crate) fn split(bytes: &'a [u8]) -> Result<Self, BtfError> {
+    pub(crate) fn split(bytes: &'a [u8], allowance: &Allowance) -> Result<Self, BtfError> {
         if bytes.get(..2) != Some(&MAGIC.to_le_bytes()) {
             return Err(BtfError::Magic);
         }
@@ -246,15 +250,21 @@ impl<'a> Parts<'a> {
             bytes.get(start..start.checked_add(length).ok_or(BtfError::Truncated)?).ok_or(BtfError::Truncated)
         };
         let (types, strings) = (part(number(8)?, number(12)?)?, part(number(16)?, number(20)?)?);
-        Ok(Self { types, strings, names: Cell::new(NAMES) })
+        Ok(Self { types, strings, allowance: allowance.clone() })
     }
 
     pub(crate) fn name(&self, offset: u32) -> Result<String, BtfError> {
         let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
-        let end = rest.iter().take(self.names.get()).position(|byte| *byte == 0);
-        let end = end.ok_or(if rest.len() > self.names.get() { BtfError::Names } else { BtfError::Truncated })?;
-        self.names.set(self.names.get() - end);
-        Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+        let end = rest.iter().take(NAME + 1).position(|byte| *byte == 0);
+        let end = end.ok_or(if rest.len() > NAME { BtfError::Name } else { BtfError::Truncated })?;
+        let name = String::from_utf8_lossy(&rest[..end]);
+        self.allowance.take(name.len())?;
+        Ok(name.into_owned())
+    }
+
+    /// So many entries of a type are about to be kept.
+    fn keep<Entry>(&self, count: u32) -> Result<(), BtfError> {
+        Ok(self.allowance.take(count as usize * size_of::<Entry>())?)
     }
 }
 
@@ -270,6 +280,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
     let (count, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info >> 31 == 1);
     let body = at + 12;
     let entry = |index: u32, words: usize, field: usize| word(types, body + (index as usize * words + field) * 4);
+    parts.keep::<Type>(1)?;
     let (kind, words) = match kind {
         BTF_KIND_INT => {
             let encoding = word(types, body)? >> 24;
@@ -278,6 +289,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
         BTF_KIND_PTR => (TypeKind::Pointer(size_or_type), 0),
         BTF_KIND_ARRAY => (TypeKind::Array { element: word(types, body)?, length: word(types, body + 8)? }, 3),
         BTF_KIND_STRUCT | BTF_KIND_UNION => {
+            parts.keep::<Member>(count)?;
             let member = |index| member(parts, entry(index, 3, 0)?, entry(index, 3, 1)?, entry(index, 3, 2)?, flag);
             let members = (0..count).map(member).collect::<Result<_, _>>()?;
             let bytes = size_or_type;
@@ -289,6 +301,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
             (kind, count * 3)
         }
         BTF_KIND_ENUM => {
+            parts.keep::<(String, i64)>(count)?;
             let value = |index| Ok((parts.name(entry(index, 2, 0)?)?, i64::from(entry(index, 2, 1)? as i32)));
             let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
             (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 2)
@@ -301,6 +314,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
         BTF_KIND_FUNC_PROTO => (TypeKind::Other, count * 2),
         BTF_KIND_VAR => (TypeKind::Variable(size_or_type), 1),
         BTF_KIND_DATASEC => {
+            parts.keep::<SectionVariable>(count)?;
             let variable = |index| {
                 Ok(SectionVariable {
                     type_id: entry(index, 3, 0)?,
@@ -313,6 +327,7 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
         BTF_KIND_FLOAT => (TypeKind::Float { bytes: size_or_type }, 0),
         BTF_KIND_DECL_TAG => (TypeKind::Tag(size_or_type), 1),
         BTF_KIND_ENUM64 => {
+            parts.keep::<(String, i64)>(count)?;
             let value = |index| {
                 let wide = u64::from(entry(index, 3, 1)?) | u64::from(entry(index, 3, 2)?) << 32;
                 Ok((parts.name(entry(index, 3, 0)?)?, wide as i64))
@@ -333,50 +348,4 @@ fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
 fn member(parts: &Parts, name: u32, type_id: u32, offset: u32, flag: bool) -> Result<Member, BtfError> {
     let (offset, bits) = if flag { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
     Ok(Member { name: parts.name(name)?, type_id, offset, bits: (bits > 0).then_some(bits) })
-}
-
-/// Joins the variables of several sections in one of another name. `bases` are the sections and how far each one's content moves.
-/// No type changes its number: the sections that are emptied become a type that says nothing.
-pub fn merge_sections(bytes: &[u8], bases: &[(&str, u32)], name: &str) -> Result<Vec<u8>, BtfError> {
-    let parts = Parts::split(bytes)?;
-    let (mut before, mut variables, mut after) = (vec![], vec![], vec![]);
-    let (mut found, mut size, mut at) = (false, 0, 0);
-    while at < parts.types.len() {
-        let (parsed, length) = parse_type(&parts, at)?;
-        let raw = &parts.types[at..at + length];
-        at += length;
-        let base = bases.iter().find(|(section, _)| *section == parsed.name).map(|(_, base)| *base);
-        match (parsed.kind, base) {
-            (TypeKind::Section(entries), Some(base)) => {
-                // clang leaves sizes and offsets 0 for libbpf to fill in from the symbols; a linker has filled them.
-                let filled = entries.iter().all(|entry| entry.size != 0) && word(raw, 8)? != 0;
-                size = if filled { base + word(raw, 8)? } else { 0 };
-                for entry in entries {
-                    variables.push([entry.type_id, if filled { entry.offset + base } else { 0 }, entry.size]);
-                }
-                if found {
-                    after.extend(CONST_VOID.iter().flat_map(|word| word.to_le_bytes()));
-                }
-                found = true;
-            }
-            _ if found => after.extend_from_slice(raw),
-            _ => before.extend_from_slice(raw),
-        }
-    }
-    let section = [parts.strings.len() as u32, 15 << 24 | variables.len() as u32, size];
-    let words = section.into_iter().chain(variables.into_iter().flatten());
-    before.extend(words.flat_map(u32::to_le_bytes));
-    before.extend(after);
-    let strings = [parts.strings, name.as_bytes(), b"\0"].concat();
-    Ok(assemble(&before, &strings))
-}
-
-fn assemble(types: &[u8], strings: &[u8]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_le_bytes().to_vec();
-    bytes.extend([1, 0]);
-    let words = [HEADER, 0, types.len(), types.len(), strings.len()];
-    bytes.extend(words.into_iter().flat_map(|word| (word as u32).to_le_bytes()));
-    bytes.extend_from_slice(types);
-    bytes.extend_from_slice(strings);
-    bytes
 }

@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::allowance::{Exceeded, Held};
 use crate::decode::integer;
 use crate::elements::Elements;
 use crate::histogram::{Buckets, Histogram};
 use crate::layout::Layout;
+use crate::overflow::ENTRY;
 
 /// The number that is no bucket's: the element of this key is the sum of all values.
 const SUM: i128 = u32::MAX as i128;
@@ -41,16 +43,21 @@ impl Number {
     }
 }
 
-/// The histograms that a map's elements are, each by its key without the number. `value` adds up an element's value.
+/// The histograms that a map's elements are, each by its key without the number. `value` adds up an element's value; what they take is
+/// held.
 pub fn gather(
     elements: &Elements,
     number: &Number,
     buckets: &Buckets,
     value: impl Fn(&[u8]) -> Option<i128>,
-) -> BTreeMap<Vec<u8>, Histogram> {
-    let mut histograms = BTreeMap::<_, Histogram>::new();
+    held: &mut Held,
+) -> Result<BTreeMap<Vec<u8>, Histogram>, Exceeded> {
+    let mut histograms = BTreeMap::<Vec<u8>, Histogram>::new();
     for (key, values) in elements.iter() {
         let (Some((key, number)), Some(value)) = (number.split(key), value(values)) else { continue };
+        if !histograms.contains_key(&key) {
+            held.add(key.len() + buckets.memory() + ENTRY)?;
+        }
         let histogram = histograms.entry(key).or_default();
         // The field may be signed: there it is -1.
         if number & SUM == SUM {
@@ -59,5 +66,5 @@ pub fn gather(
             histogram.put(buckets, usize::try_from(number).unwrap_or(0), u64::try_from(value).unwrap_or(0));
         }
     }
-    histograms
+    Ok(histograms)
 }

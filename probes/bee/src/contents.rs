@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use libbpf_rs::num_possible_cpus;
 use serde::Serialize;
 
+use crate::allowance::Allowance;
 use crate::memory::Dimensions;
 use crate::metrics;
 use crate::object::{self, Kind};
@@ -64,7 +65,8 @@ impl Contents {
     /// # Errors
     /// It is no probe that bee can run.
     pub fn of(bytes: &[u8]) -> Result<Self, Error> {
-        let inspection = object::inspect(bytes)?;
+        let allowance = Allowance::of_a_file();
+        let inspection = object::inspect_within(bytes, &allowance)?;
         let program = |probe::Program { name, section }| Program {
             variant: variants::variants([name.as_str()]).into_iter().next().flatten(),
             name,
@@ -80,7 +82,7 @@ impl Contents {
             name: dimensions.map,
         };
         let maps = probe::dimensions_of(&inspection)?.into_iter().map(map).collect();
-        let uses = object::uses(&inspection.object)?;
+        let uses = object::uses(&inspection.object, &allowance)?;
         Ok(Self { digest: oci::digest::sha256(bytes), size: bytes.len(), programs, maps, uses })
     }
 

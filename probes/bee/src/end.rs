@@ -25,7 +25,8 @@ impl End {
 
     /// At the latest after so long, from now on.
     pub fn after(self, timeout: Option<Duration>) -> Self {
-        Self { due: timeout.map(|timeout| Instant::now() + timeout), ..self }
+        // A time that a clock can't show never comes.
+        Self { due: timeout.and_then(|timeout| Instant::now().checked_add(timeout)), ..self }
     }
 
     pub fn has_come(&self) -> bool {

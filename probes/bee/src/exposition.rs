@@ -8,6 +8,8 @@ use std::fmt::{Display, Write};
 
 use manners::escaped_lines;
 
+use crate::allowance::{Allowance, Exceeded, Held};
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     Text,
@@ -54,11 +56,26 @@ fn liking(header: &str, media_type: &str) -> f32 {
 pub struct Exposition {
     text: String,
     format: Format,
+    held: Held,
+    /// Whether there was room for all of it.
+    room: Result<(), Exceeded>,
+}
+
+/// An answer, with what it takes.
+pub struct Rendering {
+    text: String,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Rendering {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }
 
 impl Exposition {
-    pub fn new(format: Format) -> Self {
-        Self { text: String::new(), format }
+    pub fn new(format: Format, allowance: &Allowance) -> Self {
+        Self { text: String::new(), format, held: allowance.hold(), room: Ok(()) }
     }
 
     /// Begins a family of samples.
@@ -88,17 +105,23 @@ impl Exposition {
 
     /// One sample; its labels are as they stand between braces.
     pub fn sample(&mut self, name: &str, labels: &str, value: impl Display) {
+        if self.room.is_err() {
+            return;
+        }
         let _ = match labels {
             "" => writeln!(self.text, "{name} {value}"),
             labels => writeln!(self.text, "{name}{{{labels}}} {value}"),
         };
+        self.room = self.held.cover(self.text.len());
     }
 
-    pub fn finish(mut self) -> String {
+    /// # Errors
+    /// It would be larger than may be kept: a part of it is no answer.
+    pub fn finish(mut self) -> Result<Rendering, Exceeded> {
         if self.format == Format::OpenMetrics {
             self.text.push_str("# EOF\n");
         }
-        self.text
+        self.room.map(|()| Rendering { text: self.text, _held: self.held })
     }
 }
 
@@ -106,13 +129,17 @@ impl Exposition {
 mod tests {
     use super::*;
 
+    fn text(exposition: Exposition) -> String {
+        exposition.finish().unwrap().text
+    }
+
     fn written(format: Format) -> String {
-        let mut exposition = Exposition::new(format);
+        let mut exposition = Exposition::new(format, &Allowance::unbounded());
         exposition.family("ebpf_solo_io_hash", Type::Counter, "A map.");
         exposition.sample("ebpf_solo_io_hash", "a=\"b\"", 7);
         exposition.family("bee_lost_total", Type::Counter, "Lost.");
         exposition.sample("bee_lost_total", "", -1);
-        exposition.finish()
+        text(exposition)
     }
 
     #[test]
@@ -132,10 +159,10 @@ mod tests {
     #[test]
     fn a_unit_stands_where_openmetrics_lets_it_and_help_is_one_line() {
         let written = |format, name: &str| {
-            let mut exposition = Exposition::new(format);
+            let mut exposition = Exposition::new(format, &Allowance::unbounded());
             exposition.family(name, Type::Gauge, "two\nlines, \"C:\\\"");
             exposition.unit(name, "seconds");
-            exposition.finish()
+            text(exposition)
         };
         assert!(written(Format::OpenMetrics, "took_seconds").contains("# UNIT took_seconds seconds\n"));
         assert!(!written(Format::OpenMetrics, "took").contains("UNIT"));
@@ -160,5 +187,19 @@ mod tests {
         ] {
             assert_eq!(Format::accepted(header), Format::Text, "{header}");
         }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_none() {
+        let allowance = Allowance::of_a_file();
+        let rendered = |samples: usize| {
+            let mut exposition = Exposition::new(Format::Text, &allowance);
+            (0..samples).for_each(|_| exposition.sample("m", &"x".repeat(1 << 20), 1));
+            exposition.finish()
+        };
+        let kept = rendered(60).unwrap();
+        assert_eq!(rendered(60).err(), Some(Exceeded), "both together");
+        drop(kept);
+        assert!(rendered(60).is_ok());
     }
 }

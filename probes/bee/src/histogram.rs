@@ -54,6 +54,11 @@ impl Buckets {
         self.0.len()
     }
 
+    /// What a histogram with these takes, in bytes.
+    pub fn memory(&self) -> usize {
+        size_of::<Histogram>() + (self.len() + 1) * size_of::<u64>()
+    }
+
     fn powers_of_two(count: u32) -> Self {
         Self((0..count).map(|power| 1 << power).collect())
     }
@@ -86,6 +91,11 @@ impl Histogram {
     pub fn put(&mut self, buckets: &Buckets, bucket: usize, count: u64) {
         self.counts.resize(buckets.0.len() + 1, 0);
         self.counts[bucket.min(buckets.0.len())] += count;
+    }
+
+    /// What it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.counts.len() * size_of::<u64>()
     }
 
     pub fn count(&self) -> u64 {

@@ -15,8 +15,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::sync::Semaphore;
 
+use crate::allowance::Exceeded;
 use crate::answers::Answers;
-use crate::exposition::Format;
+use crate::exposition::{Format, Rendering};
 
 /// How long the head of a request may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -53,7 +54,10 @@ pub fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), PortTake
 }
 
 /// Serves until the process ends. `text` makes the metrics.
-pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Sync + 'static) -> std::io::Result<()> {
+pub fn serve<T>(listener: TcpListener, text: T) -> std::io::Result<()>
+where
+    T: Fn(Format) -> Result<Rendering, Exceeded> + Send + Sync + 'static,
+{
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answers = Arc::new(Answers::new(text));
     runtime.block_on(async move { accept(tokio::net::TcpListener::from_std(listener)?, answers).await })
@@ -62,7 +66,7 @@ pub fn serve(listener: TcpListener, text: impl Fn(Format) -> String + Send + Syn
 /// Whoever connects and says nothing, or very slowly, loses the connection; more than so many at once have to wait.
 async fn accept<T>(listener: tokio::net::TcpListener, answers: Arc<Answers<T>>) -> std::io::Result<()>
 where
-    T: Fn(Format) -> String + Send + Sync + 'static,
+    T: Fn(Format) -> Result<Rendering, Exceeded> + Send + Sync + 'static,
 {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let mut server = http1::Builder::new();
@@ -88,7 +92,10 @@ where
     Ok(())
 }
 
-fn answer<B, T: Fn(Format) -> String>(request: &Request<B>, answers: &Answers<T>) -> Response<Full<Bytes>> {
+fn answer<B, T>(request: &Request<B>, answers: &Answers<T>) -> Response<Full<Bytes>>
+where
+    T: Fn(Format) -> Result<Rendering, Exceeded>,
+{
     let is_read = [Method::GET, Method::HEAD].contains(request.method());
     match request.uri().path() {
         "/metrics" | "/healthz" if !is_read => {
@@ -98,7 +105,10 @@ fn answer<B, T: Fn(Format) -> String>(request: &Request<B>, answers: &Answers<T>
             let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
             let format = Format::accepted(accept);
             let kind = HeaderValue::from_static(format.content_type());
-            respond(StatusCode::OK, (CONTENT_TYPE, kind), answers.answer(format))
+            match answers.answer(format) {
+                Ok(body) => respond(StatusCode::OK, (CONTENT_TYPE, kind), body),
+                Err(why) => respond(StatusCode::INSUFFICIENT_STORAGE, plain(), format!("{why}\n").into()),
+            }
         }
         "/healthz" => respond(StatusCode::OK, plain(), Bytes::from_static(b"ok\n")),
         _ => respond(StatusCode::NOT_FOUND, plain(), Bytes::from_static(b"bee serves /metrics and /healthz\n")),
@@ -123,12 +133,20 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::allowance::Allowance;
+    use crate::exposition::Exposition;
+
+    fn one(format: Format) -> Result<Rendering, Exceeded> {
+        let mut exposition = Exposition::new(format, &Allowance::unbounded());
+        exposition.sample("m", "", 1);
+        exposition.finish()
+    }
 
     #[test]
     fn only_what_is_served_is_answered_and_only_to_whoever_reads() {
         let status = |method: Method, path: &str| {
             let request = Request::builder().method(method).uri(path).body(()).unwrap();
-            answer(&request, &Answers::new(|_| "m 1\n".to_owned())).status().as_u16()
+            answer(&request, &Answers::new(one)).status().as_u16()
         };
         assert_eq!((status(Method::GET, "/metrics"), status(Method::HEAD, "/metrics?a=b")), (200, 200));
         assert_eq!(
@@ -141,7 +159,7 @@ mod tests {
     #[test]
     fn hundreds_of_clients_that_say_nothing_do_not_keep_a_scraper_out() {
         let (listener, address) = listen((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        std::thread::spawn(move || serve(listener, |_| "m 1\n".to_owned()));
+        std::thread::spawn(move || serve(listener, one));
         let connect = || TcpStream::connect(address).unwrap();
         let silent: Vec<_> = (0..CONNECTIONS + 50).map(|_| connect()).collect();
         let mut slow = connect();

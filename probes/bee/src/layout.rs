@@ -6,9 +6,12 @@ use std::sync::Arc;
 use crate::btf::{Btf, Member, Type, TypeId, TypeKind};
 use crate::meaning::Meaning;
 
-/// Types in types are followed this far, and a layout has at most this many fields: a probe's records are small.
+/// Types in types are followed this far, and a layout has at most this many fields and bytes: a probe's records are small.
 const DEPTH: usize = 16;
 const FIELDS: usize = 512;
+const BYTES: usize = 1 << 20;
+/// The kernel's own limit for a name of a type's.
+const NAME: usize = 512;
 
 /// How a value lies in memory.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,13 +69,26 @@ pub struct Field {
 pub enum LayoutError {
     #[error("has a part whose type bee can't show (`{0}`)")]
     Unknown(String),
-    #[error("is too deep or has more than {FIELDS} fields")]
+    #[error("is too deep, or has more than {FIELDS} fields or {} MB", BYTES >> 20)]
     TooLarge,
 }
 
 impl Layout {
     pub fn of(btf: &Btf, id: TypeId) -> Result<Self, LayoutError> {
-        Reader { btf, fields: 0 }.layout(id, 0)
+        let layout = Reader { btf, fields: 0 }.layout(id, 0)?;
+        if layout.size <= BYTES { Ok(layout) } else { Err(LayoutError::TooLarge) }
+    }
+
+    /// How much memory this description takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let parts = match &self.shape {
+            Shape::Array { element, .. } => element.memory(),
+            Shape::Struct(fields) => {
+                fields.iter().map(|field| field.name.len() + size_of::<Field>() + field.layout.memory()).sum()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + parts
     }
 
     pub fn is_integer(&self) -> bool {
@@ -201,7 +217,7 @@ impl Reader<'_> {
         for Member { name, type_id, offset, bits } in btf.members(id).unwrap_or_default() {
             let offset = base + *offset as usize;
             self.fields += 1;
-            if self.fields > FIELDS || depth > DEPTH {
+            if self.fields > FIELDS || depth > DEPTH || name.len() > NAME {
                 return Err(LayoutError::TooLarge);
             }
             if name.is_empty() {

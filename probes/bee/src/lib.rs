@@ -13,6 +13,7 @@
 // What only the registry and the live table use.
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "the whole bee has a use for all of it"))]
 
+pub mod allowance;
 mod answers;
 pub mod atomic;
 mod backing;
@@ -34,6 +35,7 @@ pub mod init;
 pub mod labels;
 pub mod layout;
 pub mod lint;
+mod losses;
 pub mod meaning;
 pub mod memory;
 pub mod metrics;

@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use manners::print;
 
-use crate::exposition::{Exposition, Format, Type};
+use crate::allowance::Exceeded;
+use crate::exposition::{Exposition, Format, Rendering, Type};
 use crate::labels::{escaped, label_name};
 use crate::object::{Kind, Map, Source};
 use crate::programs::Account;
 use crate::running::{Instance, Running};
-use crate::series::Exported;
+use crate::series::{Exported, Unreadable};
 
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
 const PREFIX: &str = "ebpf_solo_io_";
@@ -20,8 +21,11 @@ pub fn name(map: &str) -> String {
 }
 
 /// All metrics at this moment.
-pub(crate) fn text(running: &Running, format: Format) -> String {
-    let mut exposition = Exposition::new(format);
+///
+/// # Errors
+/// They are more than may be kept.
+pub(crate) fn text(running: &Running, format: Format) -> Result<Rendering, Exceeded> {
+    let mut exposition = Exposition::new(format, &running.accounts.answers);
     for exported in running.maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
         probes(&mut exposition, exported);
     }
@@ -68,7 +72,7 @@ fn probes(exposition: &mut Exposition, exported: &Exported) {
     }
 }
 
-fn unreadable(exported: &Exported, error: &libbpf_rs::Error) {
+fn unreadable(exported: &Exported, error: &Unreadable) {
     print::note(format_args!("map {} can't be read: {error:#}", exported.map.name));
 }
 
@@ -92,15 +96,15 @@ fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help
     };
     exposition.family(name, Type::Histogram, help);
     unit(exposition, exported, name);
-    for (labels, histogram) in histograms {
+    for (labels, histogram) in &histograms.by_labels {
         let separator = if labels.is_empty() { "" } else { "," };
         for (bound, count) in histogram.cumulative(&exported.buckets) {
             exposition.sample(&format!("{name}_bucket"), &format!("{labels}{separator}le=\"{bound}\""), count);
         }
         if let Some(sum) = histogram.sum {
-            exposition.sample(&format!("{name}_sum"), &labels, sum);
+            exposition.sample(&format!("{name}_sum"), labels, sum);
         }
-        exposition.sample(&format!("{name}_count"), &labels, histogram.count());
+        exposition.sample(&format!("{name}_count"), labels, histogram.count());
     }
 }
 

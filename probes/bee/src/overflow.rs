@@ -3,10 +3,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::allowance::{Allowance, Held};
+
+/// What an entry of a table takes besides its key.
+pub const ENTRY: usize = 64;
+/// What is kept is shown, and takes so many times as much then: there is room for no more than can be.
+const SHOWN: usize = 3;
+
 /// Values by key, up to a number of keys; all others in one.
 #[derive(Debug)]
 pub struct Bounded<Value> {
     most: usize,
+    /// What a value takes, and what is held for all of them.
+    each: usize,
+    held: Held,
     by_key: HashMap<Vec<u8>, Value>,
     /// Where what has no room goes.
     others: Option<Value>,
@@ -15,15 +25,16 @@ pub struct Bounded<Value> {
 }
 
 impl<Value: Default> Bounded<Value> {
-    pub fn new(most: usize) -> Self {
-        Self { most, by_key: HashMap::new(), others: None, left_out: 0 }
+    /// Of values that take `each` bytes.
+    pub fn new(most: usize, each: usize, allowance: &Allowance) -> Self {
+        Self { most, each, held: allowance.hold(), by_key: HashMap::new(), others: None, left_out: 0 }
     }
 
     /// Changes the value of a key, or of all that have no room.
     pub fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Value)) {
         if let Some(value) = self.by_key.get_mut(key) {
             change(value);
-        } else if self.by_key.len() < self.most {
+        } else if self.by_key.len() < self.most && self.held.add(SHOWN * (key.len() + self.each + ENTRY)).is_ok() {
             change(self.by_key.entry(key.to_vec()).or_default());
         } else {
             self.left_out += 1;
@@ -80,7 +91,7 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_added_up_and_counted() {
-        let mut counts = Bounded::<i128>::new(2);
+        let mut counts = Bounded::<i128>::new(2, size_of::<i128>(), &Allowance::unbounded());
         for key in [b"a", b"b", b"c", b"a", b"d"] {
             counts.change(key, |count| *count += 1);
         }

@@ -63,8 +63,9 @@ impl fmt::Display for Parameter {
 /// # Errors
 /// None has one of them; the error names those that there are.
 pub fn check<'a>(probes: impl Iterator<Item = &'a Btf>, parameters: &[Parameter]) -> Result<(), Error> {
-    let known: BTreeSet<String> = probes.flat_map(names).collect();
-    let Some(unknown) = parameters.iter().find(|parameter| !known.contains(&parameter.name)) else { return Ok(()) };
+    let known: BTreeSet<&str> = probes.flat_map(names).collect();
+    let is_unknown = |parameter: &&Parameter| !known.contains(parameter.name.as_str());
+    let Some(unknown) = parameters.iter().find(is_unknown) else { return Ok(()) };
     let known = match known.is_empty() {
         true => "none (`const volatile` global variables are)".to_owned(),
         false => known.into_iter().collect::<Vec<_>>().join(", "),
@@ -72,7 +73,7 @@ pub fn check<'a>(probes: impl Iterator<Item = &'a Btf>, parameters: &[Parameter]
     Err(Error::Unknown { name: unknown.name.clone(), known })
 }
 
-fn names(btf: &Btf) -> Vec<String> {
+fn names(btf: &Btf) -> Vec<&str> {
     btf.variables(SECTION).unwrap_or_default().into_iter().map(|(name, _)| name).collect()
 }
 
@@ -85,7 +86,7 @@ pub fn constants(btf: &Btf, parameters: &[Parameter]) -> Result<Vec<Constant>, E
     let offsets = btf.offsets(SECTION);
     let constant = |Parameter { name, value }: &Parameter| {
         let (_, type_id) = variables.iter().find(|(variable, _)| variable == name)?;
-        let place = *offsets.get(name)?;
+        let place = *offsets.get(name.as_str())?;
         Some(constant(btf, (name, *type_id, place), value, &offsets))
     };
     parameters.iter().filter_map(constant).collect()
@@ -95,7 +96,7 @@ fn constant(
     btf: &Btf,
     (name, type_id, offset): (&str, TypeId, u32),
     value: &str,
-    offsets: &BTreeMap<String, u32>,
+    offsets: &BTreeMap<&str, u32>,
 ) -> Result<Constant, Error> {
     // Compilers leave places to whoever links the object.
     if offsets.values().filter(|other| **other == offset).count() > 1 {

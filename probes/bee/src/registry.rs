@@ -1,4 +1,4 @@
-//! Images between this machine and a registry. What comes from there is bounded, and held against its digests, before any of it is
+//! Images between this machine and a registry. What comes from there is files, and held against its digests, before any of it is
 //! stored.
 
 use std::io;
@@ -11,13 +11,13 @@ use oci_registry::client::{Client, Operation, Options};
 use oci_spec::image::{Descriptor, ImageIndex, ImageManifest, MediaType, Platform};
 use tokio_util::bytes::Bytes;
 
-use crate::store::{self, Image, Manifest, Reference, Store};
+use crate::allowance::MOST;
+use crate::store::{self, Image, MOST_PLATFORMS, Manifest, Reference, Store};
 
 /// Of every image that is pushed.
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 /// Of one image, on the way here.
-const MOST_BYTES: u64 = 256 << 20;
-const MOST_PLATFORMS: usize = 16;
+const MOST_BYTES: u64 = MOST as u64;
 
 /// What is fetched of an image for several processors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,12 +167,7 @@ fn parts(manifest: &ImageManifest) -> impl Iterator<Item = &Descriptor> {
 /// The manifest, if it is that of a probe and of no more than a probe has.
 fn probe_in(manifest: &[u8]) -> Result<ImageManifest, String> {
     let manifest: ImageManifest = serde_json::from_slice(manifest).map_err(|why| why.to_string())?;
-    let kinds: Vec<_> = manifest.layers().iter().map(|layer| layer.media_type().to_string()).collect();
-    match kinds.as_slice() {
-        [kind] if kind == store::PROGRAM => Ok(manifest),
-        [] => Err("it has no content".to_owned()),
-        [kind, ..] => Err(format!("it holds {kind}, not {}", store::PROGRAM)),
-    }
+    store::one_program(&manifest).map(|()| manifest)
 }
 
 /// A registry, before anything is made that it would not take.

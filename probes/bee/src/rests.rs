@@ -16,7 +16,7 @@ impl Rests {
     pub fn of(object: &Object, btf: &Btf) -> Option<Self> {
         let variables = btf.offsets(SECTION);
         let map = object.maps().find(|map| map.name().to_string_lossy().ends_with(SECTION))?;
-        let is_alone = variables.keys().eq([VARIABLE]);
+        let is_alone = variables.keys().eq(&[VARIABLE]);
         MapHandle::try_from(&map).ok().filter(|_| is_alone).map(Self)
     }
 

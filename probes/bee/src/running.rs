@@ -1,11 +1,13 @@
 //! What all outputs and the metrics look at: the maps of the probes that run, and the accounts of what they lose and cost.
 
+use crate::allowance::Accounts;
 use crate::backing::Backing;
 use crate::filter::Filter;
+use crate::losses::Losses;
 use crate::object::{Inspection, Map};
 use crate::probe::{Probe, ProbeError};
 use crate::programs::Programs;
-use crate::series::{Exported, Losses, SeriesBounds};
+use crate::series::{Exported, SeriesBounds};
 
 /// Probes that run, or ran when they were recorded.
 pub(crate) struct Running {
@@ -14,6 +16,8 @@ pub(crate) struct Running {
     pub maps: Vec<Exported>,
     pub filters: Vec<Filter>,
     pub bounds: SeriesBounds,
+    /// For what is kept of the maps, and for what is made of that when somebody asks.
+    pub accounts: Accounts,
 }
 
 /// One of the probes.
@@ -26,15 +30,15 @@ pub(crate) struct Instance {
 }
 
 impl Running {
-    pub fn new(filters: Vec<Filter>, bounds: SeriesBounds) -> Self {
-        Self { probes: vec![], maps: vec![], filters, bounds }
+    pub fn new(filters: Vec<Filter>, bounds: SeriesBounds, accounts: Accounts) -> Self {
+        Self { probes: vec![], maps: vec![], filters, bounds, accounts }
     }
 
     /// Adds a probe that is attached.
     pub fn add(&mut self, name: &str, inspection: &Inspection, probe: &Probe) -> Result<(), ProbeError> {
         let exported = |map: &Map| {
             let backing = Backing::Kernel(probe.map(&map.name)?);
-            Ok(Exported::new(self.probes.len(), map, backing, &self.bounds))
+            Ok(Exported::new(self.probes.len(), map, backing, &self.bounds, &self.accounts))
         };
         let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, ProbeError>>()?;
         let losses = Losses::new(probe, &inspection.btf, &maps);

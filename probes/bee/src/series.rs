@@ -3,12 +3,12 @@
 //! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
 use std::cmp::Reverse;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use libbpf_rs::{MapCore, MapFlags, MapHandle};
-
+use crate::allowance::{Accounts, Allowance, Exceeded, Held};
 use crate::backing::Backing;
 use crate::bucketed::{self, Number};
 use crate::decode::integer;
@@ -17,8 +17,7 @@ use crate::histogram::{Buckets, Histogram};
 use crate::labels::Labels;
 use crate::layout::Layout;
 use crate::object::{Kind, Map, Source};
-use crate::overflow::{Admitted, Bounded};
-use crate::probe::Probe;
+use crate::overflow::{Admitted, Bounded, ENTRY};
 
 /// The most series that a map may be allowed.
 pub const MOST_SERIES: usize = 1_000_000;
@@ -32,6 +31,15 @@ pub struct SeriesBounds {
     pub most: usize,
 }
 
+/// Why it can't be said what a map amounts to.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    #[error(transparent)]
+    Kernel(#[from] libbpf_rs::Error),
+    #[error(transparent)]
+    TooMuch(#[from] Exceeded),
+}
+
 /// One exported map of a running probe.
 pub struct Exported {
     /// Which of the run's probes it belongs to.
@@ -39,6 +47,8 @@ pub struct Exported {
     pub map: Map,
     pub labels: Labels,
     pub(crate) backing: Backing,
+    /// For what it amounts to when somebody asks.
+    answers: Allowance,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
     events: Mutex<Bounded<i128>>,
     /// For histograms: what was observed, by what the event says without the value.
@@ -57,16 +67,17 @@ pub struct Exported {
 }
 
 impl Exported {
-    pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds) -> Self {
+    pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds, accounts: &Accounts) -> Self {
         let buckets = bounds.buckets.clone().or_else(|| map.buckets.clone()).unwrap_or_default();
         // A histogram is as many series as it has buckets, and three.
-        let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1));
+        let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1), buckets.memory(), &accounts.kept);
         Self {
             probe,
             map: map.clone(),
             labels: map.labels(),
             backing,
-            events: Mutex::new(Bounded::new(bounds.most)),
+            answers: accounts.answers.clone(),
+            events: Mutex::new(Bounded::new(bounds.most, size_of::<i128>(), &accounts.kept)),
             observed: Mutex::new(observed),
             buckets,
             admitted: Mutex::default(),
@@ -106,63 +117,65 @@ impl Exported {
     }
 
     /// The histograms at this moment, by their labels as Prometheus writes them between braces.
-    pub fn histograms(&self) -> Result<BTreeMap<String, Histogram>, libbpf_rs::Error> {
-        let mut histograms = BTreeMap::<_, Histogram>::new();
-        let mut add = |labels: String, histogram: &Histogram| histograms.entry(labels).or_default().add(histogram);
-        let labels = |key: &[u8]| {
-            let mut labels = String::new();
-            self.labels.write(&mut labels, key);
-            labels
-        };
+    pub fn histograms(&self) -> Result<Histograms, Unreadable> {
+        let mut histograms = Histograms { by_labels: BTreeMap::new(), held: self.answers.hold() };
         let observed = lock(&self.observed);
-        observed.iter().for_each(|(key, histogram)| add(labels(key), histogram));
-        observed.others().into_iter().for_each(|others| add(self.labels.overflow(), others));
-
-        let kept = self.kept(&self.elements()?);
+        for (key, histogram) in observed.iter() {
+            histograms.add(self.written(key), histogram)?;
+        }
+        if let Some(others) = observed.others() {
+            histograms.add(self.labels.overflow(), others)?;
+        }
+        let (kept, _held) = self.kept(&*self.elements()?)?;
         let mut admitted = lock(&self.admitted);
         let most = observed.most();
         self.left_out.store(kept.len().saturating_sub(most) as u64, Ordering::Relaxed);
         admitted.look(kept.keys().map(Vec::as_slice), kept.len(), most);
         for (key, histogram) in &kept {
-            add(if admitted.has(key) { labels(key) } else { self.labels.overflow() }, histogram);
+            let labels = if admitted.has(key) { self.written(key) } else { self.labels.overflow() };
+            histograms.add(labels, histogram)?;
         }
         Ok(histograms)
     }
 
+    fn written(&self, key: &[u8]) -> String {
+        let mut labels = String::new();
+        self.labels.write(&mut labels, key);
+        labels
+    }
+
     /// The histograms that the probe keeps itself in these elements.
-    fn kept(&self, elements: &Elements) -> BTreeMap<Vec<u8>, Histogram> {
-        let Source::Elements { key, value, per_cpu } = &self.map.source else { return BTreeMap::new() };
-        let number = Number::of(key).filter(|_| self.map.kind == Kind::Histogram);
-        let gather = |number| bucketed::gather(elements, &number, &self.buckets, |values| sum(value, values, *per_cpu));
-        number.map(gather).unwrap_or_default()
+    fn kept(&self, elements: &Elements) -> Result<(BTreeMap<Vec<u8>, Histogram>, Held), Exceeded> {
+        let mut held = self.answers.hold();
+        let Source::Elements { key, value, per_cpu } = &self.map.source else { return Ok((BTreeMap::new(), held)) };
+        let Some(number) = Number::of(key).filter(|_| self.map.kind == Kind::Histogram) else {
+            return Ok((BTreeMap::new(), held));
+        };
+        let value = |values: &[u8]| sum(value, values, *per_cpu);
+        Ok((bucketed::gather(elements, &number, &self.buckets, value, &mut held)?, held))
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
-    pub fn series(&self) -> Result<Series, libbpf_rs::Error> {
-        let mut series = Series::default();
+    pub fn series(&self) -> Result<Series, Unreadable> {
+        let mut series = Series::new(&self.answers);
         let others = match &self.map.source {
             Source::Events(_) => {
                 let events = lock(&self.events);
-                events.iter().for_each(|(key, value)| series.add(&self.labels, key, *value));
+                events.iter().try_for_each(|(key, value)| series.add(&self.labels, key, *value))?;
                 events.others().copied()
             }
             Source::Elements { value, per_cpu, .. } => self.add_elements(&mut series, value, *per_cpu)?,
         };
         // The last one of several gauges is no gauge of them all.
         if let Some(others) = others.filter(|_| self.map.kind != Kind::Gauge) {
-            series.push(&self.labels.overflow(), others);
+            series.push(&self.labels.overflow(), others)?;
         }
-        series.merge(self.map.kind);
+        series.merge(self.map.kind)?;
         Ok(series)
     }
 
     /// Answers what the elements amount to that are no series of their own.
-    fn add_elements(
-        &self,
-        series: &mut Series,
-        layout: &Layout,
-        per_cpu: bool,
-    ) -> Result<Option<i128>, libbpf_rs::Error> {
+    fn add_elements(&self, series: &mut Series, layout: &Layout, per_cpu: bool) -> Result<Option<i128>, Unreadable> {
         let elements = self.elements()?;
         let count = elements.len();
         self.left_out.store(count.saturating_sub(self.most) as u64, Ordering::Relaxed);
@@ -172,7 +185,7 @@ impl Exported {
         for (key, values) in elements.iter() {
             let Some(value) = sum(layout, values, per_cpu) else { continue };
             match admitted.has(key) {
-                true => series.add(&self.labels, key, value),
+                true => series.add(&self.labels, key, value)?,
                 false => *others.get_or_insert_default() += value,
             }
         }
@@ -180,13 +193,9 @@ impl Exported {
     }
 
     /// Those with the largest values (of a histogram: the most events), the largest first: the values of their labels, and their own. Only these are decoded.
-    pub fn largest(
-        &self,
-        most: usize,
-        shown: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Vec<(Vec<String>, i128)>, libbpf_rs::Error> {
+    pub fn largest(&self, most: usize, shown: &dyn Fn(&[u8]) -> bool) -> Result<Vec<(Vec<String>, i128)>, Unreadable> {
         let elements = self.elements()?;
-        let kept = self.kept(&elements);
+        let (kept, _held) = self.kept(&elements)?;
         let (events, observed) = (lock(&self.events), lock(&self.observed));
         let mut all: Vec<(&[u8], i128)> = match &self.map.source {
             Source::Events(_) => {
@@ -209,15 +218,26 @@ impl Exported {
         Ok(all.into_iter().map(|(key, value)| (self.labels.values(key), value)).collect())
     }
 
+    /// How many series it may become.
+    pub(crate) fn most(&self) -> usize {
+        self.most
+    }
+
     /// How many elements a hash or array has room for.
     pub fn room(&self) -> u64 {
         self.backing.room()
     }
 
+    /// Takes what a recording tells of a hash or array.
+    pub(crate) fn tell(&self, elements: Elements) {
+        self.count.store(elements.len() as u64, Ordering::Relaxed);
+        self.backing.set(elements);
+    }
+
     /// The raw elements of a hash or array; none of a ring buffer.
-    pub(crate) fn elements(&self) -> Result<Elements, libbpf_rs::Error> {
+    pub(crate) fn elements(&self) -> Result<Arc<Elements>, libbpf_rs::Error> {
         if let Source::Events(_) = self.map.source {
-            return Ok(Elements::default());
+            return Ok(Arc::default());
         }
         let elements = self.backing.elements()?;
         self.count.store(elements.len() as u64, Ordering::Relaxed);
@@ -225,45 +245,77 @@ impl Exported {
     }
 }
 
+/// Histograms by their labels.
+pub struct Histograms {
+    pub by_labels: BTreeMap<String, Histogram>,
+    held: Held,
+}
+
+impl Histograms {
+    /// Keys that are the same as labels are the same histogram.
+    fn add(&mut self, labels: String, histogram: &Histogram) -> Result<(), Exceeded> {
+        match self.by_labels.entry(labels) {
+            Entry::Occupied(there) => there.into_mut().add(histogram),
+            Entry::Vacant(room) => {
+                self.held.add(room.key().len() + histogram.memory() + ENTRY)?;
+                room.insert(histogram.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Time series: their labels in one text, one after the other, and their values.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Series {
     text: String,
     /// Where the labels of each end, and its value.
     ends: Vec<(usize, i128)>,
+    held: Held,
 }
 
 impl Series {
+    fn new(allowance: &Allowance) -> Self {
+        Self { text: String::new(), ends: vec![], held: allowance.hold() }
+    }
+
     /// Labels, as Prometheus writes them between braces, and value of each.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i128)> {
         let begins = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
         begins.zip(&self.ends).map(|(begin, (end, value))| (&self.text[begin..*end], *value))
     }
 
-    fn add(&mut self, labels: &Labels, record: &[u8], value: i128) {
+    fn add(&mut self, labels: &Labels, record: &[u8], value: i128) -> Result<(), Exceeded> {
         labels.write(&mut self.text, record);
-        self.ends.push((self.text.len(), value));
+        self.end(value)
     }
 
-    fn push(&mut self, labels: &str, value: i128) {
+    fn push(&mut self, labels: &str, value: i128) -> Result<(), Exceeded> {
         self.text.push_str(labels);
+        self.end(value)
+    }
+
+    /// The labels that were written last are those of this value.
+    fn end(&mut self, value: i128) -> Result<(), Exceeded> {
         self.ends.push((self.text.len(), value));
+        self.held.cover(self.text.len() + self.ends.len() * size_of::<(usize, i128)>())
     }
 
     /// Keys that differ only in padding, or in text after its end, are the same series.
-    fn merge(&mut self, kind: Kind) {
+    fn merge(&mut self, kind: Kind) -> Result<(), Exceeded> {
         let mut seen = HashSet::with_capacity(self.ends.len());
         if self.iter().all(|(labels, _)| seen.insert(labels)) {
-            return;
+            return Ok(());
         }
         let mut merged = BTreeMap::<&str, i128>::new();
         for (labels, value) in self.iter() {
             let sum = merged.entry(labels).or_default();
             *sum = if kind == Kind::Gauge { value } else { *sum + value };
         }
-        let mut series = Self::default();
-        merged.into_iter().for_each(|(labels, value)| series.push(labels, value));
+        let mut series = Self::new(self.held.allowance());
+        merged.into_iter().try_for_each(|(labels, value)| series.push(labels, value))?;
         *self = series;
+        Ok(())
     }
 }
 
@@ -288,48 +340,6 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
         return integer(layout, values);
     }
     values.chunks_exact(elements::stride(layout.size)).map(|value| integer(layout, value)).sum()
-}
-
-/// What was lost: events that a full ring buffer refused and keys that a full hash did, which bee.h counts in a probe's global
-/// variables, and records of perf buffers, which the kernel counts.
-pub struct Losses {
-    globals: Option<MapHandle>,
-    offsets: BTreeMap<String, u32>,
-    /// What the kernel tells of perf buffers, or a recording of its maps.
-    told: BTreeMap<String, AtomicU64>,
-}
-
-impl Losses {
-    pub fn new(probe: &Probe, btf: &crate::btf::Btf, maps: &[Exported]) -> Self {
-        let told = maps.iter().filter(|exported| exported.backing.is_perf_buffer());
-        let told = told.map(|exported| (exported.map.name.clone(), AtomicU64::new(0))).collect();
-        Self { globals: probe.globals(), offsets: btf.offsets(".bss"), told }
-    }
-
-    /// For a recording, which says itself what was lost of these maps.
-    pub fn recorded(maps: impl IntoIterator<Item = String>) -> Self {
-        let told = maps.into_iter().map(|map| (map, AtomicU64::new(0))).collect();
-        Self { globals: None, offsets: BTreeMap::new(), told }
-    }
-
-    /// Notes what the kernel, or a recording, says was lost of a map.
-    pub fn add(&self, map: &Map, count: u64) {
-        if let Some(lost) = self.told.get(&map.name) {
-            lost.fetch_add(count, Ordering::Relaxed);
-        }
-    }
-
-    /// How many of a map's events or keys were lost; `None` if the probe does not count them, for then nobody knows.
-    pub fn of(&self, map: &Map) -> Option<u64> {
-        if let Some(lost) = self.told.get(&map.name) {
-            return Some(lost.load(Ordering::Relaxed));
-        }
-        let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { "bee_failed_" };
-        let offset = *self.offsets.get(&format!("{prefix}{}", map.name))? as usize;
-        let globals = self.globals.as_ref()?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;
-        let bytes = globals.get(offset..offset + 8)?;
-        bytes.try_into().ok().map(u64::from_ne_bytes)
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use assert_cmd::Command;
+use bee::allowance::{Allowance, Exceeded};
 use bee::btf::{Btf, BtfError};
 use bee::labels::Labels;
 use bee::layout::{Layout, LayoutError};
@@ -112,16 +113,22 @@ fn btf(types: impl Iterator<Item = u32>, name: usize) -> Vec<u8> {
 
 #[test]
 fn types_that_share_a_long_name_take_bounded_memory() {
-    let integers = |count| (0..count).flat_map(|_| [1, 1 << 24, 4, 32]);
-    assert!(Btf::parse(&btf(integers(3), 1 << 20)).is_ok());
-    assert_eq!(Btf::parse(&btf(integers(100_000), 1 << 20)).unwrap_err(), BtfError::Names);
+    let integers = |count, name| {
+        let btf = btf((0..count).flat_map(|_| [1, 1 << 24, 4, 32]), name);
+        Btf::parse(&btf, &Allowance::of_a_file()).map(drop)
+    };
+    assert_eq!(integers(3, 4000), Ok(()));
+    assert_eq!(integers(100_000, 4000), Err(BtfError::TooLarge(Exceeded)));
+    assert_eq!(integers(1_500_000, 1), Err(BtfError::TooLarge(Exceeded)), "sixteen bytes each in the file");
+    assert_eq!(integers(3, 1 << 20), Err(BtfError::Name));
 }
 
 #[test]
 fn arrays_of_arrays_of_nothing_are_too_large() {
     let nothing = [1, 4 << 24, 0];
     let array = |element: u32| [1, 3 << 24, 0, element, 1, 30];
-    let nested = Btf::parse(&btf(nothing.into_iter().chain((1..12).flat_map(array)), 1)).unwrap();
+    let nested = btf(nothing.into_iter().chain((1..12).flat_map(array)), 1);
+    let nested = Btf::parse(&nested, &Allowance::of_a_file()).unwrap();
     assert_eq!(Layout::of(&nested, 2).map(|layout| layout.size), Ok(0), "thirty times nothing");
     assert_eq!(Layout::of(&nested, 12), Err(LayoutError::TooLarge), "30 to the power of 11 times nothing");
 }
@@ -137,7 +144,7 @@ proptest! {
             let length = damaged.len() - 4;
             damaged[4 + at % length] = byte;
         }
-        let Ok(btf) = Btf::parse(&damaged) else { return Ok(()) };
+        let Ok(btf) = Btf::parse(&damaged, &Allowance::of_a_file()) else { return Ok(()) };
         for id in (0..2000).take_while(|id| *id == 0 || btf.get(*id).is_some()) {
             let _ = btf.size(id);
             if let Ok(layout) = Layout::of(&btf, id) {

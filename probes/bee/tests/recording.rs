@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -72,16 +73,26 @@ fn build(folder: &Path) -> PathBuf {
     probe::build(bee(), folder, &format!("#define GETPPID {}\n{PROBE}", libc::SYS_getppid))
 }
 
+/// The tests' calls are one process's: what one of them records, no other may make meanwhile.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Runs the probe, calls, and answers the recording, the last metrics and what was printed.
 fn record(folder: &Path) -> (PathBuf, String, String) {
     let (object, file) = (build(folder), folder.join("run.bee"));
     let watched = format!("--param=watched={}", std::process::id());
     let options = [&watched, "--record", file.to_str().unwrap(), "--hist-buckets=5,10"];
+    let _alone = alone();
     let run = Run::start(bee(), &object, &options);
     for name in ["asks", "others", "asks"] {
         std::thread::Builder::new().name(name.into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
     }
-    assert!(until(|| run.metrics().contains("ebpf_solo_io_hist_calls_count 3")), "{}", run.metrics());
+    // Events come at once; a printed hash is looked at each second.
+    let counted = ["ebpf_solo_io_hist_calls_count 3\n", "bee_map_elements{map=\"print_names\"} 2\n"];
+    let all_is_counted = || counted.iter().all(|line| run.metrics().contains(line));
+    assert!(until(all_is_counted), "{}", run.metrics());
     let metrics = run.metrics();
     (file, metrics, run.stop())
 }
@@ -174,6 +185,7 @@ fn a_run_that_is_killed_has_its_recording() {
     let folder = tempfile::tempdir().unwrap();
     let (object, file) = (build(folder.path()), folder.path().join("run.bee"));
     let watched = format!("--param=watched={}", std::process::id());
+    let _alone = alone();
     let run = Run::start(bee(), &object, &[&watched, "--record", file.to_str().unwrap()]);
     nix::unistd::getppid();
     // It is written down each second.

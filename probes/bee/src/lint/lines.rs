@@ -4,6 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use crate::allowance::Allowance;
 use crate::btf::Parts;
 use crate::object::elf::{Elf, u32_at};
 
@@ -29,7 +30,7 @@ pub fn of(object: &[u8]) -> Vec<Line> {
 
 fn read(object: &[u8]) -> Option<Vec<Line>> {
     let elf = Elf::parse(object).ok()?;
-    let names = Parts::split(elf.section_bytes(".BTF").ok()??).ok()?;
+    let names = Parts::split(elf.section_bytes(".BTF").ok()??, &Allowance::of_a_file()).ok()?;
     let extension = elf.section_bytes(".BTF.ext").ok()??;
     let word = |at: usize| u32_at(extension, at).ok();
     let length = |at: usize| Some(word(at)? as usize);

@@ -24,6 +24,9 @@ pub use source::Sources;
 /// What all maps of a probe may take of the kernel's memory unless the user says otherwise.
 pub const MEMORY: u64 = 64 << 20;
 
+/// Nobody reads more.
+const MOST: usize = 1000;
+
 /// What is looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -56,7 +59,7 @@ pub struct Place {
 /// Looks at a probe.
 pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<Vec<Finding>, ProbeError> {
     let mut findings = hooks(inspection, sources)?;
-    findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)));
+    findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)).take(MOST));
     findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
     findings.dedup();
     Ok(findings)

@@ -2,8 +2,9 @@
 
 use crate::btf::{Btf, Member, TypeId, TypeKind};
 
-/// Structs in structs are followed this far.
+/// Structs in structs are followed this far, and so many members of all of them: two in each would be thousands.
 const DEPTH: usize = 16;
+const MEMBERS: usize = 10_000;
 
 /// Bytes of a struct that are no member's.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,9 +17,9 @@ pub struct Hole {
 
 /// The holes of a struct and of the structs in it.
 pub fn holes(btf: &Btf, id: TypeId) -> Vec<Hole> {
-    let mut found = vec![];
-    look(btf, id, 0, &mut found);
-    found
+    let mut look = Look { btf, left: MEMBERS, found: vec![] };
+    look.at(id, 0);
+    look.found
 }
 
 impl Hole {
@@ -37,29 +38,42 @@ impl Hole {
     }
 }
 
-fn look(btf: &Btf, id: TypeId, depth: usize, found: &mut Vec<Hole>) {
-    let Some((_, record)) = btf.resolve(id).filter(|_| depth < DEPTH) else { return };
-    match &record.kind {
-        TypeKind::Struct { bytes, members } => {
-            let (mut end, mut last) = (0, None::<&Member>);
-            for member in members {
-                note(&record.name, last, end, member.offset as usize, found);
-                end = end.max(member.offset as usize + bits(btf, member));
-                last = Some(member);
-            }
-            note(&record.name, last, end, *bytes as usize * 8, found);
-            members.iter().for_each(|member| look(btf, member.type_id, depth + 1, found));
-        }
-        TypeKind::Array { element, .. } => look(btf, *element, depth + 1, found),
-        _ => {}
-    }
+/// What was found so far.
+struct Look<'a> {
+    btf: &'a Btf,
+    /// So many members may still be looked at.
+    left: usize,
+    found: Vec<Hole>,
 }
 
-/// Whole bytes between two members; before the first there are none.
-fn note(record: &str, last: Option<&Member>, end: usize, next: usize, found: &mut Vec<Hole>) {
-    let bytes = next.saturating_sub(end) / 8;
-    if let Some(last) = last.filter(|_| bytes > 0) {
-        found.push(Hole { record: record.to_owned(), after: last.name.clone(), bytes });
+impl Look<'_> {
+    fn at(&mut self, id: TypeId, depth: usize) {
+        let btf = self.btf;
+        let Some((_, record)) = btf.resolve(id).filter(|_| depth < DEPTH) else { return };
+        match &record.kind {
+            TypeKind::Struct { bytes, members } => {
+                let Some(left) = self.left.checked_sub(members.len()) else { return };
+                self.left = left;
+                let (mut end, mut last) = (0, None::<&Member>);
+                for member in members {
+                    self.note(&record.name, last, end, member.offset as usize);
+                    end = end.max(member.offset as usize + bits(btf, member));
+                    last = Some(member);
+                }
+                self.note(&record.name, last, end, *bytes as usize * 8);
+                members.iter().for_each(|member| self.at(member.type_id, depth + 1));
+            }
+            TypeKind::Array { element, .. } => self.at(*element, depth + 1),
+            _ => {}
+        }
+    }
+
+    /// Whole bytes between two members; before the first there are none.
+    fn note(&mut self, record: &str, last: Option<&Member>, end: usize, next: usize) {
+        let bytes = next.saturating_sub(end) / 8;
+        if let Some(last) = last.filter(|_| bytes > 0) {
+            self.found.push(Hole { record: record.to_owned(), after: last.name.clone(), bytes });
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use super::Error;
 
 /// The longest name of a section or symbol that is read.
 const NAME: usize = 1024;
+/// A compiled probe has some twenty.
+const SECTIONS: usize = 4096;
 const HEADER: usize = 64;
 const SECTION: usize = 64;
 pub const SYMBOL: usize = 24;
@@ -53,15 +55,18 @@ impl<'a> Elf<'a> {
         }
         let headers = usize_at(bytes, 40)?;
         let (count, names) = (usize::from(u16_at(bytes, 60)?), usize::from(u16_at(bytes, 62)?));
+        if count > SECTIONS {
+            return Err(Error::TooMany);
+        }
         let mut elf = Self { bytes, sections: vec![], headers, names };
         for index in 0..count {
             elf.sections.push(elf.section(index)?);
         }
         let table = elf.sections.get(names).ok_or(Error::Truncated("the table of section names"))?;
-        let table = elf.bytes_of(table)?.to_vec();
+        let table = elf.bytes_of(table)?;
         for index in 0..count {
             let offset = u32_at(bytes, elf.header(index))? as usize;
-            elf.sections[index].name = string(&table, offset).ok_or(Error::Truncated("a section's name"))?;
+            elf.sections[index].name = string(table, offset).ok_or(Error::Truncated("a section's name"))?;
         }
         Ok(elf)
     }

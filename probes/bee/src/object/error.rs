@@ -1,5 +1,6 @@
 //! Why an object can't be used.
 
+use crate::allowance::Exceeded;
 use crate::btf::BtfError;
 
 /// What is wrong with a probe's object.
@@ -13,8 +14,13 @@ pub enum Error {
     Truncated(&'static str),
     #[error("it is longer than {} MiB", super::SIZE_LIMIT >> 20)]
     TooLong,
-    #[error("it has more than {} maps or sections of maps, or they overlap", super::MAPS_LIMIT)]
+    #[error(
+        "it has more sections, functions or relocations than a probe, or more than {} maps, or they overlap",
+        super::MAPS_LIMIT
+    )]
     TooMany,
+    #[error(transparent)]
+    TooLarge(#[from] Exceeded),
     #[error("it has no type information (.BTF): compile it with `-g`")]
     NoBtf,
     #[error("its type information is damaged: {0}")]

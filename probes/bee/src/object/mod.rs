@@ -5,12 +5,16 @@
 
 pub(crate) mod elf;
 mod error;
+mod functions;
 mod merge;
 mod uses;
+
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use crate::{
+    allowance::Allowance,
     btf::{Btf, TypeId},
     bucketed,
     histogram::{self, Buckets},
@@ -22,8 +26,12 @@ use crate::{
 pub use error::Error;
 pub use uses::uses;
 
-/// The longest object that is looked at; the workshop's have some kilobytes, debug information some hundred.
-pub const SIZE_LIMIT: usize = 64 << 20;
+/// The longest object that is looked at. The workshop's have some kilobytes, debug information some hundred; a program of the kernel's own
+/// limit, a million instructions, has 8 MB.
+pub const SIZE_LIMIT: usize = 16 << 20;
+
+/// What a map is, is copied to who shows it and who counts it.
+const COPIES: usize = 4;
 
 /// The most maps that one object may have; the kernel allows a program 64.
 const MAPS_LIMIT: usize = 1024;
@@ -73,6 +81,16 @@ pub struct Map {
 const VALUE: &str = "value";
 
 impl Map {
+    /// How much memory it takes to know it, in bytes.
+    fn memory(&self) -> usize {
+        let layouts = match &self.source {
+            Source::Events(layout) => layout.memory(),
+            Source::Elements { key, value, .. } => key.memory() + value.memory(),
+        };
+        let said = [&self.help, &self.unit].into_iter().flatten().map(String::len).sum::<usize>();
+        size_of::<Self>() + self.name.len() + said + layouts
+    }
+
     /// The labels of its series.
     pub fn labels(&self) -> Labels {
         match &self.source {
@@ -113,25 +131,47 @@ pub enum Source {
 /// # Errors
 /// It is no BPF object, is cut off, or has a map that can't be exported; the error names it.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
+    inspect_within(bytes, &Allowance::of_a_file())
+}
+
+/// The same for an object that is a part of something.
+pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Inspection, Error> {
     if bytes.len() > SIZE_LIMIT {
         return Err(Error::TooLong);
     }
     let (object, sections) = merge::normalise(bytes)?;
-    let btf = Btf::parse(elf::Elf::parse(&object)?.section_bytes(".BTF")?.ok_or(Error::NoBtf)?)?;
+    allowance.take(object.len())?;
+    let elf = elf::Elf::parse(&object)?;
+    functions::check(&elf)?;
+    let btf = Btf::parse(elf.section_bytes(".BTF")?.ok_or(Error::NoBtf)?, allowance)?;
+    let maps = maps(&btf, &sections, allowance)?;
+    Ok(Inspection { object, maps, btf, constants: vec![] })
+}
+
+/// The maps that are exported.
+fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> Result<Vec<Map>, Error> {
     let (mut maps, tags) = (vec![], btf.tags());
     for (name, definition) in btf.variables(".maps").unwrap_or_default() {
-        let kind = sections.get(&name).copied().or_else(|| Kind::from_prefix(&name));
+        let kind = sections.get(name).copied().or_else(|| Kind::from_prefix(name));
         let Some(kind) = kind else { continue };
-        let refuse = |why: String| Error::Map { map: name.clone(), why };
-        let source = source(&btf, definition, kind).map_err(refuse)?;
-        let said = || tags.get(name.as_str()).into_iter().flatten();
-        let tag = |begin: &str| said().find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
-        let (help, unit) = (tag("help="), tag("unit="));
-        let buckets = tag("buckets=").map(|text| text.parse()).transpose();
-        let buckets = buckets.map_err(|error: histogram::Malformed| refuse(error.to_string()))?;
-        maps.push(Map { name, kind, source, help, unit, buckets, value: VALUE.to_owned() });
+        if maps.len() == MAPS_LIMIT {
+            return Err(Error::TooMany);
+        }
+        let tags = tags.get(name).map(Vec::as_slice).unwrap_or_default();
+        let map = map(btf, definition, kind, (name, tags)).map_err(|why| Error::Map { map: name.to_owned(), why })?;
+        allowance.take(COPIES * map.memory())?;
+        maps.push(map);
     }
-    Ok(Inspection { object, maps, btf, constants: vec![] })
+    Ok(maps)
+}
+
+fn map(btf: &Btf, definition: TypeId, kind: Kind, (name, tags): (&str, &[&str])) -> Result<Map, String> {
+    let source = source(btf, definition, kind)?;
+    let tag = |begin: &str| tags.iter().find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
+    let buckets = tag("buckets=").map(|text| text.parse()).transpose();
+    let buckets = buckets.map_err(|error: histogram::Malformed| error.to_string())?;
+    let (help, unit) = (tag("help="), tag("unit="));
+    Ok(Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned() })
 }
 
 impl Kind {

@@ -1,18 +1,21 @@
 //! Which elements of a hash or array are new or changed since they were shown last.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
 use crate::elements::Elements;
 
-/// What was shown last of each map, by key. A key that is deleted is forgotten.
+/// What was shown last of each map, by key. A key that is deleted is forgotten. Keys and values are remembered by their hashes: maps have
+/// hundreds of thousands, and two that nobody chose are the same once in more looks than there will be.
 #[derive(Default)]
 pub struct Changes {
-    shown: HashMap<usize, HashMap<Vec<u8>, Shown>>,
+    hasher: RandomState,
+    shown: HashMap<usize, HashMap<u64, Shown>>,
     looks: u64,
 }
 
 struct Shown {
-    value: Vec<u8>,
+    value: u64,
     /// In which look the key was there last.
     look: u64,
 }
@@ -28,12 +31,9 @@ impl Changes {
         self.looks += 1;
         let (shown, look) = (self.shown.entry(map).or_default(), self.looks);
         let mut is_new = |(key, value): &(&[u8], &[u8])| {
-            if let Some(before) = shown.get_mut(*key).filter(|before| before.value == *value) {
-                before.look = look;
-                return false;
-            }
-            shown.insert(key.to_vec(), Shown { value: value.to_vec(), look });
-            true
+            let value = self.hasher.hash_one(value);
+            let before = shown.insert(self.hasher.hash_one(key), Shown { value, look });
+            before.is_none_or(|before| before.value != value)
         };
         let changed = elements.iter().filter(|(key, _)| shows(key)).filter(|element| is_new(element)).collect();
         shown.retain(|_, before| before.look == look);

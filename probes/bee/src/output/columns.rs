@@ -16,8 +16,9 @@ use crate::object::{Kind, Source};
 use crate::running::Running;
 use crate::series::Exported;
 
-/// Columns begin this wide and grow with what stands in them: lines of one map are aligned with those before.
+/// Columns begin this wide and grow with what stands in them, up to a bound: lines of one map are aligned with those before.
 const NARROWEST: usize = 12;
+const WIDEST: usize = 64;
 
 /// Writes events, changed elements and iterators' lines.
 pub struct Columns<'a, W> {
@@ -50,7 +51,7 @@ impl<'a, W: Write> Columns<'a, W> {
         widths.resize(row.len(), NARROWEST);
         let mut line = String::new();
         for (value, width) in row.iter().map(|value| escaped(value)).zip(widths) {
-            *width = (*width).max(value.chars().count());
+            *width = (*width).max(value.chars().count()).min(WIDEST);
             line.push_str(&format!("{value:<width$}  ", width = *width));
         }
         self.lines.borrow_mut().write(line.trim_end());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::functions::Named;
-use super::{Error, FRAME_LIMIT};
+use super::{Error, FRAME_LIMIT, JSON_LIMIT, TEXT_LIMIT};
 use crate::elements::Elements;
 use crate::programs::Account;
 
@@ -42,7 +42,12 @@ impl Head {
         let kind = take::<1>(&mut rest)?[0];
         let at = Duration::from_micros(u64::from_le_bytes(take(&mut rest)?));
         let length = number(&mut rest)?;
-        if length > FRAME_LIMIT {
+        let limit = match kind {
+            0..=2 => FRAME_LIMIT,
+            3 => TEXT_LIMIT,
+            _ => JSON_LIMIT,
+        };
+        if length > limit {
             return Err(Error::damaged("a frame is too long"));
         }
         Ok(Self { kind, at, length })
@@ -70,21 +75,26 @@ impl Frame {
         }
     }
 
-    pub fn read(kind: u8, mut bytes: &[u8]) -> Result<Self, Error> {
-        let bytes = &mut bytes;
+    /// Takes the bytes, of which the most are kept as they are.
+    pub fn read(kind: u8, mut bytes: Vec<u8>) -> Result<Self, Error> {
+        let rest = &mut bytes.as_slice();
         Ok(match kind {
-            0 => Self::Event { map: number(bytes)?, record: bytes.to_vec() },
-            1 => Self::Elements { map: number(bytes)?, elements: elements(bytes)? },
-            2 => Self::Lost { map: number(bytes)?, more: u64::from_le_bytes(take(bytes)?) },
+            0 => {
+                let map = number(rest)?;
+                let record = bytes.split_off(size_of::<u32>());
+                Self::Event { map, record }
+            }
+            1 => Self::Elements { map: number(rest)?, elements: elements(bytes)? },
+            2 => Self::Lost { map: number(rest)?, more: u64::from_le_bytes(take(rest)?) },
             3 => {
-                let (probe, program, text) = serde_json::from_slice(bytes).map_err(Error::damaged)?;
+                let (probe, program, text) = serde_json::from_slice(rest).map_err(Error::damaged)?;
                 Self::Text { probe, program, text }
             }
             4 => {
-                let (probe, accounts) = serde_json::from_slice(bytes).map_err(Error::damaged)?;
+                let (probe, accounts) = serde_json::from_slice(rest).map_err(Error::damaged)?;
                 Self::Accounts { probe, accounts }
             }
-            5 => Self::Functions(serde_json::from_slice(bytes).map_err(Error::damaged)?),
+            5 => Self::Functions(serde_json::from_slice(rest).map_err(Error::damaged)?),
             kind => return Err(Error::damaged(format!("frames of kind {kind} are unknown"))),
         })
     }
@@ -95,13 +105,18 @@ fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
-fn elements(bytes: &mut &[u8]) -> Result<Elements, Error> {
-    let (key_size, value_size) = (number(bytes)?, number(bytes)?);
+/// Of a frame's bytes, which begin with the number of a map.
+fn elements(mut bytes: Vec<u8>) -> Result<Elements, Error> {
+    let rest = &mut bytes.as_slice();
+    let (_map, key_size, value_size) = (number(rest)?, number(rest)?, number(rest)?);
+    let length = rest.len();
     let size = key_size.checked_add(value_size).filter(|size| *size > 0);
-    let count = size.filter(|size| bytes.len().is_multiple_of(*size)).map(|size| bytes.len() / size);
+    let count = size.filter(|size| length.is_multiple_of(*size)).map(|size| length / size);
     let keys = count.ok_or_else(|| Error::damaged("a map's elements have no such size"))? * key_size;
-    let (keys, values) = bytes.split_at(keys);
-    Ok(Elements { keys: keys.to_vec(), values: values.to_vec(), key_size, value_size })
+    let values = bytes.split_off(bytes.len() - length + keys);
+    bytes.drain(..bytes.len() - keys);
+    bytes.shrink_to_fit();
+    Ok(Elements { keys: bytes, values, key_size, value_size })
 }
 
 fn write(to: &mut Vec<u8>, kind: u8, at: Duration, parts: &[&[u8]]) {
@@ -144,22 +159,24 @@ mod tests {
             frame.write(&mut bytes, Duration::from_secs(5));
             let head = Head::read(bytes[..HEAD].try_into().unwrap()).unwrap();
             assert_eq!((head.at, head.length), (Duration::from_secs(5), bytes.len() - HEAD));
-            assert_eq!(Frame::read(head.kind, &bytes[HEAD..]).unwrap(), frame);
+            assert_eq!(Frame::read(head.kind, bytes[HEAD..].to_vec()).unwrap(), frame);
         }
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_a_frame_panic(kind in 0u8..7, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, &bytes) {
-                prop_assert!(elements.keys.len() + elements.values.len() <= bytes.len());
+            let length = bytes.len();
+            if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, bytes) {
+                prop_assert!(elements.keys.len() + elements.values.len() <= length);
             }
         }
 
         #[test]
         fn a_frame_that_is_too_long_is_refused_by_its_head(bytes in any::<[u8; HEAD]>()) {
             let claimed = u32::from_le_bytes(bytes[9..].try_into().unwrap()) as usize;
-            prop_assert_eq!(Head::read(bytes).is_ok(), claimed <= FRAME_LIMIT);
+            let limit = [FRAME_LIMIT, FRAME_LIMIT, FRAME_LIMIT, TEXT_LIMIT].get(usize::from(bytes[0])).unwrap_or(&JSON_LIMIT);
+            prop_assert_eq!(Head::read(bytes).is_ok(), claimed <= *limit);
         }
     }
 }

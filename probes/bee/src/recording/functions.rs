@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::allowance::Allowance;
 use crate::elements::Elements;
 use crate::layout::Layout;
 use crate::meaning::Meaning;
@@ -14,6 +15,9 @@ const LIMIT: usize = 1 << 16;
 
 /// The kernel's own names are shorter (KSYM_NAME_LEN, 512 since Linux 6.1), also with the distance from where they begin.
 const NAME_LIMIT: usize = 600;
+
+/// What an entry of a table takes besides its name.
+const ENTRY: usize = 64;
 
 /// An address and its function, as in `tcp_connect+0x1f`.
 pub type Named = (u64, String);
@@ -66,8 +70,9 @@ impl Functions {
 }
 
 /// Takes names from a recording, which may be somebody else's.
-pub fn learn(named: Vec<Named>) {
-    origin::learn_functions(named.into_iter().filter(|(_, name)| name.len() <= NAME_LIMIT), LIMIT);
+pub fn learn(named: Vec<Named>, allowance: &Allowance) {
+    let has_room = |(_, name): &Named| name.len() <= NAME_LIMIT && allowance.take(name.len() + ENTRY).is_ok();
+    origin::learn_functions(named.into_iter().filter(has_room), LIMIT);
 }
 
 fn new(named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) -> impl Iterator<Item = Named> {

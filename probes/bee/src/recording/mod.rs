@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::allowance::Exceeded;
 use crate::origin::Origin;
 
 pub(crate) use frame::Frame;
@@ -26,13 +27,15 @@ pub(crate) use writer::{Recorder, create};
 /// What a recording begins with; the last byte but one is the format's version.
 const MAGIC: &[u8; 8] = b"beerec\x01\n";
 
-/// The most of everything: a header, its probes, one frame, and all that is read, uncompressed.
+/// The most of everything: a header, its probes, one frame, and all that is read, uncompressed. How much of it is kept at once has a bound
+/// of its own ([`crate::allowance`]).
 const HEADER_LIMIT: usize = 1 << 20;
 const PROBES_LIMIT: usize = 64;
 const FRAME_LIMIT: usize = 32 << 20;
+/// Of a frame in JSON: what a number or a text takes there is a fraction of what it takes here.
+const JSON_LIMIT: usize = 1 << 20;
+const TEXT_LIMIT: usize = 8 << 20;
 const TOTAL_LIMIT: u64 = 4 << 30;
-/// The elements of all maps together.
-const HELD_LIMIT: usize = 512 << 20;
 
 /// What is known before the first event.
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,6 +89,8 @@ pub enum Error {
     Damaged(String),
     #[error("it is larger than bee reads ({} GB)", TOTAL_LIMIT >> 30)]
     TooLarge,
+    #[error(transparent)]
+    TooMuch(#[from] Exceeded),
 }
 
 impl Error {

@@ -9,7 +9,11 @@ use flate2::read::GzDecoder;
 
 use super::frame::{HEAD, Head};
 use super::{Error, Frame, HEADER_LIMIT, Header, MAGIC, PROBES_LIMIT, Probe, TOTAL_LIMIT};
+use crate::allowance::Allowance;
 use crate::object::{self, Inspection, SIZE_LIMIT};
+
+/// What a header takes here is so many times what it takes in the file.
+const PARSED: usize = 4;
 
 /// A recording whose header was read.
 pub struct Recording {
@@ -17,6 +21,8 @@ pub struct Recording {
     /// Of each probe.
     pub(super) inspections: Vec<Inspection>,
     pub(super) frames: Frames<BufReader<File>>,
+    /// For all that is kept of it.
+    pub(super) allowance: Allowance,
 }
 
 impl Recording {
@@ -39,10 +45,11 @@ impl Recording {
     }
 
     fn read(stream: BufReader<File>) -> Result<Self, Error> {
+        let allowance = Allowance::of_a_file();
         let mut frames = Frames::new(stream);
-        let (header, objects) = frames.header()?;
+        let (header, objects) = frames.header(&allowance)?;
         let inspect = |(probe, object): (&Probe, Vec<u8>)| {
-            let mut inspection = object::inspect(&object).map_err(Error::damaged)?;
+            let mut inspection = object::inspect_within(&object, &allowance).map_err(Error::damaged)?;
             for map in &mut inspection.maps {
                 let recorded = probe.maps.iter().find(|recorded| recorded.name == map.name);
                 let recorded = recorded.ok_or_else(|| Error::damaged(format!("it lacks map {}", map.name)))?;
@@ -51,7 +58,7 @@ impl Recording {
             Ok(inspection)
         };
         let inspections = header.probes.iter().zip(objects).map(inspect).collect::<Result<_, Error>>()?;
-        Ok(Self { header, inspections, frames })
+        Ok(Self { header, inspections, frames, allowance })
     }
 }
 
@@ -74,11 +81,12 @@ impl<R: Read> Frames<R> {
     }
 
     /// The header, and each probe's object.
-    pub(super) fn header(&mut self) -> Result<(Header, Vec<Vec<u8>>), Error> {
+    pub(super) fn header(&mut self, allowance: &Allowance) -> Result<(Header, Vec<Vec<u8>>), Error> {
         let length = self.exactly(4)?.try_into().map(u32::from_le_bytes).map_err(|_| Error::Cut)? as usize;
         if length > HEADER_LIMIT {
             return Err(Error::damaged("its header is too long"));
         }
+        allowance.take(PARSED * length)?;
         let header: Header = serde_json::from_slice(&self.exactly(length)?).map_err(Error::damaged)?;
         let size: usize = header.probes.iter().map(|probe| probe.object_size.min(SIZE_LIMIT + 1)).sum();
         if size > SIZE_LIMIT || header.probes.len() > PROBES_LIMIT {
@@ -95,7 +103,7 @@ impl<R: Read> Frames<R> {
             return if self.stream.limit() == 0 { Err(Error::TooLarge) } else { Ok(None) };
         }
         let head = Head::read(head.try_into().map_err(|_| Error::Cut)?)?;
-        let frame = Frame::read(head.kind, &self.exactly(head.length)?)?;
+        let frame = Frame::read(head.kind, self.exactly(head.length)?)?;
         Ok(Some((head.at, frame)))
     }
 
@@ -167,7 +175,7 @@ mod tests {
         fn garbage_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200), pack in any::<bool>()) {
             let bytes = if pack { packed(&bytes) } else { bytes };
             let mut frames = Frames::new(bytes.as_slice());
-            prop_assert!(frames.header().is_err());
+            prop_assert!(frames.header(&Allowance::of_a_file()).is_err());
             while let Ok(Some(_)) = frames.next() {}
         }
 
@@ -176,9 +184,9 @@ mod tests {
             let probe = Probe { name: String::new(), state: String::new(), object_size, maps: vec![], iterators: vec![] };
             let header = serde_json::to_vec(&Header { probes: vec![probe], buckets: None, most_series: 1, origin: origin() }).unwrap();
             let promised = [length.to_le_bytes().as_slice(), &header].concat();
-            prop_assert!(Frames::new(packed(&promised).as_slice()).header().is_err());
+            prop_assert!(Frames::new(packed(&promised).as_slice()).header(&Allowance::of_a_file()).is_err());
             let honest = [(header.len() as u32).to_le_bytes().as_slice(), &header].concat();
-            let read = Frames::new(packed(&honest).as_slice()).header();
+            let read = Frames::new(packed(&honest).as_slice()).header(&Allowance::of_a_file());
             prop_assert_eq!(read.is_ok(), object_size == 0);
         }
     }

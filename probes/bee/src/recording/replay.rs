@@ -6,17 +6,24 @@ use std::str::FromStr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Error, Frame, HELD_LIMIT, Recording, functions};
+use super::{Error, Frame, Recording, functions};
+use crate::allowance::{Accounts, Allowance, Held};
 use crate::backing::Backing;
 use crate::elements::Elements;
 use crate::end::End;
 use crate::filter::Filter;
+use crate::losses::Losses;
 use crate::object::Source;
 use crate::origin;
 use crate::output::{Output, Title};
+use crate::overflow::ENTRY;
 use crate::programs::Programs;
 use crate::running::{Instance, Running};
-use crate::series::{Exported, Losses, MOST_SERIES, SeriesBounds};
+use crate::series::{Exported, MOST_SERIES, SeriesBounds};
+
+/// What the output notes of an element, and what an account takes besides its name.
+const ELEMENT: usize = 48;
+const ACCOUNT: usize = 80;
 
 /// How often the output has its turn.
 const TURN: Duration = Duration::from_millis(20);
@@ -57,14 +64,15 @@ pub struct Replay {
     speed: Speed,
     /// How long its last state stays.
     timeout: Option<Duration>,
-    /// How many bytes of elements each map has.
-    held: Vec<usize>,
+    /// For the elements that each map has, and the accounts of each probe.
+    elements: Vec<Held>,
+    accounts: Vec<Held>,
 }
 
 impl Replay {
     pub fn new(recording: Recording, speed: Speed, timeout: Option<Duration>) -> Self {
         origin::recorded_on(recording.header.origin);
-        Self { recording, speed, timeout, held: vec![] }
+        Self { recording, speed, timeout, elements: vec![], accounts: vec![] }
     }
 
     pub fn title(&self, metrics: SocketAddr) -> Title {
@@ -77,7 +85,7 @@ impl Replay {
         let Recording { header, inspections, .. } = &self.recording;
         let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
         let bounds = SeriesBounds { buckets, most: header.most_series.min(MOST_SERIES) };
-        let mut running = Running::new(filters, bounds);
+        let mut running = Running::new(filters, bounds, Accounts::of_a_file(&self.recording.allowance));
         for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
             let known = probe.maps.iter().filter(|map| map.loss_known).map(|map| map.name.clone());
             let losses = Losses::recorded(known);
@@ -90,7 +98,13 @@ impl Replay {
             });
             for map in &inspection.maps {
                 let room = probe.maps.iter().find(|recorded| recorded.name == map.name).map_or(0, |map| map.room);
-                running.maps.push(Exported::new(index, map, Backing::recorded(room), &running.bounds));
+                running.maps.push(Exported::new(
+                    index,
+                    map,
+                    Backing::recorded(room),
+                    &running.bounds,
+                    &running.accounts,
+                ));
             }
         }
         Ok(running)
@@ -111,7 +125,7 @@ impl Replay {
                 if output.wants(map) {
                     output.elements(map, &elements);
                 }
-                exported.backing.set(elements);
+                exported.tell(elements);
             }
             Frame::Lost { map, more } => {
                 let exported = exported(map)?;
@@ -121,13 +135,18 @@ impl Replay {
                 instance(probe)?;
                 output.text(probe, &program, &text);
             }
-            Frame::Accounts { probe, accounts } => instance(probe)?.programs.set(accounts),
-            Frame::Functions(named) => functions::learn(named),
+            Frame::Accounts { probe, accounts } => {
+                let programs = &instance(probe)?.programs;
+                let size = accounts.iter().map(|(name, _)| name.len() + ACCOUNT).sum();
+                held(&mut self.accounts, probe, &self.recording.allowance).set(size)?;
+                programs.set(accounts);
+            }
+            Frame::Functions(named) => functions::learn(named, &self.recording.allowance),
         }
         Ok(())
     }
 
-    /// Elements are kept until the next ones come, all maps' together only so many, and only of the size that the map says.
+    /// Elements are kept until the next ones come, and only if they have the size that the map says.
     fn hold(&mut self, map: usize, exported: &Exported, elements: &Elements) -> Result<(), Error> {
         let Source::Elements { key, value, .. } = &exported.map.source else {
             return Err(Error::damaged("a buffer has elements"));
@@ -135,13 +154,20 @@ impl Replay {
         if elements.key_size != key.size || elements.value_size < value.size {
             return Err(Error::damaged(format!("map {} has elements of another size", exported.map.name)));
         }
-        self.held.resize(self.held.len().max(map + 1), 0);
-        self.held[map] = elements.keys.len() + elements.values.len();
-        match self.held.iter().sum::<usize>() <= HELD_LIMIT {
-            true => Ok(()),
-            false => Err(Error::damaged("its maps have too many elements")),
-        }
+        let (keys, count) = (elements.keys.len(), elements.len());
+        // Where there are more than may be series, it is written down which ones are.
+        let admitted = if count > exported.most() { keys + ENTRY * exported.most() } else { 0 };
+        let size = keys + elements.values.len() + ELEMENT * count + admitted;
+        Ok(held(&mut self.elements, map, &self.recording.allowance).set(size)?)
     }
+}
+
+/// What is held for a map or probe of this number, which there is.
+fn held<'a>(all: &'a mut Vec<Held>, number: usize, allowance: &Allowance) -> &'a mut Held {
+    while all.len() <= number {
+        all.push(allowance.hold());
+    }
+    &mut all[number]
 }
 
 /// Shows all frames at their time, and then the last state, until the end.
@@ -163,7 +189,7 @@ pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Ou
             Err(error) => break format!("the recording ends early: {error}"),
         }
     };
-    let until = replay.timeout.map(|timeout| Instant::now() + timeout);
+    let until = replay.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let goes_on = until.map_or("; Ctrl-C ends", |_| "");
     output.notice(&format!("{over}{goes_on}"));
     turns.until(until)?;

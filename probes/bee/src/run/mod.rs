@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::allowance::Accounts;
 use crate::end::End;
 use crate::filter::{self, Filter};
 use crate::http::{self, PortTaken};
@@ -128,7 +129,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
     };
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
-    let mut running = Running::new(session.options.filters.clone(), options.bounds);
+    let mut running = Running::new(session.options.filters.clone(), options.bounds, Accounts::unbounded());
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
         let added = running.add(name, inspection, probe);
         added.map_err(|source| Error::Probe { name: name.clone(), source })?;

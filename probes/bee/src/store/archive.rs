@@ -13,13 +13,16 @@ use serde::de::DeserializeOwned;
 use tar::{Archive, Builder, EntryType, Header};
 use tokio_util::bytes::Bytes;
 
-use super::{Damage, Error, Image, Manifest, Reference, Store, annotation, layout, platform};
+use super::{Damage, Error, Image, MOST_PLATFORMS, Manifest, Reference, Store, annotation, image, layout, platform};
+use crate::allowance::MOST;
 
-/// All files of an archive together.
-const MOST_BYTES: u64 = 256 << 20;
+/// All files of an archive together, which are in memory until all is found to be right, and what tar has around them.
+const MOST_BYTES: u64 = MOST as u64;
+const HEADERS: u64 = 4 << 20;
 const MOST_FILES: usize = 10_000;
-/// What tar has around so many.
-const HEADERS: u64 = 16 << 20;
+const BLOBS: &str = "blobs/sha256/";
+/// Images, each of which may name all the others' files.
+const MOST_IMAGES: usize = 1000;
 
 /// Why an archive is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +35,7 @@ pub enum ImportError {
     File(String),
     #[error("the archive has {0} twice")]
     Twice(String),
-    #[error("the archive has more than {MOST_FILES} files or {} MB", MOST_BYTES >> 20)]
+    #[error("the archive has more than {MOST_FILES} files, {MOST_IMAGES} probes or {} MB", MOST_BYTES >> 20)]
     TooLarge,
     #[error("the archive is damaged")]
     Damaged(#[from] Damage),
@@ -90,17 +93,15 @@ impl Store {
         let files = files(input)?;
         let index = files.get(layout::INDEX).ok_or_else(|| Damage::new("it has no", layout::INDEX))?;
         let index: ImageIndex = document(index)?;
-        let images =
-            index.manifests().iter().map(|descriptor| image(&files, descriptor)).collect::<Result<Vec<_>, _>>()?;
+        let named = index.manifests();
+        if named.len() > MOST_IMAGES {
+            return Err(ImportError::TooLarge);
+        }
+        let images = named.iter().map(|descriptor| image_of(&files, descriptor)).collect::<Result<Vec<_>, _>>()?;
         if images.is_empty() {
             return Err(ImportError::Empty);
         }
-        let now = Timestamp::now();
-        let put = |(reference, image): (Reference, Image)| {
-            let digest = self.put_image(&reference, image, now)?;
-            Ok((reference, digest))
-        };
-        images.into_iter().map(put).collect()
+        Ok(self.put_images(images, Timestamp::now())?)
     }
 }
 
@@ -121,6 +122,7 @@ fn files(input: impl Read) -> Result<Files, ImportError> {
         left = left.checked_sub(entry.size()).filter(|_| files.len() < MOST_FILES).ok_or(ImportError::TooLarge)?;
         let mut bytes = vec![];
         entry.take(MOST_BYTES).read_to_end(&mut bytes)?;
+        hold_against_digest(&path, &bytes)?;
         if files.insert(path.clone(), bytes.into()).is_some() {
             return Err(ImportError::Twice(path));
         }
@@ -128,15 +130,25 @@ fn files(input: impl Read) -> Result<Files, ImportError> {
     Ok(files)
 }
 
+/// Once, however many images name it.
+fn hold_against_digest(path: &str, bytes: &[u8]) -> Result<(), Damage> {
+    match path.strip_prefix(BLOBS) {
+        Some(digest) if layout::sha256(bytes) != digest => {
+            Err(Damage::new("its name is the digest of other bytes", path))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// `manifest.json` is docker's own description beside OCI's.
 fn is_of_layout(path: &str) -> bool {
-    let is_blob = |digest: &str| digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit());
-    [layout::INDEX, layout::MARKER.0, "manifest.json"].contains(&path)
-        || path.strip_prefix("blobs/sha256/").is_some_and(is_blob)
+    let is_blob =
+        |digest: &str| digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    [layout::INDEX, layout::MARKER.0, "manifest.json"].contains(&path) || path.strip_prefix(BLOBS).is_some_and(is_blob)
 }
 
 /// One image of the archive, every digest verified.
-fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
+fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
     let name = annotation(named, ANNOTATION_REF_NAME).unwrap_or_default();
     let reference = name.parse().map_err(|_| ImportError::Name(beginning(name)))?;
     if !platform::is_index(named.media_type()) {
@@ -146,8 +158,11 @@ fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Import
     let index: ImageIndex = document(&bytes)?;
     let is_there =
         |it: &&Descriptor| it.as_digest_sha256().is_some_and(|it| files.contains_key(&layout::blob_path(it)));
-    let manifests = index.manifests().iter().filter(is_there).map(|it| manifest(files, it));
-    let manifests = manifests.collect::<Result<Vec<_>, _>>()?;
+    let listed: Vec<_> = index.manifests().iter().filter(is_there).collect();
+    if listed.len() > MOST_PLATFORMS {
+        return Err(Damage::new("it is for too many processors", listed.len()).into());
+    }
+    let manifests = listed.into_iter().map(|it| manifest(files, it)).collect::<Result<Vec<_>, _>>()?;
     if manifests.is_empty() {
         return Err(Damage::new("it lacks all that this index lists", named.digest()).into());
     }
@@ -157,10 +172,7 @@ fn image(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Import
 fn manifest(files: &Files, descriptor: &Descriptor) -> Result<Manifest, Damage> {
     let bytes = blob(files, descriptor)?;
     let parsed: ImageManifest = document(&bytes)?;
-    let is_program = |part: &Descriptor| part.media_type().to_string() == super::PROGRAM;
-    if !parsed.layers().iter().any(is_program) {
-        return Err(Damage::new("it is an image, but no eBPF program", descriptor.digest()));
-    }
+    image::one_program(&parsed).map_err(|why| Damage::new("it is no eBPF probe", why))?;
     let parts = parsed.layers().iter().chain([parsed.config()]);
     let blobs = parts.map(|part| Ok((part.clone(), blob(files, part)?))).collect::<Result<_, Damage>>()?;
     Ok(Manifest { document: bytes, platform: descriptor.platform().clone(), blobs })
@@ -170,7 +182,9 @@ fn blob(files: &Files, part: &Descriptor) -> Result<Bytes, Damage> {
     let digest =
         part.as_digest_sha256().ok_or_else(|| Damage::new("bee reads only sha256 digests, not", part.digest()))?;
     let bytes = files.get(&layout::blob_path(digest)).ok_or_else(|| Damage::new("it lacks", part.digest()))?;
-    layout::verify(part, bytes)?;
+    if bytes.len() as u64 != part.size() {
+        return Err(Damage::new("it has another size than is said of it", part.digest()));
+    }
     Ok(bytes.clone())
 }
 

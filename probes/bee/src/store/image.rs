@@ -1,6 +1,6 @@
 //! One image whole, as it goes to a registry and comes from there.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use oci::digest::descriptor;
@@ -9,7 +9,7 @@ use oci_spec::image::{
 };
 use tokio_util::bytes::Bytes;
 
-use super::{Damage, Error, Reference, Store, layout, platform};
+use super::{Damage, Error, PROGRAM, Reference, Store, layout, platform};
 
 /// All documents byte for byte, and all that they name.
 #[derive(Debug)]
@@ -97,18 +97,52 @@ impl Store {
         Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
     }
 
-    /// Stores an image under `reference`; returns its digest. The name comes last, when all that it needs is there.
+    /// Stores an image under `reference`; returns its digest.
     pub fn put_image(&self, reference: &Reference, image: Image, created: Timestamp) -> Result<String, Error> {
+        let stored = self.put_images(vec![(reference.clone(), image)], created)?;
+        stored.into_iter().next().map(|(_, digest)| digest).ok_or(Error::Empty)
+    }
+
+    /// Stores images, each under its name; returns names and digests. The names come last, when all that they need is there, and what
+    /// several need is written once.
+    pub fn put_images(
+        &self,
+        images: Vec<(Reference, Image)>,
+        created: Timestamp,
+    ) -> Result<Vec<(Reference, String)>, Error> {
         let writer = self.layout.lock()?;
         writer.index()?;
-        let mut named = image.descriptor().ok_or(Error::Empty)?;
-        image.into_contents().try_for_each(|content| writer.put_blob(&content))?;
-        named.set_annotations(Some(HashMap::from([
-            (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
-            (ANNOTATION_CREATED.to_owned(), created.to_string()),
-        ])));
-        let digest = named.digest().to_string();
-        self.name(&writer, reference, &named)?;
-        Ok(digest)
+        let (mut written, mut named) = (HashSet::new(), vec![]);
+        for (reference, image) in images {
+            let descriptor = image.descriptor().ok_or(Error::Empty)?;
+            for content in image.into_contents() {
+                if written.insert((content.as_ptr(), content.len())) {
+                    writer.put_blob(&content)?;
+                }
+            }
+            named.push((reference, descriptor));
+        }
+        let name = |(reference, mut descriptor): (Reference, Descriptor)| {
+            descriptor.set_annotations(Some(HashMap::from([
+                (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
+                (ANNOTATION_CREATED.to_owned(), created.to_string()),
+            ])));
+            self.name(&writer, &reference, &descriptor)?;
+            Ok((reference, descriptor.digest().to_string()))
+        };
+        named.into_iter().map(name).collect()
+    }
+}
+
+/// Whether an image is a probe, and nothing else besides.
+///
+/// # Errors
+/// It is not; the error says what it holds.
+pub fn one_program(manifest: &ImageManifest) -> Result<(), String> {
+    match manifest.layers().as_slice() {
+        [] => Err("it has no content".to_owned()),
+        [layer] if layer.media_type().to_string() == PROGRAM => Ok(()),
+        [layer] => Err(format!("it holds {}, not {PROGRAM}", layer.media_type())),
+        layers => Err(format!("it has {} layers, and a probe has one", layers.len())),
     }
 }

@@ -26,7 +26,7 @@ pub use archive::ImportError;
 pub use built::Built;
 pub use config::{Config, Map, Program};
 pub use error::{Damage, Error};
-pub use image::{Image, Manifest};
+pub use image::{Image, Manifest, one_program};
 pub use layout::{MAX_JSON, MAX_PROGRAM};
 pub use platform::{is_for_this_machine, is_index, of_config as platform_of_config};
 pub use reference::Reference;
@@ -35,6 +35,9 @@ use layout::Layout;
 
 /// BumbleBee's type of a compiled probe.
 pub const PROGRAM: &str = "application/ebpf.oci.image.program.v1+binary";
+
+/// The most processors that an image is for.
+pub const MOST_PLATFORMS: usize = 16;
 
 /// A folder of probes, which need not exist yet.
 #[derive(Debug)]

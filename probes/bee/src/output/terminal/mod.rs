@@ -39,7 +39,8 @@ impl<'a> Table<'a> {
     pub fn open(title: &Title, running: &'a Running) -> io::Result<Self> {
         let terminal = RefCell::new(ratatui::try_init()?);
         let screen = RefCell::new(Screen::new(title, running));
-        Ok(Self { running, latest: RefCell::default(), screen, terminal })
+        let latest = RefCell::new(Latest::new(&running.accounts.kept));
+        Ok(Self { running, latest, screen, terminal })
     }
 }
 
@@ -59,7 +60,12 @@ impl Output for Table<'_> {
     fn elements(&self, _: usize, _: &Elements) {}
 
     fn text(&self, probe: usize, program: &str, text: &str) {
-        self.latest.borrow_mut().write(probe, program, text);
+        // A recording may name programs of which there is no tab.
+        let has_tab =
+            self.running.probes.get(probe).is_some_and(|it| it.iterators.iter().any(|known| known == program));
+        if has_tab {
+            self.latest.borrow_mut().write(probe, program, text);
+        }
     }
 
     fn round(&self) -> io::Result<bool> {

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
+use crate::allowance::{Allowance, Held};
 use crate::object::{Kind, Source};
 use crate::running::Running;
 
@@ -39,23 +40,55 @@ impl Tab {
 }
 
 /// The newest printed events of each map, and what each iterator wrote last.
-#[derive(Default)]
-pub struct Latest(HashMap<Tab, VecDeque<Vec<String>>>);
+pub struct Latest {
+    by_tab: HashMap<Tab, Kept>,
+    allowance: Allowance,
+}
+
+/// Rows, the newest first, and how many bytes of text they have.
+struct Kept {
+    rows: VecDeque<Vec<String>>,
+    bytes: usize,
+    held: Held,
+}
+
+impl Kept {
+    fn new(allowance: &Allowance) -> Self {
+        Self { rows: VecDeque::new(), bytes: 0, held: allowance.hold() }
+    }
+
+    fn add(&mut self, row: Vec<String>) {
+        self.bytes += size(&row);
+        self.rows.push_front(row);
+        while self.rows.len() > KEPT || self.held.set(self.bytes).is_err() {
+            let Some(oldest) = self.rows.pop_back() else { return };
+            self.bytes -= size(&oldest);
+        }
+    }
+}
+
+fn size(row: &[String]) -> usize {
+    row.iter().map(|value| value.len() + size_of::<String>()).sum()
+}
 
 impl Latest {
+    pub fn new(allowance: &Allowance) -> Self {
+        Self { by_tab: HashMap::new(), allowance: allowance.clone() }
+    }
+
     pub fn add(&mut self, map: usize, row: Vec<String>) {
-        let rows = self.0.entry(Tab::Map(map)).or_default();
-        rows.push_front(row);
-        rows.truncate(KEPT);
+        self.by_tab.entry(Tab::Map(map)).or_insert_with(|| Kept::new(&self.allowance)).add(row);
     }
 
     pub fn write(&mut self, probe: usize, program: &str, text: &str) {
-        let rows = text.lines().take(KEPT).map(|line| vec![line.to_owned()]).collect();
-        self.0.insert(Tab::Iterator { probe, program: program.to_owned() }, rows);
+        let mut kept = Kept::new(&self.allowance);
+        let lines: Vec<_> = text.lines().take(KEPT).collect();
+        lines.iter().rev().for_each(|line| kept.add(vec![(*line).to_owned()]));
+        self.by_tab.insert(Tab::Iterator { probe, program: program.to_owned() }, kept);
     }
 
     fn of(&self, tab: &Tab) -> Vec<Vec<String>> {
-        self.0.get(tab).map(|rows| rows.iter().cloned().collect()).unwrap_or_default()
+        self.by_tab.get(tab).map(|kept| kept.rows.iter().cloned().collect()).unwrap_or_default()
     }
 }
 
