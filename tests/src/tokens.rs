@@ -6,6 +6,10 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -25,6 +29,8 @@ const SERVICE: &str = "a registry of the tests";
 pub struct Tokens {
     address: SocketAddr,
     folder: TempDir,
+    /// How often it was shown a name and a password.
+    logins: Arc<AtomicUsize>,
 }
 
 impl Tokens {
@@ -38,8 +44,19 @@ impl Tokens {
         let login = format!("Basic {}", BASE64_STANDARD.encode(format!("{name}:{password}")));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        thread::spawn(move || listener.incoming().flatten().for_each(|stream| answer(stream, &login, &signer)));
-        Self { address, folder }
+        let logins = Arc::<AtomicUsize>::default();
+        let seen = Arc::clone(&logins);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                seen.fetch_add(usize::from(answer(stream, &login, &signer)), Ordering::Relaxed);
+            }
+        });
+        Self { address, folder, logins }
+    }
+
+    /// How often it was shown a login, right or wrong.
+    pub fn logins(&self) -> usize {
+        self.logins.load(Ordering::Relaxed)
     }
 
     /// What the registry's configuration says of it.
@@ -50,11 +67,13 @@ impl Tokens {
     }
 }
 
-fn answer(mut stream: TcpStream, login: &str, signer: &Signer) {
+/// Answers whether it was shown a login.
+fn answer(mut stream: TcpStream, login: &str, signer: &Signer) -> bool {
     let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
     let request = lines.next().unwrap_or_default();
     let headers: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
     let shown = headers.iter().find_map(|line| line.to_lowercase().starts_with("authorization: ").then(|| &line[15..]));
+    let is_login = shown.is_some();
     let (status, body) = match shown {
         Some(shown) if shown != login => ("401 Unauthorized", json!({ "errors": [{ "code": "UNAUTHORIZED" }] })),
         shown => ("200 OK", json!({ "token": signer.token(&granted(&request, shown.is_some())) })),
@@ -62,6 +81,7 @@ fn answer(mut stream: TcpStream, login: &str, signer: &Signer) {
     let (body, kind) = (body.to_string(), "Content-Type: application/json\r\nConnection: close");
     // Who has gone needs no answer.
     let _ = write!(stream, "HTTP/1.1 {status}\r\n{kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    is_login
 }
 
 /// Of `scope=repository:NAME:pull,push` what this caller gets.

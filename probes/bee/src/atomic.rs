@@ -1,10 +1,12 @@
-//! Files that appear whole or not at all, whenever the machine stops.
+//! Files that appear whole or not at all, whenever the machine stops; they are whose the folder is. A link in their place is replaced, and
+//! never followed.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use oci::files::as_owner;
 use tempfile::NamedTempFile;
 
 /// How files begin that are not finished; after a crash they stay.
@@ -22,22 +24,45 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
 
 /// Writes `path`, replacing what was there.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    prepare(path, content)?.persist(path)?;
-    Ok(())
+    whole(path, content)?.publish().map(drop)
 }
 
 /// Writes `path`; an error of kind `AlreadyExists` if something is there.
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    prepare(path, content)?.persist_noclobber(path)?;
+    let Draft { file, path } = whole(path, content)?;
+    as_owner(folder(&path), || file.persist_noclobber(&path))?;
     Ok(())
 }
 
-/// In the same folder, because only a file of the same file system can take the name in one step.
-fn prepare(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new();
-    let mut file = file.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644)).tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    Ok(file)
+/// A file that has no name yet.
+pub struct Draft {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// In the same folder, because only a file of the same file system can take the name in one step.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut draft = tempfile::Builder::new();
+        draft.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
+        let folder = folder(path);
+        Ok(Self { file: as_owner(folder, || draft.tempfile_in(folder))?, path: path.to_owned() })
+    }
+
+    /// Takes its name, also from what had it before.
+    pub fn publish(self) -> io::Result<File> {
+        let Self { file, path } = self;
+        Ok(as_owner(folder(&path), || file.persist(&path))?)
+    }
+}
+
+fn whole(path: &Path, content: &[u8]) -> io::Result<Draft> {
+    let mut draft = Draft::of(path)?;
+    draft.file.write_all(content)?;
+    draft.file.as_file().sync_all()?;
+    Ok(draft)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -4,10 +4,10 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Once, OnceLock};
 
+use crate::atomic::Draft;
 use crate::printed;
 
 /// The most that is kept of what libbpf says; the verifier's own words come last.
@@ -40,11 +40,10 @@ fn keep(message: &str) {
     });
 }
 
-/// Writes what libbpf says from now on to a file, which it makes; through no link, for this may be root in a folder of others.
+/// Writes what libbpf says from now on to a file, in place of what has its name.
 pub fn write_to(file: &Path) -> io::Result<()> {
-    let file = File::options().write(true).create(true).truncate(true).custom_flags(libc::O_NOFOLLOW).open(file)?;
     // A process runs its probes once.
-    let _ = LOG.set(file);
+    let _ = LOG.set(Draft::of(file)?.publish()?);
     Ok(())
 }
 

@@ -125,10 +125,17 @@ fn a5_10_a_map_that_cant_be_exported_is_named_with_its_reason() {
 fn what_is_no_probe_is_refused_before_anything_is_attached() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("text.o"), "not an object").unwrap();
-    std::fs::copy(env!("CARGO_BIN_EXE_bee"), folder.path().join("program.o")).unwrap();
-    std::fs::write(folder.path().join("cut.o"), &std::fs::read(env!("CARGO_BIN_EXE_bee")).unwrap()[..40]).unwrap();
-    for (file, words) in [("text.o", "it is no ELF file"), ("program.o", "not of BPF"), ("cut.o", "cut off or damaged")]
-    {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_bee")).unwrap();
+    for (file, length) in [("program.o", 1 << 20), ("cut.o", 40), ("long.o", program.len())] {
+        std::fs::write(folder.path().join(file), &program[..length]).unwrap();
+    }
+    let refused = [
+        ("text.o", "it is no ELF file"),
+        ("program.o", "not of BPF"),
+        ("cut.o", "cut off or damaged"),
+        ("long.o", "longer than 16 MiB"),
+    ];
+    for (file, words) in refused {
         let said = says(folder.path(), &["run", file, "--no-tty", "--prom-port", "0"], 3);
         assert!(said.contains(words), "{file}: {said}");
     }

@@ -137,6 +137,46 @@ fn where_tokens_are_given_anybody_pulls_and_who_logs_in_pushes() {
 
 #[test]
 #[ignore = "needs docker-registry and htpasswd"]
+fn a_login_for_a_registry_with_tls_goes_to_no_server_of_tokens_without() {
+    let tokens = Tokens::start(LOGIN.0, LOGIN.1);
+    let (world, registry) = (World::new(), start(Wants { tls: true, tokens: Some(&tokens), ..Wants::default() }));
+    let (name, built) = world.build(&registry);
+    let authority = registry.authority();
+    let trusted = ["--registry-ca", authority.to_str().unwrap()];
+    let as_teacher = ["-u", LOGIN.0, "-p", LOGIN.1];
+    let said = ["in clear: it is not sent there", "hint: whoever runs the registry must name a realm with https"];
+    world.refuses(&[&["push", &name][..], &trusted, &as_teacher].concat(), &said);
+    world.refuses(&[&["login", &registry.host()][..], &trusted, &as_teacher].concat(), &said);
+    assert_eq!(tokens.logins(), 0, "the server of tokens has seen it");
+    // Who gives up certificates has given that up, too.
+    assert_eq!(world.succeeds(&[&["push", &name, "--insecure"][..], &as_teacher].concat()), built);
+    assert!(tokens.logins() > 0);
+}
+
+#[test]
+#[ignore = "needs docker-registry and htpasswd"]
+fn what_is_no_probe_is_said_for_what_it_is() {
+    let (here, there, registry) = (World::new(), World::new(), start(Wants::default()));
+    let (name, _) = here.build(&registry);
+    here.succeeds(&["push", &name]);
+    let host = registry.host();
+    let manifest: Value = serde_json::from_slice(&registry.get("room/probe/manifests/v1")).unwrap();
+    let put = |tag: &str, change: &dyn Fn(&mut Value)| {
+        let mut changed = manifest.clone();
+        change(&mut changed);
+        let kind = "application/vnd.oci.image.manifest.v1+json";
+        registry.put(&format!("room/probe/manifests/{tag}"), kind, &changed.to_string());
+        format!("{host}/room/probe:{tag}")
+    };
+    let twice = put("twice", &|it| it["layers"] = json!([it["layers"][0], it["layers"][0]]));
+    there.refuses(&["pull", &twice], &["is no eBPF probe: it has 2 layers, and a probe has one"]);
+    let other = put("other", &|it| it["layers"][0]["mediaType"] = "text/plain".into());
+    there
+        .refuses(&["pull", &other], &["is no eBPF probe: it holds text/plain, not application/ebpf.oci.image.program"]);
+}
+
+#[test]
+#[ignore = "needs docker-registry and htpasswd"]
 fn a_certificate_is_verified_unless_that_is_given_up() {
     let (world, registry) = (World::new(), start(Wants { tls: true, ..Wants::default() }));
     let (name, built) = world.build(&registry);

@@ -2,7 +2,7 @@
 //! have arrived, and nothing is read that is bigger than it may be.
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,8 +18,11 @@ use oci_spec::image::Descriptor;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::bytes::Bytes;
 
-use crate::{credentials, manifest, refusal};
-use oci::{Error, digest};
+use crate::{
+    credentials, manifest,
+    refusal::{self, words},
+};
+use oci::{Error, digest, files};
 
 pub use oci_client::RegistryOperation as Operation;
 
@@ -27,6 +30,9 @@ pub use oci_client::RegistryOperation as Operation;
 const CONNECT: Duration = Duration::from_secs(10);
 /// One that says nothing for so long in the middle of an answer is not there any more.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// All authorities that a machine trusts have some hundred kilobytes.
+const CERTIFICATES: u64 = 16 << 20;
 
 /// How a registry is to be spoken to, and as whom.
 #[derive(Clone)]
@@ -51,6 +57,8 @@ pub struct Client {
     repository: String,
     login: RegistryAuth,
     login_command: &'static str,
+    /// Nobody on the way reads what is said, and nobody gave that up.
+    is_confidential: bool,
     client: oci_client::Client,
     manifests: manifest::Client,
 }
@@ -84,7 +92,8 @@ impl Client {
         let client = oci_client::Client::try_from(config).map_err(Error::at("set up the client for the registry"))?;
         let (host, repository) = (host.to_owned(), repository.to_owned());
         let login_command = options.login_command;
-        let mut client = Self { host, repository, login, login_command, client, manifests };
+        let is_confidential = !is_plain && !options.insecure;
+        let mut client = Self { host, repository, login, login_command, is_confidential, client, manifests };
         client.log_in(operation).await?;
         Ok(client)
     }
@@ -96,6 +105,7 @@ impl Client {
             repository: repository.to_owned(),
             login: self.login.clone(),
             login_command: self.login_command,
+            is_confidential: self.is_confidential,
             client: self.client.clone(),
             manifests: self.manifests.clone(),
         };
@@ -105,9 +115,28 @@ impl Client {
 
     /// Gets a token where the registry gives some; the name of a repository is part of it.
     async fn log_in(&mut self, operation: RegistryOperation) -> Result<(), Error> {
+        if self.is_confidential && self.login != RegistryAuth::Anonymous {
+            self.refuse_realm_in_clear().await?;
+        }
         let token = self.client.auth(&self.reference(""), &self.login, operation).await;
         self.manifests.token = token.map_err(|error| self.refused(error))?;
         Ok(())
+    }
+
+    /// A login that was given to a registry with TLS does not leave in clear for another server that it names.
+    async fn refuse_realm_in_clear(&self) -> Result<(), Error> {
+        let realm = self.manifests.realm(&self.address()).await.map_err(|error| self.refused(error))?;
+        match realm {
+            Some(realm) if !realm.to_ascii_lowercase().starts_with("https://") => Err(Error::mendable(
+                format!(
+                    "the registry {} wants the login at {}, in clear: it is not sent there",
+                    self.host,
+                    words(&realm)
+                ),
+                "whoever runs the registry must name a realm with https",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Whether it takes the login. A registry that gives tokens said so by giving one; others are asked.
@@ -167,6 +196,9 @@ impl Client {
 
     /// The manifest or index under a tag or digest, with its media type; nothing if there is none.
     pub async fn manifest(&self, tag: &str, limit: u64) -> Result<Option<(Vec<u8>, String)>, Error> {
+        if tag.contains(':') {
+            verifiable(tag)?;
+        }
         let path = format!("{}/v2/{}/manifests/{tag}", self.address(), self.repository);
         let answer = self.manifests.get(&path, &self.login, limit).await.map_err(|error| self.refused(error))?;
         match answer {
@@ -185,6 +217,7 @@ impl Client {
     /// A blob, if it is what its digest names and not longer than `limit`; `done` is told of the bytes as they come.
     pub async fn blob(&self, descriptor: &Descriptor, limit: u64, done: impl Fn(u64)) -> Result<Vec<u8>, Error> {
         let (wanted, size) = (descriptor.digest().to_string(), descriptor.size());
+        verifiable(&wanted)?;
         if size > limit {
             return Err(Error::new(format!("{wanted} has {size} bytes, more than the {limit} that are taken")));
         }
@@ -225,6 +258,14 @@ impl Client {
     }
 }
 
+/// Refuses digests that can't be held against bytes here.
+fn verifiable(digest: &str) -> Result<(), Error> {
+    match digest.split_once(':') {
+        Some(("sha256", _)) => Ok(()),
+        _ => Err(Error::new(format!("unsupported digest {digest}: expected one by sha256"))),
+    }
+}
+
 fn is_named_by(descriptor: &Descriptor, bytes: &[u8]) -> bool {
     bytes.len() as u64 == descriptor.size() && digest::sha256(bytes) == descriptor.digest().to_string()
 }
@@ -250,7 +291,7 @@ fn is_loopback(host: &str) -> bool {
 
 /// The certificates of a PEM file.
 fn certificates(file: &Path) -> Result<Vec<Certificate>, Error> {
-    let text = fs::read(file).map_err(Error::at(format!("read {}", file.display())))?;
+    let text = files::read(file, CERTIFICATES).map_err(Error::at(format!("read {}", file.display())))?;
     let all: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
     if all.is_empty() {
         return Err(Error::mendable(
@@ -265,6 +306,14 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_of_another_kind_is_called_so_and_not_that_of_other_bytes() {
+        assert!(verifiable(&digest::sha256(b"program")).is_ok());
+        let foreign = format!("sha512:{}", "0".repeat(128));
+        let said = verifiable(&foreign).unwrap_err().to_string();
+        assert_eq!(said, format!("unsupported digest {foreign}: expected one by sha256"));
+    }
 
     #[test]
     fn a_blob_is_only_what_its_digest_names_whatever_the_client_library_verifies() {

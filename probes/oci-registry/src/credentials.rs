@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    fs::{self, File, Permissions},
+    fs::{self, Permissions},
     io::{self, Write},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -14,7 +14,13 @@ use docker_credential::{CredentialRetrievalError, DockerCredential, get_credenti
 use oci_client::secrets::RegistryAuth;
 use serde_json::{Value, json};
 
-use oci::Error;
+use oci::{
+    Error,
+    files::{self, as_owner},
+};
+
+/// The longest file of logins.
+const LARGEST: u64 = 1 << 20;
 
 /// Under this name docker keeps the login at its own hub.
 const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
@@ -46,7 +52,7 @@ pub fn docker_config() -> Option<PathBuf> {
 /// The file is no JSON, or can't be written.
 pub fn remember(path: &Path, host: &str, name: &str, password: &str) -> Result<(), Error> {
     let shown = path.display();
-    let mut config = match fs::read(path) {
+    let mut config = match files::read(path, LARGEST) {
         Ok(text) => serde_json::from_slice(&text).map_err(Error::at(format!("read {shown}")))?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => json!({}),
         Err(error) => return Err(Error::at(format!("read {shown}"))(error)),
@@ -66,25 +72,27 @@ pub fn remember(path: &Path, host: &str, name: &str, password: &str) -> Result<(
 
 /// A temporary file is its owner's alone from the beginning, and keeps that when it takes its name.
 fn write_private(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let private = Permissions::from_mode(0o600);
-    let mut file = tempfile::Builder::new().permissions(private).tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    as_owner(folder, || {
+        fs::create_dir_all(folder)?;
+        let private = Permissions::from_mode(0o600);
+        let mut file = tempfile::Builder::new().permissions(private).tempfile_in(folder)?;
+        file.write_all(content)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    })
 }
 
 fn in_file(host: &str, path: &Path, login: &str) -> Result<RegistryAuth, Error> {
-    let config = match File::open(path) {
-        Ok(file) => file,
+    let config = match files::read(path, LARGEST) {
+        Ok(config) => config,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(RegistryAuth::Anonymous),
         Err(error) => return Err(Error::at(format!("read {}", path.display()))(error)),
     };
     let server = if host == HUB.0 { HUB.1 } else { host };
     let trouble = |what: String| Err(Error::mendable(what, format!("log in anew: {login} {host}")));
-    match get_credential_from_reader(io::BufReader::new(config), server) {
+    match get_credential_from_reader(config.as_slice(), server) {
         Ok(DockerCredential::UsernamePassword(name, password)) => Ok(RegistryAuth::Basic(name, password)),
         Ok(DockerCredential::IdentityToken(_)) => trouble(format!(
             "docker's login at {host} is an identity token; a name and a password or access token it must be"

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE};
+use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http_auth::parser::ChallengeParser;
 use oci_client::{
     client::Certificate,
     errors::OciDistributionError,
@@ -75,11 +76,38 @@ impl Client {
         Ok(self.as_whom(request, login).send().await?.status().as_u16())
     }
 
+    /// Where the registry has tokens given to those who log in, if it does.
+    pub async fn realm(&self, host: &str) -> Result<Option<String>, OciDistributionError> {
+        let answer = self.http.get(format!("{}://{host}/v2/", self.scheme)).send().await?;
+        let challenge = answer.headers().get(WWW_AUTHENTICATE).and_then(|challenge| challenge.to_str().ok());
+        Ok(challenge.and_then(realm_in))
+    }
+
     fn as_whom(&self, request: RequestBuilder, login: &RegistryAuth) -> RequestBuilder {
         match (&self.token, login) {
             (Some(token), _) => request.bearer_auth(token),
             (None, RegistryAuth::Basic(name, password)) => request.basic_auth(name, Some(password)),
             _ => request,
         }
+    }
+}
+
+/// `Bearer realm="https://…"`, among other challenges.
+fn realm_in(challenges: &str) -> Option<String> {
+    let bearer = ChallengeParser::new(challenges).flatten().find(|it| it.scheme.eq_ignore_ascii_case("Bearer"))?;
+    bearer.params.iter().find(|(name, _)| name.eq_ignore_ascii_case("realm")).map(|(_, realm)| realm.to_unescaped())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_realm_is_that_of_the_tokens() {
+        let bearer = r#"Bearer realm="http://auth.example/token",service="r""#;
+        assert_eq!(realm_in(bearer).as_deref(), Some("http://auth.example/token"));
+        assert_eq!(realm_in(&format!(r#"Basic realm="here", {bearer}"#)).as_deref(), Some("http://auth.example/token"));
+        assert_eq!(realm_in(r#"Basic realm="here""#), None);
+        assert_eq!(realm_in("nonsense"), None);
     }
 }

@@ -105,7 +105,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The beginning of somebody else's words, on one line.
-fn words(text: &str) -> String {
+pub fn words(text: &str) -> String {
     let text = text.trim();
     match text.char_indices().nth(WORDS) {
         Some((end, _)) => format!("{}…", escaped(&text[..end])),

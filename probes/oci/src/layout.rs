@@ -15,8 +15,10 @@ use tokio_util::{bytes::Bytes, io::ReaderStream};
 
 use crate::{Error, Image};
 
-/// Documents are a few kilobytes; what is larger is no document of ours.
+/// Documents are a few kilobytes, and few; what is more is none of ours.
 const LARGEST_DOCUMENT: u64 = 1 << 20;
+const MOST_DOCUMENTS: usize = 16;
+const MOST_FILES: usize = 10_000;
 /// How much of a blob is read at a time.
 const PIECE: usize = 256 << 10;
 
@@ -92,15 +94,16 @@ impl Layout {
 
 fn entries(archive: &Path) -> io::Result<Vec<Entry>> {
     let mut archive = tar::Archive::new(BufReader::new(File::open(archive)?));
-    let read = |entry: io::Result<tar::Entry<_>>| {
+    let read = |(number, entry): (usize, io::Result<tar::Entry<_>>)| {
         let mut entry = entry?;
         let (size, offset) = (entry.size(), entry.raw_file_position());
         let path = entry.path()?.to_string_lossy().into_owned();
-        let mut content = Content { hash: Sha256::new(), bytes: vec![], keep: size <= LARGEST_DOCUMENT };
+        let keep = size <= LARGEST_DOCUMENT && number < MOST_DOCUMENTS;
+        let mut content = Content { hash: Sha256::new(), bytes: vec![], keep };
         io::copy(&mut entry, &mut content)?;
         Ok(Entry { path, hash: hex::encode(content.hash.finalize()), size, offset, bytes: content.bytes })
     };
-    archive.entries()?.map(read).collect()
+    archive.entries()?.take(MOST_FILES).enumerate().map(read).collect()
 }
 
 /// Hashes what passes, and keeps it if it is small.

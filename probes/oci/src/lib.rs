@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod digest;
+pub mod files;
 pub mod layout;
 pub mod libraries;
 pub mod rootfs;

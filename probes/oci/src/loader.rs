@@ -1,16 +1,16 @@
 //! Where the loader that a program names looks for libraries: glibc's, by ld.so(8), or musl's.
 
-use std::{
-    fs,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use crate::{
     Error,
     elf::{self, Elf},
-    ld_cache,
+    files, ld_cache,
+    libraries::LARGEST,
 };
 
+/// What the loader is told of folders and libraries.
+const TABLE: u64 = 64 << 20;
 const CACHE: &str = "/etc/ld.so.cache";
 const MUSL_FOLDERS: &str = "/lib:/usr/local/lib:/usr/lib";
 
@@ -48,7 +48,7 @@ struct Folder {
 impl Loader {
     /// The loader of a program.
     pub fn open(path: &Path, program: &Path) -> Result<Self, Error> {
-        let bytes = fs::read(path).map_err(Error::at(format!(
+        let bytes = files::read(path, LARGEST).map_err(Error::at(format!(
             "failed to read the loader {}, which {} is started with",
             path.display(),
             program.display()
@@ -64,12 +64,14 @@ impl Loader {
             // Below the folder above the loader's own: `/lib/ld-musl-x86_64.so.1` reads `/etc/ld-musl-x86_64.path`.
             let prefix = path.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
             let file = format!("etc/ld-musl-{}.path", named.split('.').next().unwrap_or_default());
-            loader.told = folders(&fs::read_to_string(prefix.join(file)).unwrap_or_default());
+            loader.told = folders(
+                &String::from_utf8(files::read(&prefix.join(file), TABLE).unwrap_or_default()).unwrap_or_default(),
+            );
         } else {
             loader.built_in = built_in(&bytes);
             // That of Nix reads a cache in the store, which is never there, and must not find another distribution's libraries.
             if strings(&bytes).any(|string| string == CACHE.as_bytes()) {
-                loader.cache = ld_cache::parse(&fs::read(CACHE).unwrap_or_default());
+                loader.cache = ld_cache::parse(&files::read(Path::new(CACHE), TABLE).unwrap_or_default());
             }
         }
         Ok(loader)
@@ -159,7 +161,7 @@ impl Loader {
         folders.into_iter().find_map(|Folder { here, inside }| {
             let at = |folder: PathBuf| name.map_or(folder.clone(), |name| folder.join(name));
             let (here, inside) = (at(here), at(inside));
-            let elf = elf::parse(&fs::read(&here).ok()?)?;
+            let elf = elf::parse(&files::read(&here, LARGEST).ok()?)?;
             (elf.kind == self.elf.kind).then_some((here, inside, elf))
         })
     }

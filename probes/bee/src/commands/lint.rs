@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bee::build::{self, Architecture, Request, Vmlinux};
 use bee::lint::{self, Finding, Sources};
 use bee::object;
@@ -30,7 +30,7 @@ fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
     let (object, sources) = match path.extension() == Some(OsStr::new("c")) {
         true => (compile(path, &arguments.cflags), Sources::of(path)),
         false => {
-            let object = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+            let object = super::object(path)?;
             let sources = Sources::of_object(path, &object);
             (Ok(object), sources)
         }

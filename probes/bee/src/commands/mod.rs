@@ -24,13 +24,17 @@ pub mod registry;
 #[path = "later.rs"]
 pub mod registry;
 
+use std::io::ErrorKind;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use bee::object::SIZE_LIMIT;
 use bee::probe::ProbeError;
 use bee::store::{Entry, Store};
 use inquire::InquireError;
 use manners::print;
+use oci::files;
 
 use crate::cli::Cli;
 
@@ -38,6 +42,15 @@ use crate::cli::Cli;
 fn store(cli: &Cli) -> Result<Store> {
     let folder = cli.global.storage.clone().or_else(Store::default_folder);
     Ok(Store::at(folder.context("find the home folder: set HOME, or name the store with --storage")?))
+}
+
+/// The bytes of an object's file.
+fn object(file: &Path) -> Result<Vec<u8>> {
+    let read = files::read(file, SIZE_LIMIT as u64).map_err(|why| match why.kind() {
+        ErrorKind::FileTooLarge => bee::object::Error::TooLong.into(),
+        _ => anyhow::Error::new(why),
+    });
+    read.with_context(|| format!("read {}", file.display()))
 }
 
 /// Says of BumbleBee's options that are given but have no use here why that is.

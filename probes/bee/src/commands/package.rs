@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use bee::store::Reference;
 use manners::print;
+use oci::files::as_owner;
 use oci::rootfs::Content;
 use oci::{Image, Recipe, archive};
 
@@ -41,9 +42,12 @@ fn recipe(reference: &Reference, object: Vec<u8>) -> Result<Recipe> {
 /// The archive appears whole or not at all: it is written beside its place first.
 fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let beside = tempfile::tempdir_in(folder).with_context(|| format!("write into {}", folder.display()))?;
-    let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
-    std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
+    let (digest, size) = as_owner(folder, || {
+        let beside = tempfile::tempdir_in(folder).with_context(|| format!("write into {}", folder.display()))?;
+        let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
+        std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
+        anyhow::Ok((digest, size))
+    })?;
     print::note(format_args!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6));
     Ok(digest)
 }

@@ -66,7 +66,7 @@ pub fn format(wanted: Option<Format>, no_tty: bool) -> Result<Format> {
 /// the store lacks, or what is asked for each time, comes from the registry that the name begins with.
 fn find(cli: &Cli, probe: &Path, pull: PullPolicy) -> Result<Vec<u8>> {
     if probe.is_file() {
-        return read(probe);
+        return super::object(probe);
     }
     let (store, reference) = (super::store(cli)?, named(probe)?);
     let has_registry = reference.host().is_some();
@@ -84,11 +84,7 @@ fn find(cli: &Cli, probe: &Path, pull: PullPolicy) -> Result<Vec<u8>> {
 
 /// The same without registries.
 pub fn stored(cli: &Cli, probe: &Path) -> Result<Vec<u8>> {
-    if probe.is_file() { read(probe) } else { Ok(super::store(cli)?.program(&named(probe)?)?) }
-}
-
-fn read(file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).with_context(|| format!("read {}", file.display()))
+    if probe.is_file() { super::object(probe) } else { Ok(super::store(cli)?.program(&named(probe)?)?) }
 }
 
 fn named(probe: &Path) -> Result<Reference> {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::{Object, ObjectSymbol, SymbolKind};
+use oci::files;
 
 use super::nearest::Search;
 use super::{Hook, Kind};
@@ -59,8 +60,8 @@ fn program(name: &str) -> Option<PathBuf> {
 
 /// The functions that a program or library names.
 fn functions_of(file: &Path, search: &mut Search) -> Option<()> {
-    fs::metadata(file).ok().filter(|file| file.is_file() && file.len() <= PROGRAM)?;
-    let bytes = fs::read(file).ok()?;
+    fs::metadata(file).ok().filter(|file| file.is_file())?;
+    let bytes = files::read(file, PROGRAM).ok()?;
     let elf = object::File::parse(bytes.as_slice()).ok()?;
     let symbols = elf.symbols().chain(elf.dynamic_symbols());
     let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());

@@ -4,6 +4,8 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use oci::files;
+
 use super::Place;
 use super::lines::{self, Line};
 
@@ -81,8 +83,11 @@ fn read(mut waiting: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
         if files.len() == FILES || files.iter().any(|(known, _)| *known == path) {
             continue;
         }
-        let is_small = fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= BYTES);
-        let Some(text) = fs::read_to_string(&path).ok().filter(|_| is_small) else { continue };
+        // A pipe would never end.
+        let is_file = fs::metadata(&path).is_ok_and(|file| file.is_file());
+        let Some(text) = is_file.then(|| files::read(&path, BYTES).ok()).flatten() else { continue };
+        // In whatever encoding its comments are.
+        let text = String::from_utf8_lossy(&text).into_owned();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
         waiting.extend(text.lines().filter_map(included).map(|name| folder.join(name)));
         files.push((path, text));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use super::frame::write_event;
 use super::functions::{Functions, Named};
 use super::reader::version;
 use super::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
+use crate::atomic::Draft;
 use crate::elements::Elements;
 use crate::object::Source;
 use crate::origin::origin;
@@ -30,17 +32,23 @@ const FRAMES_LIMIT: u64 = TOTAL_LIMIT - (1 << 30);
 /// Room for what a frame is besides its elements.
 const MARGIN: usize = 1 << 10;
 
-/// Opens a file for a recording: a new one, or one that a recording is in; nothing else. What is in it stays until the run begins.
-pub fn create(file: &Path) -> Result<File, Error> {
+/// Begins a file for a recording: a new one, or one in place of a recording; nothing else. What is there stays until the run begins.
+pub fn create(file: &Path) -> Result<Draft, Error> {
     let failed = |source| Error::Open { file: file.to_owned(), source };
-    if file.exists() {
-        let is_recording = File::open(file).and_then(|mut file| version(&mut file)).map_err(failed)?.is_some();
-        let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
-        if !is_recording && !is_empty {
-            return Err(Error::Exists(file.to_owned()));
-        }
+    match may_be_replaced(file) {
+        Ok(true) => Draft::of(file).map_err(failed),
+        Ok(false) => Err(Error::Exists(file.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Draft::of(file).map_err(failed),
+        Err(error) => Err(failed(error)),
     }
-    File::options().write(true).create(true).truncate(false).open(file).map_err(failed)
+}
+
+/// Whether there is a recording, or nothing in the file yet. A link is neither.
+fn may_be_replaced(file: &Path) -> io::Result<bool> {
+    let mut open = File::options();
+    let mut file = open.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(file)?;
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file() && (metadata.len() == 0 || version(&mut file)?.is_some()))
 }
 
 /// Hands a run's data on to an output, and writes it down.
@@ -68,7 +76,7 @@ struct Known {
 impl<'a> Recorder<'a> {
     /// Begins a recording of probes with these objects.
     pub fn new(
-        file: File,
+        file: Draft,
         running: &'a Running,
         objects: &[&[u8]],
         title: &Title,
@@ -173,8 +181,8 @@ struct Writer {
 }
 
 impl Writer {
-    fn begin(mut file: File, header: &Header, objects: &[&[u8]]) -> io::Result<Self> {
-        file.set_len(0)?;
+    fn begin(file: Draft, header: &Header, objects: &[&[u8]]) -> io::Result<Self> {
+        let mut file = file.publish()?;
         file.write_all(MAGIC)?;
         let mut stream = GzEncoder::new(BufWriter::new(file), Compression::fast());
         let header = serde_json::to_vec(header)?;

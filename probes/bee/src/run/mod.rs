@@ -3,7 +3,6 @@
 mod kernel;
 mod prepare;
 
-use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -13,6 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::allowance::Accounts;
+use crate::atomic::Draft;
 use crate::end::End;
 use crate::filter::{self, Filter};
 use crate::http::{self, PortTaken};
@@ -191,7 +191,7 @@ impl Session {
         feed: Feed,
         running: Running,
         title: &Title,
-        record: Option<(File, Vec<&[u8]>)>,
+        record: Option<(Draft, Vec<&[u8]>)>,
     ) -> Result<(), Error> {
         let running = Arc::new(running);
         let end = self.end.after(self.options.timeout);

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use oci::files::{self, as_owner};
 use oci_spec::image::{Descriptor, ImageIndex, ImageIndexBuilder, MediaType, SCHEMA_VERSION};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -16,11 +17,14 @@ use sha2::{Digest, Sha256};
 
 use super::{Damage, Error};
 use crate::atomic;
+use crate::object::SIZE_LIMIT;
 
-/// A program of the kernel's own limit, a million instructions, has 8 MB of code; the rest is its BTF.
-pub const MAX_PROGRAM: u64 = 64 << 20;
-/// Room for some ten thousand probes in the index; a manifest has two blobs.
-pub const MAX_JSON: u64 = 4 << 20;
+/// What is longer is no program that bee would look at.
+pub const MAX_PROGRAM: u64 = SIZE_LIMIT as u64;
+/// Room for some ten thousand probes in the list of what is stored.
+const MAX_INDEX: u64 = 4 << 20;
+/// Of a description that comes with an image: a manifest has two blobs. Parsed, it takes many times its length.
+pub const MAX_JSON: u64 = 1 << 20;
 
 pub const INDEX: &str = "index.json";
 pub const MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
@@ -48,7 +52,7 @@ impl Layout {
     /// The list of what is stored; empty where nothing was stored yet.
     pub fn index(&self) -> Result<ImageIndex, Error> {
         let damaged = |why| Error::Index { path: self.folder.join(INDEX), why };
-        match self.read(INDEX, MAX_JSON) {
+        match self.read(INDEX, MAX_INDEX) {
             Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no OCI index", why))),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(empty_index()?),
             Err(why) => Err(damaged(Damage::new("it can't be read", why))),
@@ -76,11 +80,11 @@ impl Layout {
     /// Waits for its turn, makes the folder a layout if it is none yet, and clears away what a killed writer left.
     pub fn lock(&self) -> Result<Writer<'_>, Error> {
         let failed = |why| Error::Write { path: self.folder.clone(), why };
-        fs::create_dir_all(self.folder.join("blobs/sha256")).map_err(failed)?;
+        let blobs = self.folder.join("blobs/sha256");
+        as_owner(&blobs, || fs::create_dir_all(&blobs)).map_err(failed)?;
         let lock = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
         let writer = Writer { layout: self, _lock: lock };
-        let contents = self.folder.join("blobs/sha256");
-        atomic::sweep(&self.folder).and_then(|()| atomic::sweep(&contents)).map_err(failed)?;
+        atomic::sweep(&self.folder).and_then(|()| atomic::sweep(&blobs)).map_err(failed)?;
         if !self.folder.join(MARKER.0).exists() {
             writer.write(MARKER.0, MARKER.1.as_bytes())?;
         }
@@ -93,16 +97,10 @@ impl Layout {
             .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
         let file = File::from(openat2(&folder, path, how)?);
-        let size = file.metadata()?.len();
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        if size > limit {
-            return Err(io::Error::other(format!("it has {size} bytes, the limit is {limit}")));
-        }
-        let mut content = Vec::with_capacity(size as usize);
-        file.take(limit).read_to_end(&mut content)?;
-        Ok(content)
+        files::read_open(file, limit)
     }
 }
 
@@ -134,14 +132,14 @@ impl Writer<'_> {
     pub fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Error> {
         let damaged = |why| Error::Index { path: self.layout.folder.join(INDEX), why };
         self.index()?;
-        let mut index = match self.layout.read(INDEX, MAX_JSON) {
+        let mut index = match self.layout.read(INDEX, MAX_INDEX) {
             Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no JSON", why)))?,
             Err(_) => json!(empty_index()?),
         };
         let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);
         edit(manifests.ok_or_else(|| damaged(Damage::new("it has no list", "manifests")))?);
         let index = document(&index)?;
-        if index.len() as u64 > MAX_JSON {
+        if index.len() as u64 > MAX_INDEX {
             return Err(Error::Full { store: self.layout.folder.clone() });
         }
         self.write(INDEX, &index)

@@ -158,7 +158,7 @@ fn content_bigger_than_any_program_is_not_read() {
     let (_folder, store) = empty();
     put(&store, "x:v1", b"program");
     fs::File::create(blob_of(&store, b"program")).unwrap().set_len(super::layout::MAX_PROGRAM + 1).unwrap();
-    assert_damaged(&store, "x:v1", "the limit is");
+    assert_damaged(&store, "x:v1", "it has more than 16777216 bytes");
 }
 
 #[test]
@@ -184,8 +184,7 @@ fn a_list_too_long_to_be_read_again_is_not_written() {
     let (_folder, store) = empty();
     put(&store, "x:v1", b"program");
     let index = store.folder().join("index.json");
-    let long =
-        format!("\"annotations\":{{\"org.example\":\"{}\"}},\"manifests\"", "x".repeat(super::MAX_JSON as usize - 600));
+    let long = format!("\"annotations\":{{\"org.example\":\"{}\"}},\"manifests\"", "x".repeat((4 << 20) - 600));
     let nearly = fs::read_to_string(&index).unwrap().replacen("\"manifests\"", &long, 1);
     fs::write(&index, &nearly).unwrap();
     let error = store.tag(&name("x:v1"), &name("y:v1")).unwrap_err();
