@@ -16,6 +16,7 @@ pub mod connections;
 pub mod exhibits;
 pub mod figures;
 pub mod findings;
+pub mod forged;
 pub mod forward;
 pub mod kind;
 pub mod machine;

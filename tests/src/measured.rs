@@ -3,17 +3,21 @@
 #![allow(unsafe_code, reason = "the standard library waits for a child without asking what it used")]
 
 use std::{
-    io::Read,
+    io::{self, Read},
     mem::MaybeUninit,
     os::unix::process::ExitStatusExt,
     process::{Command, ExitStatus, Stdio},
     thread,
 };
 
+/// More of what a program prints is not kept: this process is to stay small.
+const KEPT: u64 = 1 << 20;
+
 /// What came of a program.
 #[derive(Debug)]
 pub struct Measured {
     pub status: ExitStatus,
+    /// The beginnings of both.
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     /// The most of its memory that was in use at once, in bytes: its own, or this process's when that forked, whichever is more.
@@ -27,7 +31,8 @@ pub fn measured(command: &mut Command) -> Measured {
     let read = |mut pipe: Box<dyn Read + Send>| {
         thread::spawn(move || {
             let mut bytes = vec![];
-            pipe.read_to_end(&mut bytes).unwrap();
+            pipe.by_ref().take(KEPT).read_to_end(&mut bytes).unwrap();
+            io::copy(&mut pipe, &mut io::sink()).unwrap();
             bytes
         })
     };
