@@ -88,6 +88,23 @@ fn in_crates_lab_and_driver_only_caller_writes_into_folders_of_the_users() {
     none(found.map(|(name, _)| name).collect(), "these write by themselves");
 }
 
+/// What is built is what was tested, also where a newer version of a crate has come.
+#[test]
+fn every_cargo_that_builds_for_a_user_is_locked() {
+    let alias = fs::read_to_string(root().join(".cargo/config.toml")).unwrap();
+    assert!(alias.contains("\"run --quiet --locked "), "{alias}");
+    let builds = |line: &&str| ["[\"build\"", "[\"test\"", "[\"clippy\""].iter().any(|word| line.contains(word));
+    let mut found = vec![];
+    for (name, text) in
+        files("rs").into_iter().filter(|(name, _)| name.starts_with("xtask/") && !name.contains("/tests/"))
+    {
+        let cargos =
+            text.lines().filter(builds).filter(|line| line.contains("--release") && !line.contains("--locked"));
+        found.extend(cargos.map(|line| format!("{name}: {line}")));
+    }
+    none(found, "these are not locked");
+}
+
 /// `println!` panics where nobody reads, and passes on what a terminal obeys; `manners::print` does neither.
 #[test]
 fn nothing_is_printed_but_by_manners() {

@@ -37,7 +37,7 @@ fn main() -> ExitCode {
 fn build(checkout: &Path) -> Result<(), String> {
     let cargo = env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from);
     let mut build = Command::new(cargo);
-    build.current_dir(checkout).args(["build", "--release", "--workspace", "--bin", "xtask"]);
+    build.current_dir(checkout).args(["build", "--release", "--locked", "--workspace", "--bin", "xtask"]);
     let child = build.stdin(Stdio::null()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|error| format!("start cargo: {error}"))?;
     let (mut said, mut line) = (String::new(), Line::new());
