@@ -1,10 +1,12 @@
 //! `--explain`: what a command does, as a person would type it. Nothing runs.
 
+use std::path::Path;
+
 use anyhow::Result;
 use interface::{Command, cli::ImagesAction};
 use manners::print;
 
-use crate::{labs, run, steps::Step, workshop::Workshop};
+use crate::{cmd, labs, run, steps::Step, workshop::Workshop};
 
 pub fn run(workshop: &Workshop, command: &Command) -> Result<()> {
     match command {
@@ -37,14 +39,15 @@ fn lines(text: &str) -> Result<()> {
 
 /// The commands that are one line.
 fn shell(workshop: &Workshop, command: &Command) -> String {
-    let kubeconfig = workshop.cluster.kubeconfig().display().to_string();
+    let quoted = |path: &Path| cmd::line([path]);
+    let kubeconfig = quoted(&workshop.cluster.kubeconfig());
     match command {
         Command::Status => "kubectl get nodes,pods --all-namespaces".to_owned(),
         Command::Images { action: Some(ImagesAction::Load) } => {
             "ctr --namespace k8s.io images import ARCHIVE    # each archive, on each node".to_owned()
         }
         Command::Images { action: Some(ImagesAction::Save { folder }) } => {
-            format!("cp {}/*.tar {}", workshop.paths.images().display(), folder.display())
+            format!("cp {}/*.tar {}", quoted(&workshop.paths.images()), quoted(folder))
         }
         Command::Images { action: Some(ImagesAction::Push(options)) } => {
             let named = options.to.as_ref().or(workshop.options.registry.as_ref());
@@ -53,12 +56,13 @@ fn shell(workshop: &Workshop, command: &Command) -> String {
         }
         Command::Images { action: None } => "ctr --namespace k8s.io images list".to_owned(),
         Command::Kubeconfig => format!("echo {kubeconfig}"),
-        Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", args.join(" ")),
-        Command::Shell => format!("KUBECONFIG={kubeconfig} PATH={}:$PATH bash", workshop.paths.bin.display()),
+        Command::Kubectl { args } => format!("KUBECONFIG={kubeconfig} kubectl {}", cmd::line(args)),
+        Command::Shell => format!("KUBECONFIG={kubeconfig} PATH={}:$PATH bash", quoted(&workshop.paths.bin)),
         Command::Traffic => labs::traffic_in_shell(workshop),
         Command::Query { promql } => format!(
-            "curl --get --data-urlencode 'query={promql}' http://localhost:9090/api/v1/query    # behind `kubectl port-forward \
-             --namespace prometheus service/prom-kube-prometheus-stack-prometheus 9090`"
+            "curl --get --data-urlencode {} http://localhost:9090/api/v1/query    # behind `kubectl port-forward --namespace \
+             prometheus service/prom-kube-prometheus-stack-prometheus 9090`",
+            cmd::line([format!("query={promql}")])
         ),
         Command::Open { .. } => "kubectl port-forward service/kebpf 8080:80".to_owned(),
         _ => "# nothing runs on the cluster".to_owned(),

@@ -29,7 +29,7 @@ pub struct Component {
 const VOLUME_PLUGINS: &str = "/var/lib/kubelet/volume-plugins";
 
 /// What a node runs, in the order of starting.
-pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Component> {
+pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Result<Vec<Component>> {
     let node = NODES[index];
     let component = |name: &'static str, arguments: Vec<String>| Component {
         name,
@@ -45,7 +45,7 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
     }
     let containerd = vec![format!("--config={}", config_file(folders, node, "containerd.toml").display())];
     let socket = Some(PathBuf::from("/run/containerd/containerd.sock"));
-    let environment = proxy::environment(addresses);
+    let environment = proxy::environment(folders, addresses)?;
     components.push(Component { ready: socket, environment, ..component("containerd", containerd) });
     components.push(component(
         "kube-proxy",
@@ -58,7 +58,7 @@ pub fn of_node(folders: &Folders, addresses: Addresses, index: usize) -> Vec<Com
     }
     let routes = vec!["node".to_owned(), "routes".to_owned(), folders.number(), index.to_string()];
     components.push(component("lab", routes));
-    components
+    Ok(components)
 }
 
 /// Writes the configuration files of a node's components.
@@ -71,7 +71,7 @@ pub fn write_configs(
 ) -> Result<()> {
     let node = NODES[index];
     let files = [
-        ("containerd.toml", containerd_config(folders, node, pause)),
+        ("containerd.toml", containerd_config(folders, node, pause)?),
         ("cni.template", CNI.to_owned()),
         ("kubelet.json", kubelet_config(folders, addresses, index).to_string()),
         ("kube-proxy.json", proxy_config(folders, addresses, index, kube_proxy).to_string()),
@@ -247,24 +247,16 @@ fn proxy_config(folders: &Folders, addresses: Addresses, index: usize, mode: Mod
 }
 
 /// Its folder of registries has one for each registry that is not spoken to in the ordinary way; containerd looks there at each pull.
-fn containerd_config(folders: &Folders, node: &str, pause: &str) -> String {
-    let restricted = !has_resource_capability();
-    format!(
-        r#"version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "{pause}"
-  restrict_oom_score_adj = {restricted}
-  disable_apparmor = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{bin}"
-    conf_template = "{template}"
-  [plugins."io.containerd.grpc.v1.cri".registry]
-    config_path = "{registries}"
-"#,
-        bin = folders.bin().display(),
-        template = config_file(folders, node, "cni.template").display(),
-        registries = folders.registries(node).display(),
-    )
+fn containerd_config(folders: &Folders, node: &str, pause: &str) -> Result<String> {
+    let cri = json!({
+        "sandbox_image": pause,
+        "restrict_oom_score_adj": !has_resource_capability(),
+        "disable_apparmor": true,
+        "cni": { "bin_dir": folders.bin(), "conf_template": config_file(folders, node, "cni.template") },
+        "registry": { "config_path": folders.registries(node) },
+    });
+    let config = json!({ "version": 2, "plugins": { "io.containerd.grpc.v1.cri": cri } });
+    toml::to_string(&config).context("write containerd's configuration")
 }
 
 /// containerd fills in the pod range that the controller manager gave the node, and writes the result to /etc/cni/net.d.
@@ -278,4 +270,22 @@ fn has_resource_capability() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     effective.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).is_none_or(|set| set & (1 << 24) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_any_name_is_a_name_in_containerds_configuration() {
+        for name in ["/home/me", "/home/o\"brien", "/home/a\\b", "/home/new\nline", "/home/\u{7f}\u{1b}", "/home/grüße 'x'"] {
+            let folders = Folders { run: name.into(), data: name.into() };
+            let text = containerd_config(&folders, NODES[0], "pause:\"lab").unwrap();
+            let read: toml::Value = toml::from_str(&text).unwrap();
+            let cri = &read["plugins"]["io.containerd.grpc.v1.cri"];
+            assert_eq!(cri["registry"]["config_path"].as_str(), folders.registries(NODES[0]).to_str());
+            assert_eq!(cri["cni"]["bin_dir"].as_str(), folders.bin().to_str());
+            assert_eq!((cri["sandbox_image"].as_str(), read["version"].as_integer()), (Some("pause:\"lab"), Some(2)));
+        }
+    }
 }

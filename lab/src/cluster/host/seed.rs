@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use interface::Paths;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -112,11 +113,15 @@ impl Importer {
         fs::create_dir_all(&state)?;
         let socket = state.join("containerd.sock");
         let config = state.join("containerd.toml");
-        let text = format!(
-            "version = 2\nroot = {root:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \
-             \"io.containerd.cri.v1.images\"]\n[grpc]\n  address = {socket:?}\n",
-            state.join("state"),
-        );
+        let without = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.runtime", "io.containerd.cri.v1.images"];
+        let table = json!({
+            "version": 2,
+            "root": root,
+            "state": state.join("state"),
+            "disabled_plugins": without,
+            "grpc": { "address": socket },
+        });
+        let text = toml::to_string(&table).context("write the configuration of a containerd for importing")?;
         fs::write(&config, text).context("write the configuration of a containerd for importing")?;
         let command = Cmd::new(folders.bin().join("containerd")).arg("--config").arg(config);
         let process = command.spawn(Stdio::null(), Stdio::null())?;

@@ -7,6 +7,8 @@ use std::{fs, path::Path};
 
 use anyhow::{Context, Result};
 use interface::{pins, proxies};
+use serde::Serialize;
+use serde_json::json;
 
 use super::engine::{Engine, network_name};
 use crate::{
@@ -67,25 +69,42 @@ pub fn describe(folder: &Path, between: &Between, theirs: &Path) -> Result<()> {
 
 /// Copies what the user wrote of one registry, and the files that it names by path: the nodes have no others.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let Ok(text) = fs::read_to_string(from.join("hosts.toml")) else { return Ok(()) };
+    let file = from.join("hosts.toml");
+    let Ok(text) = fs::read_to_string(&file) else { return Ok(()) };
+    let mut hosts: toml::Value = toml::from_str(&text).with_context(|| format!("failed to read {}", file.display()))?;
     caller::folder(to)?;
-    let mut words: Vec<_> = text.split('"').map(str::to_owned).collect();
-    for path in words.iter_mut().skip(1).step_by(2) {
-        let file = from.join(&path);
-        if let Some(name) = file.file_name().filter(|_| file.is_file()).map(ToOwned::to_owned) {
-            let bytes = fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
-            caller::write(&to.join(&name), bytes, OPEN)?;
-            *path = name.to_string_lossy().into_owned();
+    copy_files(&mut hosts, from, to)?;
+    write_hosts(to, &hosts)
+}
+
+/// Whatever text in it is the path of a file becomes that of its copy.
+fn copy_files(value: &mut toml::Value, from: &Path, to: &Path) -> Result<()> {
+    match value {
+        toml::Value::Array(values) => values.iter_mut().try_for_each(|value| copy_files(value, from, to)),
+        toml::Value::Table(table) => table.iter_mut().try_for_each(|(_, value)| copy_files(value, from, to)),
+        toml::Value::String(path) => {
+            let file = from.join(&*path);
+            if let Some(name) = file.file_name().filter(|_| file.is_file()) {
+                let bytes = fs::read(&file).with_context(|| format!("failed to read {}", file.display()))?;
+                caller::write(&to.join(name), bytes, OPEN)?;
+                *path = name.to_string_lossy().into_owned();
+            }
+            Ok(())
         }
+        _ => Ok(()),
     }
-    caller::write(&to.join("hosts.toml"), words.join("\""), OPEN)
 }
 
 /// One registry's file: first what stands between, then the registry itself.
 fn write(folder: &Path, (name, server): (&str, &str), first: &str) -> Result<()> {
     let folder = folder.join(name);
     caller::folder(&folder)?;
-    let text = format!("server = \"{server}\"\n\n[host.\"{first}\"]\n  capabilities = [\"pull\", \"resolve\"]\n");
+    let hosts = json!({ "server": server, "host": { first: { "capabilities": ["pull", "resolve"] } } });
+    write_hosts(&folder, &hosts)
+}
+
+fn write_hosts(folder: &Path, hosts: &impl Serialize) -> Result<()> {
+    let text = toml::to_string(hosts).with_context(|| format!("describe the registry {}", folder.display()))?;
     caller::write(&folder.join("hosts.toml"), text, OPEN)
 }
 
