@@ -1,6 +1,9 @@
 //! Making a kind cluster and taking it away: all of it or nothing, and never anybody else's.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -112,9 +115,7 @@ impl Kind {
             cloud_provider::start(&self.folder())?;
         }
         let client = wait::poll("the API server", self.timeout, live, || async {
-            let client = kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT, Way::Direct)?;
-            client.request_text(http::Request::get("/readyz").body(vec![])?).await?;
-            Ok(client)
+            kubernetes::ready(kubernetes::client(&self.kubeconfig(), kubeconfig::CONTEXT, Way::Direct)?).await
         })
         .await?;
         wait::poll("cluster DNS to be wanted", self.timeout, live, || want_dns(&client)).await?;
@@ -146,13 +147,9 @@ impl Kind {
     /// cause is named if it is known.
     async fn give_up(&self, engine: &Engine, failed: cmd::Failed, live: &Live) -> anyhow::Error {
         live.say(&failed.to_string());
-        let (now, id) = (jiff::Zoned::now().strftime("%Y%m%d-%H%M%S").to_string(), std::process::id());
-        let logs = self.paths.reports().join(format!("{}-{now}-{id}", self.name));
-        if self.export_logs(engine, &logs).await.is_ok() {
-            live.say(&format!("the nodes' logs: {}", logs.display()));
-        }
+        let logs = self.keep_logs(engine, live).await.map(|logs| text_below(&logs)).unwrap_or_default();
         let said = failed.stderr.unwrap_or_default();
-        let known = failures::explain(&said).or_else(|| failures::explain_logs(&text_below(&logs)));
+        let known = failures::explain(&said).or_else(|| failures::explain_logs(&logs));
         if let Err(error) = self.delete(engine).await.and_then(|()| self.forget()) {
             live.say(&format!("what was made could not be removed: {}", crate::error::message(&error)));
         }
@@ -164,6 +161,13 @@ impl Kind {
                 unfit(format!("kind could not make the cluster: {last}"), hint)
             }
         }
+    }
+
+    async fn keep_logs(&self, engine: &Engine, live: &Live) -> Result<PathBuf> {
+        let folder = driver::diagnostics::folder(&self.paths, &self.name)?;
+        self.export_logs(engine, &folder).await?;
+        live.say(&format!("the nodes' logs: {}", folder.display()));
+        Ok(folder)
     }
 
     pub(super) async fn export_logs(&self, engine: &Engine, into: &Path) -> Result<()> {
