@@ -16,6 +16,7 @@ mod pods;
 mod proxies;
 mod recovery;
 mod registry;
+mod strangers;
 mod upstream;
 
 use end_to_end::{
@@ -39,6 +40,7 @@ fn main() {
         group("modes", || TestCluster::of(32), modes::SCENES),
         group("owners", || TestCluster::of(33), owners::SCENES),
         group("proxies", || TestCluster::of(31), proxies::SCENES),
+        group("strangers", || TestCluster::of(33), strangers::SCENES),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
         group("registry", || TestCluster::of(61), registry::SCENES),
     ];

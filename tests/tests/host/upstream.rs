@@ -243,7 +243,11 @@ fn pull(cluster: &TestCluster) {
         Command::new(data.join("bin/lab")).args(["proxy", &cluster.number.to_string(), &host]).spawn().unwrap();
     let address = format!("{}:3128", machine::among_nodes(cluster.number));
     let proxy_url = format!("http://{address}");
-    let through = |url: &str| from_node(&[&ca[..], &["--proxy", &proxy_url]].concat(), url);
+    let password = fs::read_to_string(data.join("proxy-password")).unwrap();
+    let login = format!("node:{password}");
+    let through = |url: &str| from_node(&[&ca[..], &["--proxy", &proxy_url, "--proxy-user", &login]].concat(), url);
+    let stranger = from_node(&[&ca[..], &["--proxy", &proxy_url]].concat(), &url);
+    assert!(stranger.contains("407"), "and nobody but containerd: {stranger}");
     assert!(until(Duration::from_secs(5), || TcpStream::connect(&address).is_ok()), "it listens");
     let user = fs::read_to_string(format!("/proc/{}/status", proxy.id())).unwrap();
     assert!(user.contains("Uid:\t65534"), "it runs as nobody: {user}");

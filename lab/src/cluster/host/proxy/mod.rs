@@ -3,8 +3,10 @@
 //! The cluster's network ends at this machine, and stays so: no NAT, no forwarding, no sysctl. The proxy carries what the nodes'
 //! containerd asks for, and nothing of the pods. It runs as a process of its own, found by its cgroup and its command line.
 
+mod asking;
 mod connect;
 mod dial;
+mod login;
 
 use std::{
     fs::{self, File},
@@ -22,7 +24,13 @@ use nix::unistd::{Gid, Uid, setgid, setgroups, setuid};
 use tokio::net::TcpStream;
 
 use self::connect::Rules;
-use super::{addresses::Addresses, cgroups, folders::Folders, held};
+pub use self::login::create as create_login;
+use super::{
+    addresses::{Addresses, NODES},
+    cgroups,
+    folders::Folders,
+    held,
+};
 use crate::{
     cmd::Cmd,
     error::unfit,
@@ -116,8 +124,10 @@ fn note(folders: &Folders) -> PathBuf {
 }
 
 /// What containerd must know to use it. Addresses within the cluster need no proxy.
-pub fn environment(addresses: Addresses) -> Vec<(&'static str, String)> {
-    vec![("HTTPS_PROXY", format!("http://{}", addresses.proxy())), ("NO_PROXY", addresses.inside().join(","))]
+pub fn environment(folders: &Folders, addresses: Addresses) -> Result<Vec<(&'static str, String)>> {
+    let login = login::read(folders)?.map(|login| format!("{login}@")).unwrap_or_default();
+    let url = format!("http://{login}{}", addresses.proxy());
+    Ok(vec![("HTTPS_PROXY", url), ("NO_PROXY", addresses.inside().join(","))])
 }
 
 /// Sees that this machine reaches these registries, the same way as the proxy will.
@@ -145,8 +155,11 @@ pub fn run(number: &str, allowed: &[String]) -> Result<()> {
     cgroups::join(number, "keepers")?;
     let listener = TcpListener::bind(addresses.proxy()).context("listen for the cluster's nodes")?;
     listener.set_nonblocking(true)?;
+    let login = login::read(&folders)?.context("the cluster has no login for the proxy")?;
+    let login = login::header(&login);
     setgroups(&[]).and_then(|()| setgid(Gid::from_raw(NOBODY))).and_then(|()| setuid(Uid::from_raw(NOBODY)))?;
-    let rules = Rules { nodes: addresses.nodes(), allowed: allowed.to_vec() };
+    let nodes = (0..NODES.len()).map(|index| addresses.node(index).into()).collect();
+    let rules = Rules { nodes, login, allowed: allowed.to_vec() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { connect::serve(tokio::net::TcpListener::from_std(listener)?, rules).await })
 }
@@ -157,8 +170,12 @@ mod tests {
 
     #[test]
     fn containerd_asks_the_proxy_for_everything_outside_the_cluster() {
-        let environment = environment(Addresses::first(1));
-        assert_eq!(environment[0], ("HTTPS_PROXY", "http://172.18.101.254:3128".to_owned()));
+        let folder = tempfile::tempdir().unwrap();
+        let folders = Folders { run: folder.path().into(), data: folder.path().into() };
+        login::create(&folders).unwrap();
+        let login = login::read(&folders).unwrap().unwrap();
+        let environment = environment(&folders, Addresses::first(1)).unwrap();
+        assert_eq!(environment[0], ("HTTPS_PROXY", format!("http://{login}@172.18.101.254:3128")));
         let inside = "10.101.0.0/16,10.1.0.0/16,172.18.101.0/24,172.18.1.0/24,.svc,.cluster.local";
         assert_eq!(environment[1], ("NO_PROXY", inside.to_owned()));
     }
