@@ -15,6 +15,7 @@ use kube::{
 
 use crate::{
     caller::{self, OPEN},
+    error::message,
     wait,
     workshop::Workshop,
 };
@@ -33,16 +34,22 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
         caller::folder(&components)?;
         // Each part is worth having without the others.
         let _ = workshop.cluster.diagnostics(&components).await;
-        let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
-        let _ = wait::within(PATIENCE, cluster(workshop, &folder)).await;
+        match workshop.client().await {
+            Ok(client) => {
+                let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
+                let _ = wait::within(PATIENCE, cluster(workshop, &client, &folder)).await;
+            }
+            // Each question would be waited for in vain.
+            Err(error) => caller::write(&folder.join("events.txt"), message(&error), OPEN)?,
+        }
     }
     Ok(folder)
 }
 
-async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
+async fn cluster(workshop: &Workshop, client: &Client, folder: &Path) -> Result<()> {
     let kubectl = |arguments: &[&str]| {
         let longest = format!("--request-timeout={}s", stretched(REQUEST).as_secs());
-        workshop.kubectl().args(arguments).args(["--context", workshop.cluster.context(), &longest]).read()
+        workshop.kubectl().args(arguments).args(["--context", workshop.cluster.context(), &longest])
     };
     let reports: [(&str, &[&str]); 5] = [
         ("events.txt", &["get", "events", "--all-namespaces", "--sort-by=.lastTimestamp"]),
@@ -55,12 +62,12 @@ async fn cluster(workshop: &Workshop, folder: &Path) -> Result<()> {
         ("describe.txt", &["describe", "pods", "--all-namespaces"]),
     ];
     for (file, arguments) in reports {
-        let text = tokio::task::block_in_place(|| kubectl(arguments)).unwrap_or_else(|error| error.to_string());
+        // It ends with this, if it takes too long.
+        let text = kubectl(arguments).follow(|_| {}).await.unwrap_or_else(|error| error.to_string());
         caller::write(&folder.join(file), text, OPEN)?;
     }
-    let client = workshop.client().await?;
     for namespace in NAMESPACES {
-        logs(&client, namespace, folder).await?;
+        logs(client, namespace, folder).await?;
     }
     Ok(())
 }

@@ -1,6 +1,13 @@
 //! What every lab step and check gets: where things lie, what was asked for, and the cluster.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use anyhow::Result;
 use interface::{Options, Paths};
@@ -29,6 +36,8 @@ pub struct Workshop {
     /// Our images, once somebody built them, or asked a registry for them.
     pub known_images: Arc<OnceCell<Vec<Image>>>,
     client: Arc<OnceCell<kube::Client>>,
+    /// Whether the API server has ever answered.
+    answered: Arc<AtomicBool>,
 }
 
 impl Workshop {
@@ -38,12 +47,26 @@ impl Workshop {
         let needs = Needs { images: profile.images(), registries: profile.registries() };
         let cluster = cluster::choose(&paths, &options, number, needs)?;
         let (paths, options) = (Arc::new(paths), Arc::new(options));
-        let (known_images, client) = Default::default();
-        Ok(Self { paths, options, number, cluster, profile, known_images, client })
+        let (known_images, client, answered) = Default::default();
+        Ok(Self { paths, options, number, cluster, profile, known_images, client, answered })
     }
 
     /// A client of the cluster, made once; never of the user's current context.
+    ///
+    /// # Errors
+    /// There is no kubeconfig, or nobody answers.
     pub async fn client(&self) -> Result<kube::Client> {
+        let client = self.client_unasked().await?;
+        // Checks side by side ask side by side.
+        if !self.answered.load(Relaxed) {
+            kubernetes::reach(&client).await?;
+            self.answered.store(true, Relaxed);
+        }
+        Ok(client)
+    }
+
+    /// The same, whether or not anybody answers.
+    pub async fn client_unasked(&self) -> Result<kube::Client> {
         let (kubeconfig, context) = (self.cluster.kubeconfig(), self.cluster.context());
         let way = if self.cluster.ours() { Way::Direct } else { Way::AsConfigured };
         self.client.get_or_try_init(|| async { kubernetes::client(&kubeconfig, context, way) }).await.cloned()

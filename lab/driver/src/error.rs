@@ -31,6 +31,8 @@ pub struct CheckFailed {
     pub lab: u8,
     pub failed: usize,
     pub total: usize,
+    /// That nobody was there to ask.
+    pub unreachable: bool,
 }
 
 /// An [`Unfit`] as an `anyhow` error.

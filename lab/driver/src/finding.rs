@@ -15,11 +15,20 @@ pub struct Finding {
     pub why: Vec<String>,
     /// What to do.
     pub mend: String,
+    /// That nobody was there to ask, so that no other question would be answered.
+    #[serde(skip)]
+    pub unreachable: bool,
 }
 
 impl Finding {
     pub fn new(object: impl Into<String>, condition: impl Into<String>) -> Self {
-        Self { object: object.into(), condition: condition.into(), why: vec![], mend: String::new() }
+        Self {
+            object: object.into(),
+            condition: condition.into(),
+            why: vec![],
+            mend: String::new(),
+            unreachable: false,
+        }
     }
 
     pub fn because(mut self, reason: impl Into<String>) -> Self {
@@ -35,6 +44,10 @@ impl Finding {
     pub fn mend(mut self, what: impl Into<String>) -> Self {
         self.mend = what.into();
         self
+    }
+
+    pub fn unreachable(self) -> Self {
+        Self { unreachable: true, ..self }
     }
 
     /// For an API server that does not answer.

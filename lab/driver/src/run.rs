@@ -69,7 +69,7 @@ async fn run_ahead<W: Workshop>(workshop: W, range: LabRange, tell: mpsc::Unboun
     }
 }
 
-/// Runs the checks of labs; all labs are looked at, whatever the first ones say.
+/// Runs the checks of labs; all labs are looked at, whatever the first ones say, unless there is nobody to ask.
 pub async fn checks(workshop: &impl Workshop, range: LabRange, wait: Duration, report: &mut Report) -> Result<()> {
     let mut failed = None;
     for number in range.iter() {
@@ -80,7 +80,12 @@ pub async fn checks(workshop: &impl Workshop, range: LabRange, wait: Duration, r
             report.begin(&lab);
         }
         if let Err(error) = check(workshop, &lab, wait, report, !quiet).await {
+            let nobody_answers = error.downcast_ref().is_some_and(|failed: &CheckFailed| failed.unreachable);
             failed.get_or_insert(error);
+            if nobody_answers && number < range.last {
+                live::say("the other labs were not looked at: the cluster does not answer");
+                break;
+            }
         }
     }
     failed.map_or(Ok(()), Err)
@@ -139,7 +144,7 @@ async fn check<W: Workshop>(workshop: &W, lab: &Lab<W>, wait: Duration, report: 
         (result, started.elapsed())
     });
     let mut results = stream::iter(asked).buffered(lab.checks.len().max(1)).enumerate();
-    let mut failed = 0;
+    let (mut failed, mut unreachable) = (0, false);
     while let Some((index, (result, took))) = results.next().await {
         let record = Record::check(lab.number, index + 1, lab.checks.len(), &lab.checks[index], took);
         match result {
@@ -147,6 +152,7 @@ async fn check<W: Workshop>(workshop: &W, lab: &Lab<W>, wait: Duration, report: 
             Ok(()) => report.add_quietly(record.done(Outcome::Unchanged)),
             Err(finding) => {
                 failed += 1;
+                unreachable |= finding.unreachable;
                 report.add(record.failed(finding.to_string(), Some(finding)));
             }
         }
@@ -156,7 +162,7 @@ async fn check<W: Workshop>(workshop: &W, lab: &Lab<W>, wait: Duration, report: 
         return Ok(());
     }
     explain_folder(workshop, lab.number).await;
-    Err(CheckFailed { lab: lab.number, failed, total: lab.checks.len() }.into())
+    Err(CheckFailed { lab: lab.number, failed, total: lab.checks.len(), unreachable }.into())
 }
 
 /// One check, asked again until it passes or `wait` has passed; without a wait it is asked once.

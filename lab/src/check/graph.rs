@@ -21,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The address at which a browser on this machine reaches the graph.
 pub async fn address(workshop: &Workshop) -> Result<String> {
     let page = ServicePort { namespace: "default".into(), service: "kebpf".into(), port: 80 };
-    workshop.cluster.reach(&workshop.client().await?, &page).await
+    // Some clusters are asked otherwise for it than by their API server.
+    let client = workshop.client_unasked().await?;
+    let found = wait::within(PATIENCE, workshop.cluster.reach(&client, &page)).await;
+    found.with_context(|| format!("the API server does not answer within {} s", PATIENCE.as_secs()))?
 }
 
 /// The page answers at the address that a browser would use.

@@ -24,9 +24,12 @@ pub fn ready(workload: Workload, lab: u8) -> Check {
 /// The cluster's client; a cluster that is not there is a finding as well.
 pub async fn client(workshop: &Workshop) -> Result<Client, Finding> {
     workshop.client().await.map_err(|error| {
-        Finding::new(format!("cluster {}", workshop.cluster.name()), "can't be reached")
-            .because(crate::error::message(&error))
-            .cluster_down()
+        let finding = Finding::new(format!("cluster {}", workshop.cluster.name()), "can't be reached").unreachable();
+        let message = crate::error::message(&error);
+        match workshop.cluster.ails() {
+            Some(obstacle) => finding.because(obstacle.what).because(message).mend(obstacle.mending),
+            None => finding.because(message).cluster_down(),
+        }
     })
 }
 

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use async_trait::async_trait;
-use interface::{ClusterChoice, Options, Paths};
+use interface::{ClusterChoice, Obstacle, Options, Paths};
 use k8s_openapi::api::core::v1::Service;
 use kube::{Api, Client};
 
@@ -60,6 +60,11 @@ pub trait Cluster: Send + Sync {
 
     /// Whether we made it. On another's cluster nothing is installed cluster-wide that is not ours to remove.
     fn ours(&self) -> bool;
+
+    /// What keeps it from ever being usable, if that is known; never waits.
+    fn ails(&self) -> Option<Obstacle> {
+        None
+    }
 
     /// Refuses whoever's it is not, before anything of it is used.
     fn refuse_strangers(&self) -> Result<()> {

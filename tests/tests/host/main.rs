@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
+mod answers;
 mod context;
 mod modes;
 mod neighbour;
@@ -40,6 +41,7 @@ fn main() {
         group("modes", || TestCluster::of(32), modes::SCENES),
         group("owners", || TestCluster::of(33), owners::SCENES),
         group("proxies", || TestCluster::of(31), proxies::SCENES),
+        group("answers", || TestCluster::of(32), answers::SCENES),
         group("strangers", || TestCluster::of(33), strangers::SCENES),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
         group("registry", || TestCluster::of(61), registry::SCENES),

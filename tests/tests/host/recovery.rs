@@ -142,7 +142,7 @@ pub fn power_off(cluster: &TestCluster) {
 }
 
 /// Signals each; one that ended in the meantime needs none.
-fn signal(processes: &[i32], signal: Signal) {
+pub fn signal(processes: &[i32], signal: Signal) {
     for &pid in processes {
         let _ = kill(Pid::from_raw(pid), signal);
     }
@@ -158,7 +158,7 @@ fn independent_of_target(cluster: &TestCluster) {
 }
 
 /// The processes of this cluster that run a component, by their command line.
-fn processes(cluster: &TestCluster, component: &str) -> Vec<i32> {
+pub fn processes(cluster: &TestCluster, component: &str) -> Vec<i32> {
     let runs = |process: &procfs::process::Process| {
         let line = process.cmdline().unwrap_or_default();
         let name = line.first().map(|program| program.rsplit('/').next().unwrap_or_default().to_owned());

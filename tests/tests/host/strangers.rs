@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fs, process::Command};
 
-use end_to_end::TestCluster;
+use end_to_end::{TestCluster, machine};
+use interface::range::Range;
 
 use crate::Scene;
 
@@ -17,7 +18,10 @@ fn ports(cluster: &TestCluster) {
     cluster.passes("2", "30s");
     let mut asked = BTreeSet::new();
     for node in ["control-plane", "worker", "worker2"] {
-        for socket in listening(&format!("ebpf-lab-{}-{node}", cluster.number)) {
+        for socket in listening(
+            &format!("ebpf-lab-{}-{node}", cluster.number),
+            machine::base(cluster.number).nodes(cluster.number),
+        ) {
             for path in ["/metrics", "/healthz", "/configz", "/debug/pprof/", "/"] {
                 for scheme in ["http", "https"] {
                     let status = status(&format!("{scheme}://{socket}{path}"));
@@ -33,14 +37,15 @@ fn ports(cluster: &TestCluster) {
 }
 
 /// `address:port` of what listens in a network namespace, but for loopback; where it listens everywhere, the node's address.
-fn listening(namespace: &str) -> BTreeSet<String> {
+fn listening(namespace: &str, nodes: Range) -> BTreeSet<String> {
     let text = |command: &[&str]| {
         let output = Command::new("ip").args(["netns", "exec", namespace]).args(command).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
-    let addresses = text(&["ip", "-4", "-brief", "address", "show", "dev", "eth0"]);
-    let own = addresses.split_whitespace().nth(2).unwrap().split('/').next().unwrap();
+    let addresses = text(&["ip", "-4", "-brief", "address"]);
+    let addresses = addresses.split_whitespace().filter_map(|word| word.split('/').next()?.parse().ok());
+    let own = addresses.into_iter().find(|address| nodes.contains(*address)).unwrap();
     let sockets = text(&["ss", "-Htln"]);
     let places = sockets.lines().map(|line| line.split_whitespace().nth(3).unwrap().to_owned());
     let open = places.filter(|place| !place.starts_with("127.") && !place.starts_with("[::1]"));

@@ -278,7 +278,9 @@ mod tests {
 
     #[test]
     fn a_folder_of_any_name_is_a_name_in_containerds_configuration() {
-        for name in ["/home/me", "/home/o\"brien", "/home/a\\b", "/home/new\nline", "/home/\u{7f}\u{1b}", "/home/grüße 'x'"] {
+        for name in
+            ["/home/me", "/home/o\"brien", "/home/a\\b", "/home/new\nline", "/home/\u{7f}\u{1b}", "/home/grüße 'x'"]
+        {
             let folders = Folders { run: name.into(), data: name.into() };
             let text = containerd_config(&folders, NODES[0], "pause:\"lab").unwrap();
             let read: toml::Value = toml::from_str(&text).unwrap();

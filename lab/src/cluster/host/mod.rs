@@ -9,6 +9,7 @@ mod admission;
 mod cgroups;
 mod components;
 mod containers;
+mod endings;
 mod folders;
 mod held;
 mod keys;
@@ -31,7 +32,7 @@ use anyhow::{Context, Result};
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use interface::{
-    Options, Paths,
+    Obstacle, Options, Paths,
     kube_proxy::{self, Mode},
     modes,
 };
@@ -140,7 +141,8 @@ impl Host {
     /// Whether every node is kept and Ready and cluster DNS answers, asked once.
     async fn is_up(&self) -> bool {
         let kept = self.places().all(|place| node::is_kept(&place)) && (!self.pulls || self.proxy.runs());
-        kept && self.kubeconfig().is_file() && self.is_connected() && self.is_ready().await.is_ok()
+        let has_keys = self.kubeconfig().is_file() && !keys::are_due(&self.folders.pki());
+        kept && has_keys && self.is_connected() && self.is_ready().await.is_ok()
     }
 
     /// Whether links, addresses and routes are what they must be.
@@ -191,7 +193,9 @@ impl Host {
         addresses.keep(&self.folders)?;
         self.note_registries(live)?;
         self.link_programs(tools)?;
+        proxy::create_login(&self.folders)?;
         keys::create(&self.folders.pki(), addresses)?;
+        keys::renew(&self.folders.pki(), addresses)?;
         self.write_kubeconfig()?;
         for index in 0..NODES.len() {
             components::write_configs(&self.folders, addresses, index, kube_proxy, pause)?;
@@ -240,10 +244,10 @@ impl Host {
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
     async fn furnish(&self, live: &Live) -> Result<()> {
         let client = wait::poll("the API server", self.timeout, live, || async {
-            let client = self.client()?;
-            let ready = http::Request::get("/readyz").body(vec![])?;
-            client.request_text(ready).await?;
-            Ok(client)
+            kubernetes::ready(self.client()?).await.map_err(|why| match self.ails() {
+                Some(obstacle) => NotYet::Never(refusal(obstacle)),
+                None => why,
+            })
         })
         .await?;
         let mut applier = Applier::new(client.clone(), true, live);
@@ -303,6 +307,10 @@ impl Cluster for Host {
 
     fn images(&self) -> &'static [&'static str] {
         &["pause", "coredns"]
+    }
+
+    fn ails(&self) -> Option<Obstacle> {
+        endings::obstacle(&self.folders)
     }
 
     fn refuse_strangers(&self) -> Result<()> {

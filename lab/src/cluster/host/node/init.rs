@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     os::unix::net::UnixStream,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Stdio,
     thread::sleep,
     time::{Duration, Instant},
@@ -23,6 +23,7 @@ use crate::{
     cluster::host::{
         addresses::Addresses,
         components::{self, Component},
+        endings::{self, Ending},
     },
     cmd::Cmd,
 };
@@ -41,8 +42,9 @@ pub fn run(place: &Place) -> Result<()> {
     enter::end_with_parent()?;
     enter::own_cgroups(place)?;
     sethostname(place.name()).context("name the node")?;
+    // While it can be read: of the proxy's login the node sees nothing later.
+    let components = components::of_node(&place.folders, Addresses::of(&place.folders)?, place.index)?;
     mounts::make(place)?;
-    let components = components::of_node(&place.folders, Addresses::of(&place.folders)?, place.index);
     Supervisor::new(place, components).run()
 }
 
@@ -55,12 +57,17 @@ struct Supervisor<'a> {
     due: Vec<Option<Instant>>,
     started: Vec<Instant>,
     rest: Vec<Duration>,
+    /// How often each ended since it was well, and how.
+    endings: Vec<Ending>,
 }
 
 impl<'a> Supervisor<'a> {
     fn new(place: &'a Place, components: Vec<Component>) -> Self {
         let count = components.len();
         let now = Instant::now();
+        let never =
+            |component: &Component| Ending { component: component.name.to_owned(), count: 0, how: String::new() };
+        let endings = components.iter().map(never).collect();
         Self {
             place,
             components,
@@ -68,6 +75,7 @@ impl<'a> Supervisor<'a> {
             due: vec![Some(now); count],
             started: vec![now; count],
             rest: vec![REST; count],
+            endings,
         }
     }
 
@@ -79,6 +87,7 @@ impl<'a> Supervisor<'a> {
             if trimmed.elapsed() > WELL {
                 trimmed = Instant::now();
                 self.trim_logs();
+                self.forget_endings();
             }
             sleep(LOOK);
         }
@@ -105,6 +114,7 @@ impl<'a> Supervisor<'a> {
             }
             Err(error) => {
                 print::note(format!("{}: {error:#}", self.components[index].name));
+                self.note_ending(index, format!("{error:#}"));
                 self.due[index] = Some(Instant::now() + LONGEST_REST);
             }
         }
@@ -134,9 +144,33 @@ impl<'a> Supervisor<'a> {
     fn ended(&mut self, status: WaitStatus) {
         let Some(index) = status.pid().and_then(|pid| self.running.remove(&pid)) else { return };
         print::note(format!("{} ended: {status:?}", self.components[index].name));
-        let rest = if self.started[index].elapsed() > WELL { REST } else { (self.rest[index] * 2).min(LONGEST_REST) };
+        let was_well = self.started[index].elapsed() > WELL;
+        if was_well {
+            self.endings[index].count = 0;
+        }
+        self.note_ending(index, how(status));
+        let rest = if was_well { REST } else { (self.rest[index] * 2).min(LONGEST_REST) };
         self.due[index] = Some(Instant::now() + self.rest[index]);
         self.rest[index] = rest;
+    }
+
+    fn note_ending(&mut self, index: usize, how: String) {
+        self.endings[index].count += 1;
+        self.endings[index].how = how;
+        self.tell_endings();
+    }
+
+    /// Those of what has been well since.
+    fn forget_endings(&mut self) {
+        for &index in self.running.values().filter(|&&index| self.started[index].elapsed() > WELL) {
+            self.endings[index].count = 0;
+        }
+        self.tell_endings();
+    }
+
+    fn tell_endings(&self) {
+        let ended: Vec<_> = self.endings.iter().filter(|ending| ending.count > 0).cloned().collect();
+        endings::note(&ended);
     }
 
     fn trim_logs(&self) {
@@ -150,11 +184,14 @@ impl<'a> Supervisor<'a> {
     }
 
     fn log(&self, component: &Component) -> PathBuf {
-        log_file(&self.place.folders.logs(), self.place.name(), component.name)
+        endings::log_file(&self.place.folders.logs(), self.place.name(), component.name)
     }
 }
 
-/// `ebpf-worker-kubelet.log`
-fn log_file(folder: &Path, node: &str, component: &str) -> PathBuf {
-    folder.join(format!("{node}-{component}.log"))
+fn how(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Exited(_, code) => format!("exit code {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("by {signal}"),
+        other => format!("{other:?}"),
+    }
 }
