@@ -16,13 +16,13 @@ mod keys;
 mod memory;
 mod network;
 pub mod node;
+mod programs;
 mod proxy;
 mod registries;
 mod seed;
 
 use std::{
     fs,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -64,21 +64,6 @@ use crate::{
     ownership,
     wait::{self, NotYet},
 };
-
-/// The names under which hyperkube is called.
-const COMPONENTS: [&str; 8] = [
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-    "kubelet",
-    "kubectl",
-    "kubeadm",
-];
-/// containerd, what it starts, and what pods' networks are made by.
-const RUNTIME: [&str; 8] =
-    ["containerd", "containerd-shim-runc-v2", "ctr", "runc", "host-local", "loopback", "ptp", "portmap"];
 
 /// Cluster number n on this machine.
 pub struct Host {
@@ -192,7 +177,7 @@ impl Host {
         ownership::claim(self.number)?;
         addresses.keep(&self.folders)?;
         self.note_registries(live)?;
-        self.link_programs(tools)?;
+        programs::link(&self.folders, &self.paths.programs, tools)?;
         proxy::create_login(&self.folders)?;
         keys::create(&self.folders.pki(), addresses)?;
         keys::renew(&self.folders.pki(), addresses)?;
@@ -201,24 +186,6 @@ impl Host {
             components::write_configs(&self.folders, addresses, index, kube_proxy, pause)?;
         }
         self.network.create(addresses)
-    }
-
-    /// Every program under the name it is called by; `lab` as a copy, because `cargo clean` may remove the original.
-    fn link_programs(&self, tools: Vec<Tool>) -> Result<()> {
-        let bin = self.paths.programs.join("bin");
-        let components = COMPONENTS.map(|name| (name, bin.join("hyperkube")));
-        let runtime = RUNTIME.map(|name| (name, bin.join(name)));
-        for (name, target) in components.into_iter().chain(runtime).chain(tools) {
-            let link = self.folders.bin().join(name);
-            if fs::read_link(&link).ok().as_ref() != Some(&target) {
-                let _ = fs::remove_file(&link);
-                symlink(&target, &link).with_context(|| format!("link {}", link.display()))?;
-            }
-        }
-        let (copy, partial) = (self.folders.bin().join("lab"), self.folders.bin().join(".lab"));
-        // A copy that runs can't be written, only replaced; and a build meanwhile may have replaced the file that runs here.
-        fs::copy("/proc/self/exe", &partial).context("copy lab into the cluster's folder")?;
-        fs::rename(partial, copy).context("put the copy of lab in place")
     }
 
     /// Containerd looks into the user's folder at each pull, so that it must be there when the nodes start.
