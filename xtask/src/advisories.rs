@@ -128,11 +128,10 @@ impl Advisory {
     }
 
     fn hits(&self, locked: &Locked) -> bool {
+        // 0 is before every version, also before a time of a module that has none.
+        let is_introduced = self.introduced == "0" || !is_before(&locked.version, &self.introduced);
         let is_before_fix = self.fixed.as_ref().is_none_or(|fixed| is_before(&locked.version, fixed));
-        self.ecosystem == locked.ecosystem
-            && self.package == locked.package
-            && !is_before(&locked.version, &self.introduced)
-            && is_before_fix
+        self.ecosystem == locked.ecosystem && self.package == locked.package && is_introduced && is_before_fix
     }
 }
 
