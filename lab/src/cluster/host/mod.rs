@@ -65,6 +65,10 @@ use crate::{
     wait::{self, NotYet},
 };
 
+/// Said of a new cluster, once.
+const ADMINISTRATORS: &str =
+    "note: whoever may make privileged pods in this cluster is root on this machine; see docs/security.md";
+
 /// Cluster number n on this machine.
 pub struct Host {
     number: u8,
@@ -173,6 +177,9 @@ impl Host {
             return Err(unfit("Kubernetes' programs are not built", "start with `cargo xtask`, which builds them"));
         }
         self.hold()?;
+        if !self.folders.pki().is_dir() {
+            live.say(ADMINISTRATORS);
+        }
         self.folders.create(&NODES)?;
         ownership::claim(self.number)?;
         addresses.keep(&self.folders)?;
