@@ -1,4 +1,5 @@
-//! `lab 2` and `clean`, killed at each call of `ip` in turn: before the call is made, and when it is done but not yet known to be.
+//! `lab 2` and `clean`, killed at each call of `ip` in turn: at the even ones before the call is made, at the odd ones when it is done
+//! but not yet known to be.
 
 use std::{
     fs,

@@ -1,6 +1,5 @@
-//! What can go wrong is made to go wrong, one thing at a time, on clusters of this suite's own (`cargo xtask test faults`): a
-//! command is killed at each call of another program, links and addresses are changed, components end and are damaged. After each:
-//! `lab 2` finishes, its checks are green, and `clean` leaves nothing.
+//! `lab 2` and `clean`, killed: at each call of another program, and at moments that a seed chooses (`cargo xtask test faults`). Run
+//! again, each must finish; then `lab 2`'s checks are green, or `clean` has left nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
