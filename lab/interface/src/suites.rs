@@ -22,7 +22,7 @@ pub enum Suite {
     Kind,
     /// README's two commands on bare Debian 11, 12 and 13, about an hour each; runs by name only.
     Distributions,
-    /// What goes wrong is made to go wrong: commands killed at each step, links down; half an hour, runs by name only; needs root.
+    /// Commands killed at each step, which must finish when run again; runs by name only; needs root.
     Faults,
     /// The labs on the previous minor of Kubernetes, which is built for it if it is named; needs root.
     Previous,

@@ -1,5 +1,5 @@
-//! `lab 2` and `clean`, killed: at each call of another program, and at moments that a seed chooses (`cargo xtask test faults`). Run
-//! again, each must finish; then `lab 2`'s checks are green, or `clean` has left nothing.
+//! `lab 2` and `clean`, killed: at each call of `ip`, and at moments that a seed chooses (`cargo xtask test faults`). Run again, each
+//! must finish; then `lab 2`'s checks are green, or `clean` has left nothing.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
