@@ -11,7 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
+use manners::rights::with_rights_of;
+use nix::unistd::{Gid, Uid};
 
 /// Modes of what everybody may read, and of what only the user.
 pub const OPEN: u32 = 0o644;
@@ -25,8 +26,10 @@ pub fn caller() -> Option<(u32, u32)> {
 
 /// Does something with the user's rights: what is made is the user's, and what the user may not touch stays.
 pub fn as_caller<T>(work: impl FnOnce() -> T) -> T {
-    let _ids = caller().map(Ids::of);
-    work()
+    match caller() {
+        Some((user, group)) => with_rights_of(Uid::from_raw(user), Gid::from_raw(group), work),
+        None => work(),
+    }
 }
 
 /// Makes a folder, and those above it.
@@ -62,27 +65,6 @@ pub fn replace(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()
     .with_context(|| format!("failed to write {}", path.display()))
 }
 
-/// This thread's ids towards file systems; root's own again when dropped.
-struct Ids {
-    user: Uid,
-    group: Gid,
-}
-
-impl Ids {
-    fn of((user, group): (u32, u32)) -> Self {
-        // In this order: the right to change the group goes with root's own number.
-        let group = setfsgid(Gid::from_raw(group));
-        Self { user: setfsuid(Uid::from_raw(user)), group }
-    }
-}
-
-impl Drop for Ids {
-    fn drop(&mut self) {
-        setfsuid(self.user);
-        setfsgid(self.group);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
@@ -91,8 +73,7 @@ mod tests {
 
     /// As `as_caller` does for a user behind sudo.
     fn as_nobody<T>(work: impl FnOnce() -> T) -> T {
-        let _ids = Ids::of((65534, 65534));
-        work()
+        with_rights_of(Uid::from_raw(65534), Gid::from_raw(65534), work)
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::{
     path::Path,
 };
 
-use nix::unistd::{Gid, Uid, geteuid, setfsgid, setfsuid};
+use manners::rights::with_rights_of;
+use nix::unistd::{Gid, Uid, geteuid};
 
 /// A whole file, if it has at most so many bytes. Of one that has more nothing is read.
 pub fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
@@ -32,8 +33,10 @@ pub fn read_open(file: File, most: u64) -> io::Result<Vec<u8>> {
 /// Does something in a folder as its owner, if this is root and the folder somebody else's. One that is not there yet will be whose the
 /// folder above is.
 pub fn as_owner<T>(folder: &Path, work: impl FnOnce() -> T) -> T {
-    let _ids = owner(folder).map(Ids::take);
-    work()
+    match owner(folder) {
+        Some((user, group)) => with_rights_of(user, group, work),
+        None => work(),
+    }
 }
 
 fn owner(folder: &Path) -> Option<(Uid, Gid)> {
@@ -42,27 +45,6 @@ fn owner(folder: &Path) -> Option<(Uid, Gid)> {
     let there = folder.ancestors().find_map(|folder| fs::symlink_metadata(folder).ok())?;
     let owner = Uid::from_raw(there.uid());
     (geteuid().is_root() && !owner.is_root()).then(|| (owner, Gid::from_raw(there.gid())))
-}
-
-/// This thread's ids towards file systems; its own again when dropped. Without the right to change them they stay.
-struct Ids {
-    user: Uid,
-    group: Gid,
-}
-
-impl Ids {
-    fn take((user, group): (Uid, Gid)) -> Self {
-        // In this order: the right to change the group goes with root's number.
-        let group = setfsgid(group);
-        Self { user: setfsuid(user), group }
-    }
-}
-
-impl Drop for Ids {
-    fn drop(&mut self) {
-        setfsuid(self.user);
-        setfsgid(self.group);
-    }
 }
 
 #[cfg(test)]
