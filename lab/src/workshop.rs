@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Result;
-use interface::{Options, Paths};
+use interface::{Obstacle, Options, Paths};
 use tokio::sync::OnceCell;
 
 use crate::{
@@ -104,6 +104,10 @@ impl driver::workshop::Workshop for Workshop {
 
     fn patience(&self) -> Duration {
         self.profile.patience()
+    }
+
+    fn ails(&self) -> Option<Obstacle> {
+        self.cluster.ails()
     }
 
     async fn diagnostics(&self, lab: u8) -> Result<PathBuf> {

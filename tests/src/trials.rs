@@ -1,6 +1,6 @@
 //! Scenes as trials of a harness: named, marked as needing root, run one after the other on a cluster that they share.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{env, panic::AssertUnwindSafe, time::Instant};
 
 use libtest_mimic::{Failed, Trial};
 
@@ -24,6 +24,18 @@ pub fn group(name: &str, cluster: fn() -> TestCluster, scenes: &'static [(&'stat
         Trial::test(name, run).with_kind("needs root (starts clusters)").with_ignored_flag(true)
     };
     scenes.iter().map(trial).collect()
+}
+
+/// A last group of one: its cluster goes, so that a suite holds few at a time. Of memory and inotify instances, a machine has not enough
+/// for all of them.
+pub fn end(name: &str, cluster: fn() -> TestCluster) -> Vec<Trial> {
+    group(name, cluster, &[("clean_removes_the_cluster", clean)])
+}
+
+fn clean(cluster: &TestCluster) {
+    if env::var_os("EBPF_LAB_KEEP").is_none() {
+        cluster.lab(&["clean"]).succeeds();
+    }
 }
 
 fn run(cluster: fn() -> TestCluster, scene: Scene) -> Result<(), Failed> {

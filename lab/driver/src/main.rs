@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Result, bail};
 use clap::Parser;
-use interface::{Cli, ClusterChoice, Command, LabRange, Number, Options, Paths, exit, modes};
+use interface::{Cli, ClusterChoice, Command, LabRange, Number, Obstacle, Options, Paths, exit, modes};
 use lab_driver::{
     diagnostics, handover, lab1, labs::Lab, lock, ownership, program, report::Report, run, workshop::Workshop,
 };
@@ -77,6 +77,10 @@ impl Workshop for First {
 
     fn patience(&self) -> Duration {
         Duration::from_secs(60)
+    }
+
+    fn ails(&self) -> Option<Obstacle> {
+        None
     }
 
     async fn diagnostics(&self, lab: u8) -> Result<PathBuf> {

@@ -7,14 +7,14 @@ use std::{
 
 use anyhow::{Context, Error, Result, bail};
 use futures::{StreamExt, stream};
-use interface::LabRange;
+use interface::{LabRange, Obstacle};
 use manners::print;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
     check::Check,
-    error::CheckFailed,
+    error::{CheckFailed, unfit},
     finding::Finding,
     labs::Lab,
     live::{self, Live},
@@ -27,6 +27,9 @@ use crate::{
 
 /// How long one look may take: lab 1's check runs a probe for some seconds.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a step that runs is asked whether it can still end well.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a step's own wait may take beyond the limit to say what it waited for.
 const GRACE: Duration = Duration::from_secs(5);
@@ -127,13 +130,24 @@ async fn run_step<W: Workshop>(workshop: &W, lab: u8, steps: &[Step<W>], index: 
 
 /// Runs a step for at most `--timeout`. A wait within it that ends just then is heard first: it knows what was missing.
 async fn bounded<W: Workshop>(workshop: &W, step: &Step<W>, live: &Live) -> Result<Outcome> {
-    let run = (step.run)(workshop, live);
+    let run = async {
+        tokio::select! {
+            outcome = (step.run)(workshop, live) => outcome,
+            obstacle = hopeless(workshop) => Err(unfit(obstacle.what, obstacle.mending)),
+        }
+    };
     if step.unbounded {
         return run.await;
     }
     let limit = workshop.options().timeout;
     let cut = wait::within(limit + GRACE, run).await;
     cut.unwrap_or_else(|| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
+}
+
+/// Returns once something of the cluster keeps ending while the step waits for it. What was so before may be mended.
+async fn hopeless(workshop: &impl Workshop) -> Obstacle {
+    let before = workshop.ails();
+    wait::found(LOOK, || workshop.ails().filter(|obstacle| before.as_ref() != Some(obstacle))).await
 }
 
 /// Polls a lab's checks, side by side, until each passes or the time is up for all of them.

@@ -74,6 +74,16 @@ where
     }
 }
 
+/// What comes to be there, which is looked for this often.
+pub async fn found<T>(rest: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        sleep(rest).await;
+        if let Some(found) = look() {
+            return found;
+        }
+    }
+}
+
 /// What is asked once and answers within this time; `None` if it does not.
 pub async fn within<T>(time: Duration, answer: impl Future<Output = T>) -> Option<T> {
     let mut patience = Patience::of(time);

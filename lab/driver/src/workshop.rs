@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use interface::{Options, Paths};
+use interface::{Obstacle, Options, Paths};
 
 use crate::labs::Lab;
 
@@ -18,6 +18,9 @@ pub trait Workshop: Clone + Send + Sync + 'static {
 
     /// How long a lab waits for its conditions before it calls them failed.
     fn patience(&self) -> Duration;
+
+    /// What no waiting mends: a part of the cluster that keeps ending.
+    fn ails(&self) -> Option<Obstacle>;
 
     /// Writes down what a failed lab leaves for whoever has to find out why; answers the folder.
     fn diagnostics(&self, lab: u8) -> impl Future<Output = Result<PathBuf>> + Send;

@@ -7,6 +7,7 @@ pub mod base;
 pub mod cli;
 pub mod engine;
 pub mod exit;
+pub mod inotify;
 pub mod kube_proxy;
 pub mod machine;
 pub mod modes;

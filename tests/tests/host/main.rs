@@ -9,6 +9,7 @@
 
 mod answers;
 mod context;
+mod inotify;
 mod modes;
 mod neighbour;
 mod nixos;
@@ -23,7 +24,7 @@ mod upstream;
 use end_to_end::{
     Scene, TestCluster,
     scenes::{broken, labs},
-    trials::group,
+    trials::{end, group},
 };
 use libtest_mimic::Arguments;
 
@@ -33,17 +34,27 @@ fn main() {
         group("labs", || TestCluster::of(21), labs::FIRST),
         group("labs", || TestCluster::of(21), labs::SCENES),
         group("labs", || TestCluster::of(21), pods::SCENES),
+        group("labs", || TestCluster::of(21), inotify::FIRST),
         group("broken", || TestCluster::of(21), broken::SCENES),
         group("context", || TestCluster::of(21), context::SCENES),
+        end("labs", || TestCluster::of(21)),
         group("recovery", || TestCluster::of(22), recovery::SCENES),
+        end("recovery", || TestCluster::of(22)),
         group("neighbour", || TestCluster::of(23), neighbour::SCENES),
+        end("neighbour", || TestCluster::of(23)),
         group("nixos", || TestCluster::of(24), nixos::SCENES),
+        end("nixos", || TestCluster::of(24)),
         group("modes", || TestCluster::of(32), modes::SCENES),
-        group("owners", || TestCluster::of(33), owners::SCENES),
-        group("proxies", || TestCluster::of(31), proxies::SCENES),
+        group("inotify", || TestCluster::of(32), inotify::SCENES),
         group("answers", || TestCluster::of(32), answers::SCENES),
+        end("answers", || TestCluster::of(32)),
+        group("owners", || TestCluster::of(33), owners::SCENES),
         group("strangers", || TestCluster::of(33), strangers::SCENES),
+        end("strangers", || TestCluster::of(33)),
+        group("proxies", || TestCluster::of(31), proxies::SCENES),
+        end("proxies", || TestCluster::of(31)),
         group("upstream", || TestCluster::of(51), upstream::SCENES),
+        end("upstream", || TestCluster::of(51)),
         group("registry", || TestCluster::of(61), registry::SCENES),
     ];
     let conclusion = libtest_mimic::run(&arguments, groups.into_iter().flatten().collect());

@@ -181,7 +181,7 @@ pub fn nodes_inits(cluster: &TestCluster) -> Vec<i32> {
 }
 
 /// Every process in this cluster's cgroups.
-fn all_processes(cluster: &TestCluster) -> Vec<i32> {
+pub fn all_processes(cluster: &TestCluster) -> Vec<i32> {
     let part = format!("/ebpf-lab/{}/", cluster.number);
     let all = procfs::process::all_processes().unwrap().flatten();
     let ours = all.filter(|process| {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use interface::{Machine, Paths, machine::release};
+use interface::{Machine, Paths, inotify, machine::release};
 
 use super::{Finding, Verdict};
 
@@ -132,18 +132,16 @@ pub fn no_programs(machine: &dyn Machine, folder: &Path, mending: &str) -> Optio
 
 /// Each kubelet and containerd takes some; three nodes come near the kernel's default of 128.
 fn inotify(machine: &dyn Machine) -> Finding {
-    let text = machine.read("/proc/sys/fs/inotify/max_user_instances").unwrap_or_default();
-    let instances = text.trim().parse::<u32>().unwrap_or(0);
-    let measured = format!("{instances} instances a user");
-    match instances {
+    let Some(limit) = inotify::limit(machine) else { return Finding::ok("inotify", "no limit") };
+    let measured = format!("{limit} instances a user");
+    match limit {
         256.. => Finding::ok("inotify", measured),
-        128.. => Finding::bad(
-            "inotify",
-            Verdict::Warning,
-            measured,
-            "enough for one cluster; for more: sudo sysctl fs.inotify.max_user_instances=512",
-        ),
-        _ => Finding::bad("inotify", Verdict::Refusal, measured, "sudo sysctl fs.inotify.max_user_instances=512"),
+        128.. => {
+            let clusters = limit / inotify::OF_A_CLUSTER;
+            let mending = format!("enough for {clusters} clusters; for more: {}", inotify::FIX);
+            Finding::bad("inotify", Verdict::Warning, measured, &mending)
+        }
+        _ => Finding::bad("inotify", Verdict::Refusal, measured, inotify::FIX),
     }
 }
 

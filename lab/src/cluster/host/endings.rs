@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use interface::Obstacle;
+use interface::{Obstacle, inotify};
 use serde::{Deserialize, Serialize};
 
 use super::{addresses::NODES, folders::Folders};
@@ -15,7 +15,8 @@ use super::{addresses::NODES, folders::Folders};
 const FILE: &str = "endings.json";
 /// How much of a log's end is looked through, and what stands in the line that says why its writer ended.
 const LOG_END: usize = 16 << 10;
-const REASONS: [&str; 4] = ["panic:", "\"level\":\"fatal\"", "\"level\":\"panic\"", "command failed"];
+const REASONS: [&str; 5] =
+    ["panic:", "\"level\":\"fatal\"", "\"level\":\"panic\"", "command failed", "too many open files"];
 
 /// A component that ended, again and again without having been well in between.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +42,7 @@ fn note_in(run: &Path, endings: &[Ending]) {
 fn most(component: &str) -> u32 {
     match component {
         "etcd" => 5,
-        "kube-apiserver" => 12,
+        "kube-apiserver" | "kubelet" | "containerd" => 12,
         _ => 30,
     }
 }
@@ -64,9 +65,13 @@ fn describe(node: &str, ending: &Ending, log: &Path) -> Obstacle {
     let Ending { component, count, how } = ending;
     let said = last_words(&fs::read(log).unwrap_or_default());
     let what = format!("{component} of node {node} keeps ending ({count} times, {how}): {said}");
-    let data = if component == "etcd" { ", its data may be damaged" } else { "" };
     let anew = "`cargo xtask clean` and `cargo xtask lab 2` make the cluster anew";
-    Obstacle::new(what, format!("all that it said is in {}{data}; {anew}", log.display()))
+    let mending = match component.as_str() {
+        _ if said.contains("inotify") => inotify::FIX.to_owned(),
+        "etcd" => format!("its data may be damaged; {anew}"),
+        _ => anew.to_owned(),
+    };
+    Obstacle::new(what, format!("{mending}; all that it said is in {}", log.display()))
 }
 
 /// The last line of a log that says why its writer ended, or else the last one.
@@ -107,6 +112,17 @@ mod tests {
         let words = "etcd of node ebpf-control-plane keeps ending (9 times, exit code 2): panic: invalid page type";
         assert_eq!(what, words);
         assert!(mending.contains("ebpf-control-plane-etcd.log") && mending.contains("cargo xtask clean"), "{mending}");
+    }
+
+    #[test]
+    fn a_kubelet_without_inotify_is_told_what_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("kubelet.log");
+        let line = "E1130 20:28:30.2 4412 kubelet.go:1833] \"Failed to start cAdvisor\" err=\"inotify_init: too many open files\"";
+        fs::write(&log, format!("{line}\nI1130 20:28:30.3 4412 server.go:1] \"Stopped\"\n")).unwrap();
+        let Obstacle { what, mending } = describe(NODES[1], &ending("kubelet", 12), &log);
+        assert!(what.ends_with(line), "{what}");
+        assert!(mending.starts_with(inotify::FIX), "{mending}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod containers;
 mod endings;
 mod folders;
 mod held;
+mod inotify;
 mod keys;
 mod memory;
 mod network;
@@ -217,13 +218,9 @@ impl Host {
 
     /// The API server's first answer, and what only an administrator may do: the control plane's label, cluster DNS.
     async fn furnish(&self, live: &Live) -> Result<()> {
-        let client = wait::poll("the API server", self.timeout, live, || async {
-            kubernetes::ready(self.client()?).await.map_err(|why| match self.ails() {
-                Some(obstacle) => NotYet::Never(refusal(obstacle)),
-                None => why,
-            })
-        })
-        .await?;
+        let client =
+            wait::poll("the API server", self.timeout, live, || async { kubernetes::ready(self.client()?).await })
+                .await?;
         let mut applier = Applier::new(client.clone(), true, live);
         applier.apply(self.dns_objects()?).await.context("install cluster DNS")?;
         let refusal = manifest::read(&self.paths.checkout.join("manifests/lab2/network-policies.yaml"))?;
@@ -298,6 +295,7 @@ impl Cluster for Host {
         modes::all_read();
         let plan = self.plan(live)?;
         let addresses = plan.addresses;
+        inotify::see_room(&self.places().collect::<Vec<_>>())?;
         if !self.registries.is_empty() {
             self.see_registries(live).await?;
         }
