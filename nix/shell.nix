@@ -35,7 +35,7 @@ let
     toolchain
     (pinned "kind" pkgs.kind)
     (pinned "helm" pkgs.kubernetes-helm)
-    (since (goOf ../lab/kubernetes/go.mod) "lab/kubernetes/go.mod" "go" pkgs.go)
+    (since (goOf ../kubernetes/go.mod) "kubernetes/go.mod" "go" pkgs.go)
     pkgs.kubectl
     pkgs.bpftools
     pkgs.chromium

@@ -22,13 +22,17 @@ let
     rust.buildRustPackage (
       {
         inherit ((builtins.fromTOML (builtins.readFile ../Cargo.toml)).workspace.package) version;
-        # All that is compiled, in whatever language: a filter for Rust would lose probes, headers and pages.
+        # All that is compiled, in whatever language (a filter for Rust would lose probes, headers and pages), and what `tidy` reads.
         src = lib.fileset.toSource {
           root = ../.;
           fileset = lib.fileset.unions [
+            ../.github
             ../Cargo.lock
             ../Cargo.toml
-            ../lab
+            ../README.md
+            ../crates
+            ../docs
+            ../kubernetes
             ../manifests
             ../probes
             ../tests
@@ -47,8 +51,8 @@ let
           pkgs.elfutils
           pkgs.zlib
         ];
-        npmRoot = "lab/kebpf/web";
-        npmDeps = npmPackages ../lab/kebpf/web;
+        npmRoot = "crates/kebpf/web";
+        npmDeps = npmPackages ../crates/kebpf/web;
         # kebpf's build script sees by this file that npm has nothing left to fetch.
         preBuild = ''
           cp $npmRoot/package-lock.json $npmRoot/node_modules/.installed-lock.json

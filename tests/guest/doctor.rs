@@ -2,8 +2,8 @@
 
 use std::{os::unix::process::CommandExt, process::Command};
 
-use end_to_end::findings::Findings;
 use serde_json::Value;
+use testkit::findings::Findings;
 
 use crate::unprivileged;
 

@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, path::Path, process::Command};
 
-use end_to_end::{
+use testkit::{
     exhibits::{Exhibit, HOOKS, MISSPELT},
     findings::Findings,
     probe::{Run, until},

@@ -13,7 +13,7 @@ mod variants;
 
 use std::process::Command;
 
-use end_to_end::findings::Findings;
+use testkit::findings::Findings;
 
 fn main() {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();

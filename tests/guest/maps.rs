@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use end_to_end::{
+use testkit::{
     connections::Pair,
     exhibits::MAPS,
     findings::Findings,

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use end_to_end::{
+use testkit::{
     connections::{OVER_IPV6, Pair, connect_over_ipv6},
     findings::Findings,
     probe::{Counts, Run, until},

@@ -13,11 +13,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use interface::{Options, Paths, exit, pins};
+use lab_cli::{Options, Paths, exit, pins};
 use serde::Serialize;
 
 use self::locked::Locked;
-use manners::print;
+use clikit::print;
 
 const TABLE: &str = "manifests/advisories.txt";
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use interface::{
+use lab_cli::{
     Paths,
     programs::{Building, State},
 };

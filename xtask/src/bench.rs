@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: builds what is measured and the benchmark, and runs it as root.
 
 use anyhow::{Context, Result, ensure};
-use interface::{Options, Paths, cli::Bench, exit};
+use lab_cli::{Options, Paths, cli::Bench, exit};
 
 use crate::{
     build, privilege,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use interface::{Paths, programs::Progress};
+use lab_cli::{Paths, programs::Progress};
 use serde_json::Value;
 
 use crate::{crates::Crates, progress::Line};
@@ -21,7 +21,7 @@ pub const IN_IMAGES: [&str; 4] = ALL;
 
 /// What lab 1 needs, without the features that it does without.
 const LAB_1: [&str; 2] = ["bee", "lab1"];
-const LAB_1_PACKAGES: [&str; 2] = ["bee", "lab-driver"];
+const LAB_1_PACKAGES: [&str; 2] = ["bee", "lab-engine"];
 const LAB_1_FEATURES: &str = "--no-default-features";
 
 /// Builds these programs in the profile that everything here uses. Whichever they are, cargo resolves features for the whole
@@ -30,7 +30,7 @@ const LAB_1_FEATURES: &str = "--no-default-features";
 /// # Errors
 /// What the compiler said, when it refused.
 pub fn rust(paths: &Paths, programs: &[&'static str]) -> Result<()> {
-    say(paths, &Build { kind: "--bin", names: programs, packages: &packages(programs), features: None })
+    say(paths, &Build { kind: "--bin", names: programs, packages: programs, features: None })
 }
 
 /// Builds `lab1`, and a bee without what lab 1 does without. What it compiles, [`rust`] does not compile again.
@@ -46,7 +46,7 @@ pub fn lab_1(paths: &Paths) -> Result<()> {
 /// # Errors
 /// As [`rust`].
 pub fn rust_behind(paths: &Paths, programs: &[&'static str], tell: impl FnMut(Progress)) -> Result<()> {
-    Build { kind: "--bin", names: programs, packages: &packages(programs), features: None }.run(paths, tell)
+    Build { kind: "--bin", names: programs, packages: programs, features: None }.run(paths, tell)
 }
 
 /// Builds an example, into the folder `examples` beside the programs.
@@ -104,11 +104,6 @@ impl Build<'_> {
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         cargo
     }
-}
-
-/// Where programs are.
-fn packages(programs: &[&'static str]) -> Vec<&'static str> {
-    programs.iter().map(|program| if *program == "lab" { "ebpf-lab" } else { program }).collect()
 }
 
 /// The cargo that started us, or the one on `PATH`.

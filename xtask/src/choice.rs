@@ -4,8 +4,8 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 use clap::Parser;
-use interface::{Cli, ClusterChoice, Command, Obstacle, Paths, Version, engine::Engine, settings::Settings};
-use manners::print;
+use clikit::print;
+use lab_cli::{Cli, ClusterChoice, Command, Obstacle, Paths, Version, engine::Engine, settings::Settings};
 
 use crate::{kind, machine::ThisMachine};
 
@@ -54,7 +54,7 @@ fn prints_only(command: &Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use interface::engine::Program;
+    use lab_cli::engine::Program;
 
     #[test]
     fn kind_is_chosen_where_it_is_fit_and_host_elsewhere_each_with_its_reason() {

@@ -5,7 +5,7 @@ use std::{
     process::Command,
 };
 
-use interface::{Paths, programs::Progress};
+use lab_cli::{Paths, programs::Progress};
 use serde_json::Value;
 
 use crate::{build, pace::Pace};
@@ -112,8 +112,8 @@ mod tests {
     #[test]
     fn a_package_is_named_by_its_id_or_its_folder() {
         assert_eq!(name("registry+https://github.com/rust-lang/crates.io-index#serde@1.0.229"), Some("serde"));
-        assert_eq!(name("path+file:///checkout/lab/driver#lab-driver@0.1.0"), Some("lab-driver"));
-        assert_eq!(name("path+file:///checkout/probes/oci#0.1.0"), Some("oci"));
+        assert_eq!(name("path+file:///checkout/crates/lab-engine#lab-engine@0.1.0"), Some("lab-engine"));
+        assert_eq!(name("path+file:///checkout/crates/oci#0.1.0"), Some("oci"));
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
     fn what_lab_1_does_without_is_not_waited_for() {
         let checkout = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let paths = Paths::of_user(&checkout, "key").unwrap();
-        let needed = |features| Crates::new(&paths, &["bee", "lab-driver"], features).needed();
+        let needed = |features| Crates::new(&paths, &["bee", "lab-engine"], features).needed();
         let (whole, light) = (needed(None), needed(Some("--no-default-features")));
         assert!(whole.contains("reqwest") && light.contains("libbpf-rs"));
         assert!(["reqwest", "ratatui", "kube"].iter().all(|name| !light.contains(*name)), "{light:?}");

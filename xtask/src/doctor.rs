@@ -8,8 +8,8 @@ mod machine;
 mod recorded;
 
 use anyhow::Result;
-use interface::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
-use manners::print;
+use clikit::print;
+use lab_cli::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
 use serde::Serialize;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Command};
 
-use interface::Version;
+use lab_cli::Version;
 
 /// A program's path, if `PATH` has it. Administration tools lie in `/usr/sbin`, which many users' `PATH` lacks.
 pub fn find(program: &str) -> Option<PathBuf> {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use interface::pins::pins;
+use lab_cli::pins::pins;
 
 /// A `go` that works as here on every machine, in the folder of a module or anywhere. Distributions' own settings are not the user's:
 /// Fedora's and RHEL's Go fetches no other Go and checks no sums (`go.env` in its GOROOT); a variable of the user's stays.

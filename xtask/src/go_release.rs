@@ -1,4 +1,4 @@
-//! The Go that builds `lab/kubernetes`, brought without a Go at hand: distributions' are often older than the Kubernetes of the day.
+//! The Go that builds `kubernetes`, brought without a Go at hand: distributions' are often older than the Kubernetes of the day.
 //!
 //! Go publishes its own releases as versions of a module (<https://go.dev/doc/toolchain>), so that whoever can fetch Kubernetes'
 //! modules can fetch Go from the same proxy. From 1.21 on `go` does so by itself; this is for machines with none, or an older one.
@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use interface::{Paths, Version, pins::pins};
+use lab_cli::{Paths, Version, pins::pins};
 
 use crate::{
     fetch::{Failure, fetch},
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_go_that_is_pinned_is_not_older_than_a_module_asks_for() {
-        let kubernetes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lab/kubernetes");
+        let kubernetes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kubernetes");
         let pinned: Version = pins().unwrap().tools.go.version.parse().unwrap();
         for file in ["go.mod", "previous.mod", "metallb/go.mod", "runtime/go.mod"] {
             let text = fs::read_to_string(kubernetes.join(file)).unwrap();

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
-use interface::{
+use lab_cli::{
     Paths,
     pins::{GoTool, pins},
 };

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use interface::{Paths, pins::pins};
+use lab_cli::{Paths, pins::pins};
 
 use crate::{found, go_tools};
 

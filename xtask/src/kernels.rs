@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use interface::{
+use lab_cli::{
     Paths,
     pins::{Kernel, pins},
 };

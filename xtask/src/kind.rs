@@ -1,7 +1,7 @@
 //! The container engine and kind, as this machine has them: for the choice of a cluster, for doctor, and to bring kind.
 
 use anyhow::Result;
-use interface::{
+use lab_cli::{
     Machine, Obstacle, Paths, Version,
     engine::{self, Engine},
     network::Network,

@@ -2,7 +2,7 @@
 
 use std::{env, ffi::OsString, fs, path::Path, process::Command};
 
-use interface::{Machine, Paths, machine::Said};
+use lab_cli::{Machine, Paths, machine::Said};
 
 use crate::go_tools;
 

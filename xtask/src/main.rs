@@ -37,14 +37,14 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use interface::{
+use lab_cli::{
     Cli, ClusterChoice, Command, Options, Paths, Profile,
     cli::{ImagesAction, Suite},
     exit, modes,
     programs::{State, state},
 };
 
-use manners::print;
+use clikit::print;
 use privilege::Privilege;
 use programs::Set;
 use tools::Need;

@@ -11,8 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use interface::{Paths, proxies};
-use manners::print;
+use clikit::print;
+use lab_cli::{Paths, proxies};
 
 use crate::go_tools;
 

@@ -1,4 +1,4 @@
-//! Builds the Go programs of `lab/kubernetes` into the cache, once per content.
+//! Builds the Go programs of `kubernetes` into the cache, once per content.
 //!
 //! Cold it takes minutes, so `lab 1` lets it run behind at low priority as a process of its own, and
 //! whoever needs the programs joins it by its lock. Go's own cache makes a killed build cheap to repeat.
@@ -9,7 +9,7 @@ mod parts;
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
-use interface::{
+use lab_cli::{
     Paths,
     pins::pins,
     programs::{Building, State, state},
@@ -50,7 +50,7 @@ impl Set {
         Self::EACH.iter().rfind(ends).copied().unwrap_or(Self::All)
     }
 
-    /// The files below `lab/kubernetes` that decide what is built.
+    /// The files below `kubernetes` that decide what is built.
     fn files(self) -> Vec<&'static str> {
         let mut files =
             vec!["go.mod", "go.sum", "main.go", "metallb/go.mod", "metallb/go.sum", "runtime/go.mod", "runtime/go.sum"];
@@ -63,7 +63,7 @@ impl Set {
 
 /// The name of a set's folder: another module, file or compiler is another name.
 pub fn folder(checkout: &Path, set: Set) -> Result<String> {
-    let modules = checkout.join("lab/kubernetes");
+    let modules = checkout.join("kubernetes");
     let mut hash = Sha256::new_with_prefix(FORMAT);
     for file in set.files() {
         let path = modules.join(file);

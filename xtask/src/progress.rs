@@ -9,8 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clikit::{escaped, print};
 use indicatif::{ProgressBar, ProgressStyle};
-use manners::{escaped, print};
 
 /// What is built already is found to be so within this time, and that is not worth a line.
 const SILENT: Duration = Duration::from_secs(2);

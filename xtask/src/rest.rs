@@ -3,7 +3,7 @@
 //! `lab1`, which does lab 1, waits for them and becomes `lab`.
 
 use anyhow::Result;
-use interface::{
+use lab_cli::{
     ClusterChoice, Command, Number, Options, Paths,
     rest::{State, building, state},
 };

@@ -12,8 +12,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use interface::{Options, Paths, cli::Suite, exit};
-use manners::print;
+use clikit::print;
+use lab_cli::{Options, Paths, cli::Suite, exit};
 
 use crate::{
     build, go_tools, kernels,

@@ -5,11 +5,11 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use interface::{
+use clikit::print;
+use lab_cli::{
     Options, Paths, exit,
     pins::{self, Pinned, Pins},
 };
-use manners::print;
 use serde::Serialize;
 use serde_json::Value;
 

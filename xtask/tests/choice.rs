@@ -22,7 +22,7 @@ fn xtask(checkout: &Path, programs: &[(&str, &str)], arguments: &[&str]) -> Outp
     let world = tempfile::tempdir().unwrap();
     for (name, text) in programs {
         let program = world.path().join(name);
-        end_to_end::program(&program, &format!("#!/bin/sh\n{text}\n"));
+        testkit::program(&program, &format!("#!/bin/sh\n{text}\n"));
     }
     let hostname = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
     let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
@@ -87,9 +87,9 @@ fn a_committed_lab_toml_comes_before_what_the_machine_has_as_recorded() {
     let clone = tempfile::tempdir().unwrap();
     for file in ["go.mod", "go.sum", "main.go", "metallb/go.mod", "metallb/go.sum", "runtime/go.mod", "runtime/go.sum"]
     {
-        let to = clone.path().join("lab/kubernetes").join(file);
+        let to = clone.path().join("kubernetes").join(file);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(checkout().join("lab/kubernetes").join(file), to).unwrap();
+        fs::copy(checkout().join("kubernetes").join(file), to).unwrap();
     }
     fs::write(clone.path().join("lab.toml"), "on = \"host\"\n").unwrap();
     let output = xtask(clone.path(), &[("docker", DOCKER), ("kind", KIND)], &["doctor"]);

@@ -37,8 +37,8 @@ fn has_nix() -> bool {
 
 /// Debian 11's is.
 fn too_old(says: &str) -> Option<String> {
-    let version: interface::Version = says.split_whitespace().find_map(|word| word.parse().ok())?;
-    let least = interface::pins::pins().unwrap().tools.nix.least.parse().unwrap();
+    let version: lab_cli::Version = says.split_whitespace().find_map(|word| word.parse().ok())?;
+    let least = lab_cli::pins::pins().unwrap().tools.nix.least.parse().unwrap();
     (version < least).then(|| format!("{version} is too old, {least} is needed"))
 }
 
@@ -149,7 +149,7 @@ fn a_package_that_is_older_than_what_asks_for_it_fails_the_evaluation() {
         return;
     }
     for (package, file) in
-        [("kind", "manifests/pins.toml"), ("helm", "manifests/pins.toml"), ("go", "lab/kubernetes/go.mod")]
+        [("kind", "manifests/pins.toml"), ("helm", "manifests/pins.toml"), ("go", "kubernetes/go.mod")]
     {
         let output = evaluate(package, "0.1");
         let error = String::from_utf8_lossy(&output.stderr);
@@ -162,7 +162,8 @@ fn a_package_that_is_older_than_what_asks_for_it_fails_the_evaluation() {
 fn a_program_is_built_from_sources_of_every_language_and_bee_brings_its_clang() {
     let Some(flake) = flake() else { return };
     let bee = &flake["outputs"]["packages"]["x86_64-linux"]["bee"];
-    assert_eq!(bee["src"], format!("{} Cargo.lock Cargo.toml lab manifests probes tests xtask", root().display()));
+    let sources = ".github Cargo.lock Cargo.toml README.md crates docs kubernetes manifests probes tests xtask";
+    assert_eq!(bee["src"], format!("{} {sources}", root().display()));
     assert_eq!(bee["cargoBuildFlags"], serde_json::json!(["--bin", "bee"]));
     let wrapped = bee["postInstall"].as_str().unwrap();
     assert!(wrapped.contains("BPF_CLANG") && wrapped.ends_with("-clang-unwrapped/bin/clang"), "{wrapped}");

@@ -10,7 +10,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use end_to_end::root::Root;
+use testkit::root::Root;
 
 /// As Debian's sudo comes.
 const GROUP: &str = "%sudo ALL=(ALL:ALL) ALL\n";
@@ -48,7 +48,7 @@ impl Machine {
         fs::remove_file(self.0.path("/etc/os-release")).unwrap();
         fs::write(self.0.path("/etc/os-release"), os_release).unwrap();
         let _ = fs::remove_file(self.0.path("/called"));
-        end_to_end::program(&self.0.path("/usr/local/bin").join(manager), "#!/bin/sh\necho $0 $@ >> /called\n");
+        testkit::program(&self.0.path("/usr/local/bin").join(manager), "#!/bin/sh\necho $0 $@ >> /called\n");
     }
 
     /// `lab all --install` as root; no Go is fetched.

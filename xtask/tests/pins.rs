@@ -8,16 +8,12 @@ use std::{
     process::{Command, Output},
 };
 
-use interface::pins::{self, Pinned};
+use lab_cli::pins::{self, Pinned};
 use serde_json::Value;
 
 /// The go.mods, and what they are for.
-const GO_MODS: [&str; 4] = [
-    "lab/kubernetes/go.mod",
-    "lab/kubernetes/metallb/go.mod",
-    "lab/kubernetes/runtime/go.mod",
-    "lab/kubernetes/previous.mod",
-];
+const GO_MODS: [&str; 4] =
+    ["kubernetes/go.mod", "kubernetes/metallb/go.mod", "kubernetes/runtime/go.mod", "kubernetes/previous.mod"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -94,9 +90,9 @@ fn every_pin_of_pins_toml_has_its_line_among_the_versions() {
 
 #[test]
 fn beside_the_previous_kubernetes_etcd_and_coredns_are_todays() {
-    let today = requirements(&text("lab/kubernetes/go.mod"));
-    let previous = requirements(&text("lab/kubernetes/previous.mod"));
-    assert!(has_entry("lab/kubernetes/previous.mod", "k8s.io/kubernetes"));
+    let today = requirements(&text("kubernetes/go.mod"));
+    let previous = requirements(&text("kubernetes/previous.mod"));
+    assert!(has_entry("kubernetes/previous.mod", "k8s.io/kubernetes"));
     let others: Vec<_> =
         previous.iter().filter(|(module, _, direct)| *direct && !module.starts_with("k8s.io/")).collect();
     assert!(others.len() >= 2 && others.iter().all(|other| today.contains(other)), "{others:?}");
@@ -105,7 +101,7 @@ fn beside_the_previous_kubernetes_etcd_and_coredns_are_todays() {
 /// Its libraries are released with it, each as a module of its own.
 #[test]
 fn kubernetes_is_of_one_version_with_its_libraries() {
-    for file in ["lab/kubernetes/go.mod", "lab/kubernetes/previous.mod"] {
+    for file in ["kubernetes/go.mod", "kubernetes/previous.mod"] {
         let go_mod = text(file);
         let (_, version, _) =
             requirements(&go_mod).into_iter().find(|(module, ..)| module == "k8s.io/kubernetes").unwrap();
@@ -137,7 +133,7 @@ fn versions_lists_every_pin_with_its_file_and_its_end() {
     let said: Value = serde_json::from_slice(&output.stdout).unwrap();
     let versions = said["versions"].as_array().unwrap();
     let kubernetes = versions.iter().find(|version| version["what"] == "Kubernetes").unwrap();
-    let (_, version, _) = requirements(&text("lab/kubernetes/go.mod"))
+    let (_, version, _) = requirements(&text("kubernetes/go.mod"))
         .into_iter()
         .find(|(module, ..)| module == "k8s.io/kubernetes")
         .unwrap();

@@ -64,8 +64,8 @@ fn in_crates_lab_and_driver_only_cmd_starts_programs() {
         |text: &str| text.contains("Command::new(") && text.contains("process::Command") || text.contains("xshell::");
     let found = files("rs")
         .into_iter()
-        .filter(|(name, _)| name.starts_with("lab/src/") || name.starts_with("lab/driver/"))
-        .filter(|(name, text)| name != "lab/driver/src/cmd.rs" && starts(text));
+        .filter(|(name, _)| name.starts_with("crates/lab/src/") || name.starts_with("crates/lab-engine/"))
+        .filter(|(name, text)| name != "crates/lab-engine/src/cmd.rs" && starts(text));
     none(found.map(|(name, _)| name).collect(), "these start programs by themselves");
 }
 
@@ -74,15 +74,15 @@ fn in_crates_lab_and_driver_only_cmd_starts_programs() {
 fn in_crates_lab_and_driver_only_caller_writes_into_folders_of_the_users() {
     const WRITES: [&str; 5] = ["fs::write(", "File::create(", "create_dir", "DirBuilder::new", "give_to_caller"];
     const OTHERS: [&str; 5] = [
-        "lab/driver/src/caller.rs",
-        "lab/driver/src/ownership.rs",
-        "lab/src/cluster/host/",
-        "lab/src/commands/shell.rs",
-        "lab/src/junit.rs",
+        "crates/lab-engine/src/caller.rs",
+        "crates/lab-engine/src/ownership.rs",
+        "crates/lab/src/cluster/host/",
+        "crates/lab/src/commands/shell.rs",
+        "crates/lab/src/junit.rs",
     ];
     let found = files("rs").into_iter().filter(|(name, text)| {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-        let is_ours = name.starts_with("lab/src/") || name.starts_with("lab/driver/src/");
+        let is_ours = name.starts_with("crates/lab/src/") || name.starts_with("crates/lab-engine/src/");
         is_ours && !OTHERS.iter().any(|other| name.starts_with(other)) && WRITES.iter().any(|word| code.contains(word))
     });
     none(found.map(|(name, _)| name).collect(), "these write by themselves");
@@ -105,16 +105,17 @@ fn every_cargo_that_builds_for_a_user_is_locked() {
     none(found, "these are not locked");
 }
 
-/// `println!` panics where nobody reads, and passes on what a terminal obeys; `manners::print` does neither.
+/// `println!` panics where nobody reads, and passes on what a terminal obeys; `clikit::print` does neither.
 #[test]
-fn nothing_is_printed_but_by_manners() {
+fn nothing_is_printed_but_by_clikit() {
     const MACROS: [&str; 4] =
         [concat!("print", "ln!("), concat!("eprint", "ln!("), concat!("print", "!("), concat!("eprint", "!(")];
     let found = files("rs").into_iter().filter(|(name, text)| {
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let is_ours =
-            ["lab/src/", "lab/driver/src/", "lab/interface/src/", "xtask/"].iter().any(|place| name.starts_with(place));
+        let is_ours = ["crates/lab/src/", "crates/lab-engine/src/", "crates/lab-cli/src/", "xtask/"]
+            .iter()
+            .any(|place| name.starts_with(place));
         is_ours
             && !name.starts_with("xtask/tests/")
             && code.into_iter().any(|line| MACROS.iter().any(|word| line.contains(word)))
@@ -129,13 +130,13 @@ fn deadlines_grow_with_the_slowness_of_the_machine() {
     const DEADLINES: [&str; 6] =
         ["Instant::now() + ", "elapsed() < ", "took < ", "time::timeout(", "timeout_at(", "--timeout=60s"];
     const OTHERS: [&str; 4] = [
-        "lab/driver/src/wait.rs",
-        "lab/src/cluster/host/node/init.rs",
-        "lab/kebpf/tests/suite/running.rs",
+        "crates/lab-engine/src/wait.rs",
+        "crates/lab/src/cluster/host/node/init.rs",
+        "crates/kebpf/tests/suite/running.rs",
         "xtask/tests/tidy.rs",
     ];
     let found = files("rs").into_iter().filter(|(name, text)| {
-        let places = ["lab/src/", "lab/driver/src/", "tests/"];
+        let places = ["crates/lab/src/", "crates/lab-engine/src/", "crates/testkit/src/", "tests/"];
         let is_ours = places.iter().any(|place| name.starts_with(place)) || name.contains("/tests/");
         is_ours && !OTHERS.contains(&name.as_str()) && DEADLINES.iter().any(|deadline| text.contains(deadline))
     });
@@ -175,7 +176,7 @@ fn only_bee_links_libbpf() {
     let found = files("toml").into_iter().filter(|(name, text)| {
         name.ends_with("Cargo.toml")
             && name != "Cargo.toml"
-            && name != "probes/bee/Cargo.toml"
+            && name != "crates/bee/Cargo.toml"
             && text.contains("libbpf")
     });
     none(found.map(|(name, _)| name).collect(), "these depend on libbpf");
@@ -191,7 +192,7 @@ fn xtask_links_neither_kube_nor_tokio() {
 #[test]
 fn what_is_compiled_for_lab_1_is_not_compiled_again() {
     let again = &crates_for_lab_1(&["--no-default-features"]) - &crates_for_lab_1(&[]);
-    none(again.into_iter().collect(), "tests/Cargo.toml should ask for the others' features, too");
+    none(again.into_iter().collect(), "crates/testkit/Cargo.toml should ask for the others' features, too");
 }
 
 /// The crates from elsewhere below bee and `lab1`, each with its features.
@@ -205,7 +206,7 @@ fn crates_for_lab_1(features: &[&str]) -> BTreeSet<String> {
     for line in String::from_utf8(output.stdout).unwrap().lines() {
         let Some((depth, package)) = line.split_once(' ') else { continue };
         if depth == "0" {
-            is_ours = package.starts_with("bee ") || package.starts_with("lab-driver ");
+            is_ours = package.starts_with("bee ") || package.starts_with("lab-engine ");
         }
         if is_ours && !package.contains(" (/") {
             found.insert(package.to_owned());
@@ -257,7 +258,7 @@ fn exact_versions(pins: &toml::Value) -> Vec<String> {
 #[test]
 fn labs_do_not_ask_where_the_cluster_runs() {
     let found = files("rs").into_iter().filter(|(name, text)| {
-        let asks = name.starts_with("lab/src/labs/") || name.starts_with("lab/src/check/");
+        let asks = name.starts_with("crates/lab/src/labs/") || name.starts_with("crates/lab/src/check/");
         let words = ["ClusterChoice", "cluster::host", "cluster::kind", "cluster::context"];
         asks && words.iter().any(|word| text.contains(word))
     });
@@ -267,7 +268,7 @@ fn labs_do_not_ask_where_the_cluster_runs() {
 #[test]
 fn labs_do_not_ask_which_profile_is_installed() {
     let found = files("rs").into_iter().filter(|(name, text)| {
-        let asks = name.starts_with("lab/src/labs/") || name.starts_with("lab/src/check/");
+        let asks = name.starts_with("crates/lab/src/labs/") || name.starts_with("crates/lab/src/check/");
         asks && ["Profile::", "profile::offline", "profile::upstream", ".profile()"]
             .iter()
             .any(|word| text.contains(word))
@@ -317,7 +318,7 @@ fn is_pinned(action: &str) -> bool {
 fn every_lab_has_its_file_and_its_row() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for lab in 1..=6 {
-        let folder = if lab == 1 { "lab/driver/src" } else { "lab/src/labs" };
+        let folder = if lab == 1 { "crates/lab-engine/src" } else { "crates/lab/src/labs" };
         let file = format!("{folder}/lab{lab}.rs");
         assert!(root().join(&file).is_file(), "lab {lab} has no file");
         assert!(readme.contains(&file), "lab {lab} has no row in the README");

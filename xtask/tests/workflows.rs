@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Parser;
-use interface::cli::Cli;
+use lab_cli::cli::Cli;
 use serde_json::Value;
 
 #[test]

@@ -3,18 +3,14 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context, Result};
-use interface::pins;
+use lab_cli::pins;
 use serde::Deserialize;
 use serde_json::Value;
 
-const GO: [&str; 4] = [
-    "lab/kubernetes/go.mod",
-    "lab/kubernetes/previous.mod",
-    "lab/kubernetes/runtime/go.mod",
-    "lab/kubernetes/metallb/go.mod",
-];
+const GO: [&str; 4] =
+    ["kubernetes/go.mod", "kubernetes/previous.mod", "kubernetes/runtime/go.mod", "kubernetes/metallb/go.mod"];
 const CARGO: &str = "Cargo.lock";
-const NPM: &str = "lab/kebpf/web/package-lock.json";
+const NPM: &str = "crates/kebpf/web/package-lock.json";
 
 /// A version of a package, with OSV's name of where packages like it come from.
 #[derive(Debug, Clone, PartialEq, Eq)]

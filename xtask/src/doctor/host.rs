@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use interface::{Machine, Number, base, kube_proxy, places, range::Range, taken::taken};
+use lab_cli::{Machine, Number, base, kube_proxy, places, range::Range, taken::taken};
 
 use super::{
     Finding, Verdict, kernel,

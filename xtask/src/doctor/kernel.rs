@@ -1,6 +1,6 @@
-//! What the nodes of a cluster straight on this machine need of its kernel, once: `lab/src/cluster/host` uses these and no others.
+//! What the nodes of a cluster straight on this machine need of its kernel, once: `crates/lab/src/cluster/host` uses these and no others.
 
-use interface::Machine;
+use lab_cli::Machine;
 
 use super::{Finding, Verdict};
 
@@ -23,7 +23,7 @@ const FEATURES: [Feature; 8] = [
     feature("pairs of network links", "VETH", "/sys/module/veth").module("veth"),
     feature("network bridges", "BRIDGE", "/sys/module/bridge").module("bridge"),
     feature("overlay file systems", "OVERLAY_FS", "/sys/module/overlay").module("overlay"),
-    // What `nft` and `iptables` need beyond it, kube_proxy.rs of crate interface knows.
+    // What `nft` and `iptables` need beyond it, kube_proxy.rs of crate lab-cli knows.
     feature("connection tracking", "NF_CONNTRACK", "/sys/module/nf_conntrack").module("nf_conntrack"),
 ];
 

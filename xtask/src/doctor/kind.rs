@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use interface::{
+use lab_cli::{
     Machine, Number, Obstacle, Options, Profile, Version,
     engine::{self, Engine, Program},
     network,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use interface::{Machine, Paths, inotify, machine::release};
+use lab_cli::{Machine, Paths, inotify, machine::release};
 
 use super::{Finding, Verdict};
 

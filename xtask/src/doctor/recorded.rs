@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Parser;
-use interface::{Cli, Machine, Paths, machine::Said};
+use lab_cli::{Cli, Machine, Paths, machine::Said};
 use serde::Deserialize;
 
 #[derive(Deserialize, Default)]

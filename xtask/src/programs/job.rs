@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use interface::programs::{Building, Progress};
+use lab_cli::programs::{Building, Progress};
 
 use crate::{go, pace::Pace};
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use interface::{Paths, programs::Building};
+use lab_cli::{Paths, programs::Building};
 use serde_json::Value;
 
 use super::{Set, folder, job::Job};
@@ -22,7 +22,7 @@ const TAGS: &str = "remove_all_sd,enable_kubernetes_sd,no_btrfs,no_devmapper,no_
 
 /// Every program, or those of nodes alone.
 pub fn current(paths: &Paths, set: Set, result: &Path, building: &Building) -> Result<()> {
-    let (modules, bin) = (paths.checkout.join("lab/kubernetes"), result.join("bin"));
+    let (modules, bin) = (paths.checkout.join("kubernetes"), result.join("bin"));
     // Takes seconds, and a machine without a C compiler learns it now rather than in ten minutes.
     pause(&modules, &bin)?;
     let mut job = kubernetes(&modules, "go.mod")?;
@@ -49,7 +49,7 @@ pub fn previous(paths: &Paths, result: &Path, building: &Building) -> Result<()>
     link_all(&today, result)?;
     let bin = result.join("bin");
     fs::remove_file(bin.join("hyperkube")).context("failed to leave out today's Kubernetes")?;
-    kubernetes(&paths.checkout.join("lab/kubernetes"), "previous.mod")?.run(&bin, building)
+    kubernetes(&paths.checkout.join("kubernetes"), "previous.mod")?.run(&bin, building)
 }
 
 /// etcd, CoreDNS and Kubernetes' components as one program.

@@ -7,8 +7,8 @@ mod table;
 use std::fmt;
 
 use anyhow::Result;
-use interface::{Paths, exit};
-use manners::print;
+use clikit::print;
+use lab_cli::{Paths, exit};
 
 use distribution::{Family, Packages};
 use table::{TOOLS, Tool};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use interface::proxies;
+use lab_cli::proxies;
 
 use super::distribution::Manager;
 use crate::{

@@ -1,7 +1,7 @@
 //! Every tool: what needs it, how it is found, and what each distribution calls its package.
 
 use anyhow::Result;
-use interface::{
+use lab_cli::{
     Paths,
     pins::{self, Tools},
 };

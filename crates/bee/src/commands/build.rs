@@ -1,0 +1,99 @@
+//! `bee build`: nothing is written before everything has succeeded.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use bee::atomic;
+use bee::build::{Architecture, Request};
+use bee::lint::{self, Sources};
+use bee::store::{Built, Config};
+use clikit::print;
+use jiff::Timestamp;
+
+use crate::cli::{Build, Cli};
+
+/// <https://reproducible-builds.org/specs/source-date-epoch/>
+const EPOCH: &str = "SOURCE_DATE_EPOCH";
+
+pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
+    let containers = [
+        ("--build-image", arguments.build_image.is_some()),
+        ("--builder", arguments.builder.is_some()),
+        ("--local", arguments.local),
+        ("--build-script", arguments.build_script.is_some()),
+        ("--build-script-out", arguments.build_script_out),
+    ];
+    super::without_use(&containers, "bee calls clang itself, here and in no container");
+    let architectures = architectures(&arguments.arch)?;
+    anyhow::ensure!(
+        architectures.len() == 1 || arguments.output_file.is_none(),
+        "--output-file takes one object: name one processor with --arch, or store an image under a REF"
+    );
+    let programs = architectures.iter().map(|it| compile(arguments, *it)).collect::<Result<Vec<_>>>()?;
+    // BPF code is the same for all of them, but for registers: what is found in one is in all.
+    let [(_, object), ..] = programs.as_slice() else { return Ok(()) };
+    warn(arguments, object)?;
+    if let Some(path) = &arguments.output_file {
+        atomic::replace(path, object).with_context(|| format!("write {}", path.display()))?;
+        print::note(format_args!("wrote {}, {} bytes", path.display(), object.len()));
+    }
+    if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {
+        let store = super::store(cli)?;
+        let annotations = annotations(arguments)?;
+        let digest =
+            store.put(reference, &Built { programs: &programs, created: created()?, annotations: &annotations })?;
+        let size: usize = programs.iter().map(|(_, object)| object.len()).sum();
+        print::note(format_args!("stored {reference} in {}, {size} bytes", store.folder().display()));
+        print::line(digest)?;
+    }
+    Ok(())
+}
+
+/// Each once, in an order that does not depend on how they were named.
+fn architectures(named: &[Architecture]) -> Result<BTreeSet<Architecture>> {
+    if !named.is_empty() {
+        return Ok(named.iter().copied().collect());
+    }
+    let host = Architecture::host();
+    Ok(BTreeSet::from([host.context("bee has no headers for this machine's processor: name another with --arch")?]))
+}
+
+fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec<u8>)> {
+    let Build { source, link, vmlinux, .. } = arguments;
+    let cflags: Vec<_> =
+        arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
+    let request = Request { source, link, architecture, vmlinux: *vmlinux, cflags: &cflags };
+    let object = bee::build::build(&request)?;
+    Ok((Config::of(&object, architecture.oci())?, object))
+}
+
+/// What `bee lint` would say.
+fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
+    let sources = Sources::of(&arguments.source).and(&arguments.link);
+    let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
+    findings.iter().for_each(print::note);
+    Ok(())
+}
+
+/// What the author says, under OCI's names (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
+fn annotations(arguments: &Build) -> Result<Vec<(String, String)>> {
+    // A time makes another digest each time: only one that was given is part of the image.
+    let created = std::env::var_os(EPOCH).map(|_| created()).transpose()?.map(|time| time.to_string());
+    let said = [
+        ("created", &created),
+        ("description", &arguments.description),
+        ("authors", &arguments.authors),
+        ("licenses", &arguments.license),
+        ("source", &arguments.source_url),
+    ];
+    let annotation =
+        |(name, value): (&str, &Option<String>)| Some((format!("org.opencontainers.image.{name}"), value.clone()?));
+    Ok(said.into_iter().filter_map(annotation).collect())
+}
+
+/// Now, or what the variable says that makes builds reproducible.
+fn created() -> Result<Timestamp> {
+    let Ok(epoch) = std::env::var(EPOCH) else { return Ok(Timestamp::now()) };
+    let seconds = epoch.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    seconds.with_context(|| format!("{EPOCH} is {epoch:?}, not a number of seconds since 1970"))
+}

@@ -1,0 +1,63 @@
+//! `bee describe`.
+
+use anyhow::Result;
+use bee::store::{Config, Description, Entry, Map};
+use clikit::print;
+use serde_json::json;
+
+use crate::cli::{Cli, Describe};
+
+/// Before the names of annotations that OCI knows.
+const OCI: &str = "org.opencontainers.image.";
+
+pub fn run(cli: &Cli, arguments: &Describe) -> Result<()> {
+    let described = super::store(cli)?.describe(&arguments.reference)?;
+    if arguments.json {
+        return Ok(print::json(format_args!("{:#}", object(&described)))?);
+    }
+    Ok(lines(&described).iter().try_for_each(print::line)?)
+}
+
+fn object(Description { entry, annotations, config }: &Description) -> serde_json::Value {
+    json!({
+        "name": entry.reference,
+        "digest": entry.digest,
+        "platform": super::platform(entry),
+        "created": entry.created,
+        "size": entry.size.as_ref().ok(),
+        "annotations": annotations,
+        "programs": config.programs,
+        "maps": config.maps,
+    })
+}
+
+fn lines(Description { entry, annotations, config }: &Description) -> Vec<String> {
+    let Entry { reference, digest, created, size, .. } = entry;
+    let not_said = || "not said".to_owned();
+    let mut lines = vec![
+        line("name", reference),
+        line("digest", digest),
+        line("platform", &super::platform(entry).unwrap_or_else(not_said)),
+        line("created", &created.map_or_else(not_said, |time| time.to_string())),
+        line("size", &size.as_ref().map_or_else(ToString::to_string, |size| format!("{size} bytes"))),
+    ];
+    lines.extend(annotations.iter().map(|(name, value)| line(name.strip_prefix(OCI).unwrap_or(name), value)));
+    let Config { programs, maps, .. } = config;
+    lines.extend(programs.iter().map(|program| line("program", &format!("{}, {}", program.name, program.section))));
+    lines.extend(maps.iter().map(|map| line("map", &words(map))));
+    lines
+}
+
+fn words(Map { name, r#type: type_, max_entries, kind, metric, labels }: &Map) -> String {
+    let labels = labels.join(", ");
+    let export = match (kind, metric) {
+        (Some(kind), Some(metric)) => format!("; {kind} {metric}{{{labels}}}"),
+        (Some(_), None) => format!("; printed: {labels}"),
+        (None, _) => String::new(),
+    };
+    format!("{name}, {type_}, {max_entries} entries{export}")
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:<12} {value}")
+}

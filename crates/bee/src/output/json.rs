@@ -1,0 +1,75 @@
+//! One JSON object per event on standard output, as log collectors take it.
+
+use std::cell::RefCell;
+use std::io::{self, Write};
+
+use clikit::escaped_json;
+use serde_json::{Value, json};
+
+use super::Output;
+use super::changes::Changes;
+use super::lines::Lines;
+use crate::decode::decode;
+use crate::elements::Elements;
+use crate::object::{Kind, Source};
+use crate::running::Running;
+
+/// Writes events and changed elements. Where several probes run, each line also says whose it is: `"probe":"my_probe:v1"`.
+pub struct JsonLines<'a, W> {
+    running: &'a Running,
+    lines: RefCell<Lines<W>>,
+    changes: RefCell<Changes>,
+}
+
+impl<'a, W: Write> JsonLines<'a, W> {
+    pub fn new(running: &'a Running, output: W) -> Self {
+        Self { running, lines: RefCell::new(Lines::new(output)), changes: RefCell::default() }
+    }
+
+    fn line(&self, probe: usize, mut line: Value) {
+        if let Some(name) = self.running.name_among_several(probe) {
+            line["probe"] = name.into();
+        }
+        self.lines.borrow_mut().write(escaped_json(&line.to_string()));
+    }
+}
+
+impl<W: Write> Output for JsonLines<'_, W> {
+    /// `{"map":"events","event":{…}}`
+    fn event(&self, map: usize, record: &[u8]) {
+        let exported = &self.running.maps[map];
+        let Source::Events(layout) = &exported.map.source else { return };
+        if exported.map.kind != Kind::Print || !self.running.shows(exported, record) {
+            return;
+        }
+        // One that is too short is counted among the bad ones when it is added up.
+        if let Ok(event) = decode(layout, record) {
+            self.line(exported.probe, json!({ "map": exported.map.name, "event": event }));
+        }
+    }
+
+    fn wants(&self, map: usize) -> bool {
+        self.running.maps[map].map.kind == Kind::Print
+    }
+
+    /// `{"map":"sizes","key":{…},"value":…}` for each element that is new or changed.
+    fn elements(&self, map: usize, elements: &Elements) {
+        let exported = &self.running.maps[map];
+        let Source::Elements { key, value, .. } = &exported.map.source else { return };
+        let shows = |key: &[u8]| self.running.shows(exported, key);
+        for (key_bytes, value_bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
+            if let (Ok(key), Ok(value)) = (decode(key, key_bytes), decode(value, value_bytes)) {
+                self.line(exported.probe, json!({ "map": exported.map.name, "key": key, "value": value }));
+            }
+        }
+    }
+
+    /// `{"program":"tasks","text":"1 init"}` for each line that an iterator wrote.
+    fn text(&self, probe: usize, program: &str, text: &str) {
+        text.lines().for_each(|line| self.line(probe, json!({ "program": program, "text": line })));
+    }
+
+    fn round(&self) -> io::Result<bool> {
+        self.lines.borrow_mut().flush()
+    }
+}

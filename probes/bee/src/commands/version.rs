@@ -1,8 +1,0 @@
-//! `bee version`.
-
-use anyhow::Result;
-use manners::print;
-
-pub fn run() -> Result<()> {
-    Ok(print::line(env!("CARGO_PKG_VERSION"))?)
-}
