@@ -5,7 +5,7 @@
 use std::path::Path;
 
 fn main() -> anyhow::Result<()> {
-    let btf = std::env::args().nth(1).unwrap_or_else(|| bee::build::vmlinux::KERNEL_BTF.to_owned());
-    print!("{}", bee::build::vmlinux::header(Path::new(&btf))?);
+    let btf = std::env::args().nth(1).unwrap_or_else(|| bee::compile::vmlinux::KERNEL_BTF.to_owned());
+    print!("{}", bee::compile::vmlinux::header(Path::new(&btf))?);
     Ok(())
 }

@@ -8,7 +8,8 @@ mod store;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use bee::build::{Architecture, Vmlinux};
+use bee::compile::Vmlinux;
+use bee::decode::architecture::Architecture;
 use bee::init::{Language, Map, Output, ProgramType};
 use bee::store::Reference;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};

@@ -1,9 +1,15 @@
 //! bee builds eBPF probes, stores them as OCI images and runs them; their maps become logs and Prometheus metrics.
 //!
-//! Reading order: [`object`] knows a probe's maps, with [`btf`] and [`layout`] what their bytes are, [`decode`] turns them into
-//! values; [`hooks`] is where its programs go, [`probe`] is a probe in the kernel, [`series`] what its maps amount to, [`metrics`] and
-//! [`output`] show it, [`run`] ties it together, [`recording`] keeps it. [`init`], [`build`], [`lint`], [`store`] and [`registry`] are
-//! what comes before; [`doctor`] says what a machine can run.
+//! Each module stands on those below it:
+//!
+//! * [`run`]: probes and recordings, shown until a signal; [`store`]: images, names, registries
+//! * [`recording`]; [`inspect`]: what a probe is, without loading it
+//! * [`metrics`]: exposition and server; [`output`]: table, JSON, columns
+//! * [`export`]: maps as time series; [`lint`]; [`doctor`]
+//! * [`kernel`]: probes in the kernel, their hooks, rings and maps; all `unsafe` code but one function of [`c_format`]
+//! * [`compile`], [`init`]: from C to an object
+//! * [`object`]: a probe's ELF file, its maps, parameters, variants
+//! * [`decode`]: types by BTF, and values from bytes
 
 #![warn(
     clippy::print_stdout,
@@ -13,51 +19,28 @@
 // What only the registry and the live table use.
 #![cfg_attr(not(feature = "whole"), allow(dead_code, reason = "the whole bee has a use for all of it"))]
 
-pub mod allowance;
-mod answers;
-pub mod atomic;
-mod backing;
-pub mod btf;
-mod bucketed;
-pub mod build;
-pub mod contents;
-pub mod decode;
-pub mod doctor;
-mod elements;
-mod end;
-mod events;
-mod exposition;
-pub mod filter;
-pub mod histogram;
-pub mod hooks;
-mod http;
-pub mod init;
-pub mod labels;
-pub mod layout;
-pub mod lint;
-mod losses;
-pub mod meaning;
-pub mod memory;
-pub mod metrics;
-pub mod object;
-mod origin;
-pub mod output;
-mod overflow;
-pub mod parameters;
-pub mod pins;
-mod printed;
-pub mod privilege;
-pub mod probe;
-mod programs;
-mod raw;
-pub mod recording;
-#[cfg(feature = "whole")]
-pub mod registry;
-mod rests;
 pub mod run;
-mod running;
-pub mod series;
 pub mod store;
-mod symbols;
-pub mod variants;
-mod verifier;
+
+pub mod inspect;
+pub mod recording;
+
+pub mod metrics;
+pub mod output;
+
+pub mod doctor;
+pub mod export;
+pub mod lint;
+
+pub mod kernel;
+
+pub mod compile;
+pub mod init;
+
+pub mod object;
+
+pub mod decode;
+
+pub mod allowance;
+pub mod atomic_file;
+mod c_format;

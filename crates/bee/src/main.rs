@@ -11,7 +11,7 @@ mod commands;
 
 use std::process::ExitCode;
 
-use bee::pins;
+use bee::kernel::pins;
 use clikit::print;
 
 use cli::{Cli, Command};

@@ -13,10 +13,11 @@ use std::{
 };
 
 use bee::{
-    build::{Architecture, Request, Vmlinux, build},
+    compile::{Request, Vmlinux, build},
+    decode::architecture::Architecture,
     decode::decode,
-    labels::Labels,
-    layout::Layout,
+    decode::labels::Labels,
+    decode::layout::Layout,
     object::{Inspection, Kind, Source, inspect},
 };
 use serde_json::{Value, json};

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use assert_cmd::Command;
 use bee::allowance::{Allowance, Exceeded};
-use bee::btf::{Btf, BtfError};
-use bee::labels::Labels;
-use bee::layout::{Layout, LayoutError};
+use bee::decode::btf::{Btf, BtfError};
+use bee::decode::labels::Labels;
+use bee::decode::layout::{Layout, LayoutError};
 use bee::lint::Sources;
 use bee::object::{Kind, Source, inspect};
 use proptest::prelude::*;

@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use bee::filter::Filter;
-use bee::histogram::Buckets;
-use bee::labels::Labels;
-use bee::layout::{Field, Layout, Shape};
-use bee::parameters::Parameter;
-use bee::registry::{Which, pull};
+use bee::decode::filter::Filter;
+use bee::decode::histogram::Buckets;
+use bee::decode::labels::Labels;
+use bee::decode::layout::{Field, Layout, Shape};
+use bee::object::params::Parameter;
+use bee::store::registry::{Which, pull};
 use bee::store::{Built, Config, Reference, Store};
 use indicatif::ProgressBar;
 use jiff::Timestamp;

@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use bee::filter::Filter;
-use bee::histogram::Buckets;
+use bee::decode::filter::Filter;
+use bee::decode::histogram::Buckets;
+use bee::export::map::MOST_SERIES;
+use bee::object::params::Parameter;
 use bee::output::Format;
-use bee::parameters::Parameter;
-use bee::recording::Speed;
-use bee::series::MOST_SERIES;
+use bee::run::Speed;
 use clap::Args;
 use jiff::SignedDuration;
 

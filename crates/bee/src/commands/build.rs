@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
-use bee::atomic;
-use bee::build::{Architecture, Request};
+use bee::atomic_file;
+use bee::compile::Request;
+use bee::decode::architecture::Architecture;
 use bee::lint::{self, Sources};
 use bee::store::{Built, Config};
 use clikit::print;
@@ -34,7 +35,7 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
     let [(_, object), ..] = programs.as_slice() else { return Ok(()) };
     warn(arguments, object)?;
     if let Some(path) = &arguments.output_file {
-        atomic::replace(path, object).with_context(|| format!("write {}", path.display()))?;
+        atomic_file::replace(path, object).with_context(|| format!("write {}", path.display()))?;
         print::note(format_args!("wrote {}, {} bytes", path.display(), object.len()));
     }
     if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {
@@ -63,7 +64,7 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
     let cflags: Vec<_> =
         arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
     let request = Request { source, link, architecture, vmlinux: *vmlinux, cflags: &cflags };
-    let object = bee::build::build(&request)?;
+    let object = bee::compile::build(&request)?;
     Ok((Config::of(&object, architecture.oci())?, object))
 }
 

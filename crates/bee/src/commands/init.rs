@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use bee::atomic;
+use bee::atomic_file;
 use bee::init::{Language, Template};
 use clap::ValueEnum;
 use clikit::print;
@@ -65,13 +65,13 @@ fn choose<T: ValueEnum + Display>(question: &str) -> Result<T> {
 }
 
 fn write(file: &Path, source: &str, on_terminal: bool) -> Result<()> {
-    match atomic::create(file, source.as_bytes()) {
+    match atomic_file::create(file, source.as_bytes()) {
         Err(why) if why.kind() == ErrorKind::AlreadyExists => {
             let question = format!("{} exists. Overwrite it?", file.display());
             if !on_terminal || !super::answered(Confirm::new(&question).with_default(false).prompt())? {
                 bail!("{} exists and stays as it is: name another file with --file", file.display());
             }
-            atomic::replace(file, source.as_bytes())
+            atomic_file::replace(file, source.as_bytes())
         }
         other => other,
     }

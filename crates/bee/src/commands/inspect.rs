@@ -1,7 +1,7 @@
 //! `bee inspect`.
 
 use anyhow::Result;
-use bee::contents::Contents;
+use bee::inspect::Contents;
 use clikit::print;
 use serde_json::json;
 

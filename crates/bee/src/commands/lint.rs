@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use anyhow::Result;
-use bee::build::{self, Architecture, Request, Vmlinux};
+use bee::compile::{self, Request, Vmlinux};
+use bee::decode::architecture::Architecture;
 use bee::lint::{self, Finding, Sources};
 use bee::object;
 use clikit::print;
@@ -35,10 +36,10 @@ fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
             (Ok(object), sources)
         }
     };
-    let refused = |why| build::Error::Refused { path: path.clone(), why };
+    let refused = |why| compile::Error::Refused { path: path.clone(), why };
     match object.and_then(|object| object::inspect(&object).map_err(refused)) {
         Ok(inspection) => Ok(lint::lint(&inspection, &sources, arguments.memory.saturating_mul(1 << 20))?),
-        Err(build::Error::Refused { why: object::Error::Map { map, why }, .. }) => {
+        Err(compile::Error::Refused { why: object::Error::Map { map, why }, .. }) => {
             Ok(vec![lint::refused(&map, &why, &sources)])
         }
         Err(error) => Err(error.into()),
@@ -46,8 +47,8 @@ fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
 }
 
 /// For this machine's processor, or any: nothing that is looked at depends on it.
-fn compile(source: &Path, cflags: &[String]) -> Result<Vec<u8>, build::Error> {
+fn compile(source: &Path, cflags: &[String]) -> Result<Vec<u8>, compile::Error> {
     let cflags: Vec<_> = cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
     let architecture = Architecture::host().unwrap_or(Architecture::Amd64);
-    build::build(&Request { source, link: &[], architecture, vmlinux: Vmlinux::Pinned, cflags: &cflags })
+    compile::build(&Request { source, link: &[], architecture, vmlinux: Vmlinux::Pinned, cflags: &cflags })
 }

@@ -29,8 +29,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use bee::kernel::probe::ProbeError;
 use bee::object::SIZE_LIMIT;
-use bee::probe::ProbeError;
 use bee::store::{Entry, Store};
 use clikit::print;
 use inquire::InquireError;
@@ -84,7 +84,7 @@ pub fn details(error: &anyhow::Error) -> Vec<String> {
 /// The next step after an error, where there is one.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
-        let build = || cause.downcast_ref::<bee::build::Error>()?.hint().map(str::to_owned);
+        let build = || cause.downcast_ref::<bee::compile::Error>()?.hint().map(str::to_owned);
         let store = || cause.downcast_ref::<bee::store::Error>()?.hint();
         let privilege = || cause.downcast_ref::<privilege::Error>().map(|it| it.hint().to_owned());
         let registry = || registry::hint(cause);
@@ -95,7 +95,7 @@ pub fn hint(error: &anyhow::Error) -> Option<String> {
 
 /// The documented exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    use bee::build::Error as Build;
+    use bee::compile::Error as Build;
     use bee::run::Error as Run;
     let code = error.chain().find_map(|cause| {
         let build = || match cause.downcast_ref::<Build>()? {

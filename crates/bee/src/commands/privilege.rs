@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use bee::privilege::missing;
+use bee::kernel::capabilities::missing;
 use clikit::print;
 
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,10 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use bee::export::map::SeriesBounds;
+use bee::kernel::pins::PinOptions;
 use bee::output::Format;
-use bee::pins::PinOptions;
 use bee::run::{NamedObject, RunOptions, ShowOptions};
-use bee::series::SeriesBounds;
 use bee::store::{Error, Reference};
 use clap::ValueEnum;
 use clikit::print;

@@ -6,8 +6,9 @@ use std::path::Path;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
 use nix::sys::utsname::uname;
 
-use super::Check;
-use crate::{hooks, privilege};
+use crate::doctor::Check;
+use crate::kernel::capabilities;
+use crate::kernel::hooks;
 
 /// Ring buffers and CAP_BPF came with it.
 const OLDEST: (u32, u32) = (5, 8);
@@ -44,7 +45,7 @@ fn btf() -> Check {
 }
 
 fn capabilities() -> Check {
-    let missing: Vec<_> = privilege::missing().iter().map(ToString::to_string).collect();
+    let missing: Vec<_> = capabilities::missing().iter().map(ToString::to_string).collect();
     let found =
         if missing.is_empty() { "may load probes".to_owned() } else { format!("lacks {}", missing.join(" and ")) };
     check("capabilities", missing.is_empty(), found, "run it through sudo; in a container, add BPF and PERFMON")
@@ -54,7 +55,7 @@ fn memlock(version: Option<(u32, u32)>) -> Check {
     let limit = getrlimit(Resource::RLIMIT_MEMLOCK).map_or(0, |(soft, _)| soft);
     let counts = version.is_some_and(|version| version < NO_MEMLOCK);
     // libbpf does so by itself.
-    let may_raise = privilege::has(caps::Capability::CAP_SYS_RESOURCE);
+    let may_raise = capabilities::has(caps::Capability::CAP_SYS_RESOURCE);
     let found = match limit {
         _ if !counts => "maps do not count as locked memory".to_owned(),
         RLIM_INFINITY => "no limit".to_owned(),
@@ -71,7 +72,7 @@ fn lockdown(states: &str) -> Check {
 }
 
 fn paranoid(level: &str) -> Check {
-    let works = level.trim().parse().is_ok_and(|level: i32| level <= 2) || privilege::is_admin();
+    let works = level.trim().parse().is_ok_and(|level: i32| level <= 2) || capabilities::is_admin();
     check("perf_event_paranoid", works, level.trim(), "sysctl kernel.perf_event_paranoid=2, or run as root")
 }
 

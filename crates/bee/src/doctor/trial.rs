@@ -5,9 +5,9 @@ use libbpf_rs::{MapHandle, MapType};
 use object::write::{Object, Symbol, SymbolSection};
 use object::{Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope};
 
-use crate::btf::Btf;
+use crate::decode::btf::Btf;
+use crate::kernel::probe::{Probe, ProbeError};
 use crate::object::Inspection;
-use crate::probe::{Probe, ProbeError};
 
 /// `r0 = ANSWER` and `exit`, of <https://docs.kernel.org/bpf/standardization/instruction-set.html>.
 const MOVE_TO_R0: [u8; 4] = [0xb7, 0, 0, 0];

@@ -1,6 +1,6 @@
 //! The C sources that `bee init` writes: a record, a map, what is done with them, and the hooks that call it.
 
-use super::{Map, Output, ProgramType, Template};
+use crate::init::{Map, Output, ProgramType, Template};
 
 impl Template {
     /// The probe's C source.

@@ -1,7 +1,7 @@
 //! Labels that take ever new values: each is a time series of its own, in bee and in Prometheus, for as long as they run.
 
-use crate::layout::{Field, Layout, Shape};
-use crate::meaning::Meaning;
+use crate::decode::layout::{Field, Layout, Shape};
+use crate::decode::typedefs::Meaning;
 use crate::object::{Kind, Map, Source};
 
 /// Members that have such values, by their usual names.

@@ -5,7 +5,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::allowance::Allowance;
-use crate::btf::Parts;
+use crate::decode::btf::Parts;
 use crate::object::elf::{Elf, u32_at};
 
 /// Where the offset and the length of the line information stand in the header, and how long a record is at least.

@@ -13,11 +13,11 @@ use std::path::PathBuf;
 use libbpf_rs::num_possible_cpus;
 use serde::Serialize;
 
-use crate::btf::{Btf, TypeId};
-use crate::hooks::Hook;
-use crate::memory::Dimensions;
+use crate::decode::btf::{Btf, TypeId};
+use crate::kernel::hooks::Hook;
+use crate::kernel::probe::{self, ProbeError};
+use crate::object::map_memory::Dimensions;
 use crate::object::{Inspection, Map, Source};
-use crate::probe::{self, ProbeError};
 
 pub use source::Sources;
 

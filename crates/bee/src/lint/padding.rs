@@ -1,6 +1,6 @@
 //! Holes that the compiler leaves between members, so that each stands where the processor reads it fastest. Nobody sets them.
 
-use crate::btf::{Btf, Member, TypeId, TypeKind};
+use crate::decode::btf::{Btf, Member, TypeId, TypeKind};
 
 /// Structs in structs are followed this far, and so many members of all of them: two in each would be thousands.
 const DEPTH: usize = 16;

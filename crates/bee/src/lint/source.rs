@@ -6,8 +6,8 @@ use std::path::{Component, Path, PathBuf};
 
 use oci::files;
 
-use super::Place;
-use super::lines::{self, Line};
+use crate::lint::Place;
+use crate::lint::lines::{self, Line};
 
 /// Files and bytes of one that are looked at.
 const FILES: usize = 32;

@@ -1,6 +1,6 @@
 //! Text that the kernel makes longer than the array it is copied to, zero included.
 
-use crate::btf::{Btf, Member, TypeId, TypeKind};
+use crate::decode::btf::{Btf, Member, TypeId, TypeKind};
 
 /// Names of members and how many bytes the kernel's own text has (`TASK_COMM_LEN`, `IFNAMSIZ`).
 const KERNEL: [(&str, u32); 6] =

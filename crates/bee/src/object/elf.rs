@@ -2,7 +2,7 @@
 //!
 //! <https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html>; BPF objects are 64-bit, and little-endian wherever we run.
 
-use super::Error;
+use crate::object::Error;
 
 /// The longest name of a section or symbol that is read.
 const NAME: usize = 1024;

@@ -1,7 +1,7 @@
 //! Why an object can't be used.
 
 use crate::allowance::Exceeded;
-use crate::btf::BtfError;
+use crate::decode::btf::BtfError;
 
 /// What is wrong with a probe's object.
 #[derive(Debug, thiserror::Error)]
@@ -12,11 +12,11 @@ pub enum Error {
     NotBpf(u16),
     #[error("it is cut off or damaged: {0} lies outside the file")]
     Truncated(&'static str),
-    #[error("it is longer than {} MiB", super::SIZE_LIMIT >> 20)]
+    #[error("it is longer than {} MiB", crate::object::SIZE_LIMIT >> 20)]
     TooLong,
     #[error(
         "it has more sections, functions or relocations than a probe, or more than {} maps, or they overlap",
-        super::MAPS_LIMIT
+        crate::object::MAPS_LIMIT
     )]
     TooMany,
     #[error(transparent)]

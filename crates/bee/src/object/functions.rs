@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::elf::{Elf, SHT_SYMTAB, SYMBOL, string, u16_at, u32_at, u64_at};
-use super::{Error, SIZE_LIMIT};
+use crate::object::elf::{Elf, SHT_SYMTAB, SYMBOL, string, u16_at, u32_at, u64_at};
+use crate::object::{Error, SIZE_LIMIT};
 
 /// The most functions, and symbols of any kind, of one object.
 const FUNCTIONS: usize = 1024;

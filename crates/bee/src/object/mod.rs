@@ -6,25 +6,26 @@
 pub(crate) mod elf;
 mod error;
 mod functions;
-mod merge;
-mod uses;
+pub mod map_memory;
+mod map_sections;
+mod map_uses;
+pub mod params;
+pub mod variants;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{
-    allowance::Allowance,
-    btf::{Btf, TypeId},
-    bucketed,
-    histogram::{self, Buckets},
-    labels::Labels,
-    layout::{Field, Layout, LayoutError},
-    parameters::Constant,
-};
+use crate::allowance::Allowance;
+use crate::decode::btf::{Btf, TypeId};
+use crate::decode::bucket_key::{self, BucketKey};
+use crate::decode::histogram::{self, Buckets};
+use crate::decode::labels::Labels;
+use crate::decode::layout::{Field, Layout, LayoutError};
+use crate::object::params::Constant;
 
 pub use error::Error;
-pub use uses::uses;
+pub use map_uses::uses;
 
 /// The longest object that is looked at. The workshop's have some kilobytes, debug information some hundred; a program of the kernel's own
 /// limit, a million instructions, has 8 MB.
@@ -96,7 +97,7 @@ impl Map {
         match &self.source {
             Source::Events(layout) => Labels::of(layout, self.value().map(|field| field.name.as_str())),
             Source::Elements { key, .. } if self.kind == Kind::Histogram => {
-                Labels::of(key, Some(if key.is_integer() { "" } else { bucketed::FIELD }))
+                Labels::of(key, Some(if key.is_integer() { "" } else { bucket_key::FIELD }))
             }
             Source::Elements { key, .. } => Labels::of(key, None),
         }
@@ -139,7 +140,7 @@ pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Insp
     if bytes.len() > SIZE_LIMIT {
         return Err(Error::TooLong);
     }
-    let (object, sections) = merge::normalise(bytes)?;
+    let (object, sections) = map_sections::normalise(bytes)?;
     allowance.take(object.len())?;
     let elf = elf::Elf::parse(&object)?;
     functions::check(&elf)?;
@@ -231,10 +232,10 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         | map_type::PERCPU_ARRAY
         | map_type::LRU_PERCPU_HASH) => {
             let (key, value) = (layout("key")?, layout("value")?);
-            if kind == Kind::Histogram && bucketed::Number::of(&key).is_none() {
+            if kind == Kind::Histogram && BucketKey::new(&key).is_none() {
                 return Err(format!(
                     "a histogram in a hash has a bucket in each element, and its key no integer named `{}` that says which",
-                    bucketed::FIELD
+                    bucket_key::FIELD
                 ));
             }
             if kind != Kind::Print && !value.is_integer() {

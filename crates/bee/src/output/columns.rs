@@ -7,14 +7,14 @@ use std::io::{self, Write};
 
 use clikit::escaped;
 
-use super::Output;
-use super::changes::Changes;
-use super::lines::Lines;
 use crate::decode;
-use crate::elements::Elements;
+use crate::export::map::Exported;
+use crate::export::state::Running;
+use crate::kernel::map_reader::Elements;
 use crate::object::{Kind, Source};
-use crate::running::Running;
-use crate::series::Exported;
+use crate::output::Output;
+use crate::output::diff::Changes;
+use crate::output::lines::Lines;
 
 /// Columns begin this wide and grow with what stands in them, up to a bound: lines of one map are aligned with those before.
 const NARROWEST: usize = 12;

@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use clikit::escaped_json;
 use serde_json::{Value, json};
 
-use super::Output;
-use super::changes::Changes;
-use super::lines::Lines;
 use crate::decode::decode;
-use crate::elements::Elements;
+use crate::export::state::Running;
+use crate::kernel::map_reader::Elements;
 use crate::object::{Kind, Source};
-use crate::running::Running;
+use crate::output::Output;
+use crate::output::diff::Changes;
+use crate::output::lines::Lines;
 
 /// Writes events and changed elements. Where several probes run, each line also says whose it is: `"probe":"my_probe:v1"`.
 pub struct JsonLines<'a, W> {

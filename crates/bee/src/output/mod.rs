@@ -1,7 +1,7 @@
 //! How a run is shown: a live table for a person, JSON lines for a program, columns for a pager.
 
-mod changes;
 mod columns;
+mod diff;
 mod json;
 mod lines;
 #[cfg(feature = "whole")]
@@ -13,8 +13,8 @@ use std::net::SocketAddr;
 
 use clikit::print;
 
-use crate::elements::Elements;
-use crate::running::Running;
+use crate::export::state::Running;
+use crate::kernel::map_reader::Elements;
 
 /// What it is shown as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

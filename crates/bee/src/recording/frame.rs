@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::functions::Named;
-use super::{Error, FRAME_LIMIT, JSON_LIMIT, TEXT_LIMIT};
-use crate::elements::Elements;
-use crate::programs::Account;
+use crate::kernel::map_reader::Elements;
+use crate::kernel::prog_stats::Account;
+use crate::recording::functions::Named;
+use crate::recording::{Error, FRAME_LIMIT, JSON_LIMIT, TEXT_LIMIT};
 
 /// Kind (u8), time (u64, microseconds since the start) and length (u32).
 pub const HEAD: usize = 1 + 8 + 4;

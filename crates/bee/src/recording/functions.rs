@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use crate::allowance::Allowance;
-use crate::elements::Elements;
-use crate::layout::Layout;
-use crate::meaning::Meaning;
+use crate::decode::host::{self, function};
+use crate::decode::layout::Layout;
+use crate::decode::typedefs::Meaning;
+use crate::export::map::Exported;
+use crate::kernel::map_reader::Elements;
 use crate::object::Source;
-use crate::origin::{self, function};
-use crate::series::Exported;
 
 /// So many functions are named at the most, by a recording and in its replay; the rest stay numbers.
 const LIMIT: usize = 1 << 16;
@@ -72,7 +72,7 @@ impl Functions {
 /// Takes names from a recording, which may be somebody else's.
 pub fn learn(named: Vec<Named>, allowance: &Allowance) {
     let has_room = |(_, name): &Named| name.len() <= NAME_LIMIT && allowance.take(name.len() + ENTRY).is_ok();
-    origin::learn_functions(named.into_iter().filter(has_room), LIMIT);
+    host::learn_functions(named.into_iter().filter(has_room), LIMIT);
 }
 
 fn new(named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) -> impl Iterator<Item = Named> {

@@ -5,9 +5,8 @@
 //! is complete by itself. Files come from other people: everything that is read has a bound.
 
 mod frame;
-mod functions;
+pub(crate) mod functions;
 mod reader;
-mod replay;
 mod writer;
 
 use std::io;
@@ -16,12 +15,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::Exceeded;
-use crate::origin::Origin;
+use crate::decode::host::Origin;
 
 pub(crate) use frame::Frame;
 pub use reader::Recording;
-pub use replay::Speed;
-pub(crate) use replay::{Replay, consume};
 pub(crate) use writer::{Recorder, create};
 
 /// What a recording begins with; the last byte but one is the format's version.
@@ -39,35 +36,35 @@ const TOTAL_LIMIT: u64 = 4 << 30;
 
 /// What is known before the first event.
 #[derive(Debug, Serialize, Deserialize)]
-struct Header {
-    probes: Vec<Probe>,
+pub(crate) struct Header {
+    pub(crate) probes: Vec<Probe>,
     /// Of histograms, as the command line writes them, if it did.
-    buckets: Option<String>,
-    most_series: usize,
+    pub(crate) buckets: Option<String>,
+    pub(crate) most_series: usize,
     /// Where it was made.
-    origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Probe {
-    name: String,
+pub(crate) struct Probe {
+    pub(crate) name: String,
     /// How it was attached.
-    state: String,
-    object_size: usize,
-    maps: Vec<Map>,
-    iterators: Vec<String>,
+    pub(crate) state: String,
+    pub(crate) object_size: usize,
+    pub(crate) maps: Vec<Map>,
+    pub(crate) iterators: Vec<String>,
 }
 
 /// What an exported map's definition in the object does not say.
 #[derive(Debug, Serialize, Deserialize)]
-struct Map {
-    name: String,
+pub(crate) struct Map {
+    pub(crate) name: String,
     /// The field of events that is the value of a gauge or histogram.
-    value: String,
+    pub(crate) value: String,
     /// How many elements it has room for.
-    room: u64,
+    pub(crate) room: u64,
     /// Whether somebody counts what it loses.
-    loss_known: bool,
+    pub(crate) loss_known: bool,
 }
 
 /// Why a recording can't be written or read.
@@ -94,7 +91,7 @@ pub enum Error {
 }
 
 impl Error {
-    fn damaged(why: impl ToString) -> Self {
+    pub(crate) fn damaged(why: impl ToString) -> Self {
         Self::Damaged(why.to_string())
     }
 }

@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 
-use super::frame::{HEAD, Head};
-use super::{Error, Frame, HEADER_LIMIT, Header, MAGIC, PROBES_LIMIT, Probe, TOTAL_LIMIT};
 use crate::allowance::Allowance;
 use crate::object::{self, Inspection, SIZE_LIMIT};
+use crate::recording::frame::{HEAD, Head};
+use crate::recording::{Error, Frame, HEADER_LIMIT, Header, MAGIC, PROBES_LIMIT, Probe, TOTAL_LIMIT};
 
 /// What a header takes here is so many times what it takes in the file.
 const PARSED: usize = 4;
 
 /// A recording whose header was read.
 pub struct Recording {
-    pub(super) header: Header,
+    pub(crate) header: Header,
     /// Of each probe.
-    pub(super) inspections: Vec<Inspection>,
-    pub(super) frames: Frames<BufReader<File>>,
+    pub(crate) inspections: Vec<Inspection>,
+    pub(crate) frames: Frames<BufReader<File>>,
     /// For all that is kept of it.
-    pub(super) allowance: Allowance,
+    pub(crate) allowance: Allowance,
 }
 
 impl Recording {
@@ -81,7 +81,7 @@ impl<R: Read> Frames<R> {
     }
 
     /// The header, and each probe's object.
-    pub(super) fn header(&mut self, allowance: &Allowance) -> Result<(Header, Vec<Vec<u8>>), Error> {
+    pub(crate) fn header(&mut self, allowance: &Allowance) -> Result<(Header, Vec<Vec<u8>>), Error> {
         let length = self.exactly(4)?.try_into().map(u32::from_le_bytes).map_err(|_| Error::Cut)? as usize;
         if length > HEADER_LIMIT {
             return Err(Error::damaged("its header is too long"));
@@ -131,7 +131,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::origin::origin;
+    use crate::decode::host::origin;
 
     fn packed(bytes: &[u8]) -> Vec<u8> {
         let mut packed = GzEncoder::new(vec![], Compression::fast());

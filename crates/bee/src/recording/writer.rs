@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::frame::write_event;
-use super::functions::{Functions, Named};
-use super::reader::version;
-use super::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
-use crate::atomic::Draft;
-use crate::elements::Elements;
+use crate::atomic_file::Draft;
+use crate::decode::host::origin;
+use crate::export::map::Exported;
+use crate::export::state::{Instance, Running};
+use crate::kernel::map_reader::Elements;
+use crate::kernel::prog_stats::Account;
 use crate::object::Source;
-use crate::origin::origin;
 use crate::output::{Output, Title};
-use crate::programs::Account;
-use crate::running::{Instance, Running};
-use crate::series::Exported;
+use crate::recording::frame::write_event;
+use crate::recording::functions::{Functions, Named};
+use crate::recording::reader::version;
+use crate::recording::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
 
 /// How often losses and costs are noted, and what was recorded is sure to be in the file.
 const NOTE: Duration = Duration::from_secs(1);

@@ -1,7 +1,9 @@
 //! Runs probes: attaches them, shows their events, serves their metrics, until a signal ends it. A recording is shown the same way.
 
-mod kernel;
+mod live;
 mod prepare;
+mod replay;
+pub(crate) mod shutdown;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,25 +14,27 @@ use std::thread;
 use std::time::Duration;
 
 use crate::allowance::Accounts;
-use crate::atomic::Draft;
-use crate::end::End;
-use crate::filter::{self, Filter};
-use crate::http::{self, PortTaken};
+use crate::atomic_file::Draft;
+use crate::decode::filter::{self, Filter};
+use crate::export::map::SeriesBounds;
+use crate::export::state::Running;
+use crate::kernel::pins::{self, PinOptions, Pins};
+use crate::kernel::probe::{Probe, ProbeError};
+use crate::kernel::sys;
+use crate::kernel::verifier_log;
 use crate::metrics;
+use crate::metrics::server::{self, PortTaken};
 use crate::object;
+use crate::object::params::{self, Parameter};
+use crate::object::variants::NoSuchVariant;
 use crate::output::{self, Format, Output, Title};
-use crate::parameters::{self, Parameter};
-use crate::pins::{self, PinOptions, Pins};
-use crate::probe::{Probe, ProbeError};
-use crate::raw;
-use crate::recording::{self, Recorder, Recording, Replay, Speed};
-use crate::running::Running;
-use crate::series::SeriesBounds;
-use crate::variants::NoSuchVariant;
-use crate::verifier;
+use crate::recording::{self, Recorder, Recording};
+use crate::run::replay::Replay;
+use crate::run::shutdown::End;
 
 use prepare::Candidate;
 pub use prepare::{Prepared, prepare};
+pub use replay::Speed;
 
 /// What to run, and how.
 pub struct RunOptions {
@@ -83,7 +87,7 @@ pub enum Error {
     #[error(transparent)]
     Variant(#[from] NoSuchVariant),
     #[error(transparent)]
-    Parameter(#[from] parameters::Error),
+    Parameter(#[from] params::Error),
     #[error(transparent)]
     Filter(#[from] filter::Unanswered),
     #[error("no map is a histogram, which --hist-buckets and --hist-value-key are for")]
@@ -121,7 +125,7 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let session = Session::open(options.show)?;
     options.pins.check()?;
     if let Some(file) = options.debug {
-        verifier::write_to(&file).map_err(|source| Error::Debug { file, source })?;
+        verifier_log::write_to(&file).map_err(|source| Error::Debug { file, source })?;
     }
     let file = options.record.as_deref().map(recording::create).transpose()?;
     let attach = |candidate: &Candidate| {
@@ -163,8 +167,8 @@ impl Feed {
     /// Hands everything to the output until the end.
     fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
         match self {
-            Self::Kernel(probes) => kernel::consume(&probes, running, end, output),
-            Self::Recording(replay) => recording::consume(*replay, running, end, output).map_err(Error::Output),
+            Self::Kernel(probes) => live::consume(&probes, running, end, output),
+            Self::Recording(replay) => replay::consume(*replay, running, end, output).map_err(Error::Output),
         }
     }
 }
@@ -180,7 +184,7 @@ struct Session {
 
 impl Session {
     fn open(options: ShowOptions) -> Result<Self, Error> {
-        let (listener, address) = http::listen(options.metrics)?;
+        let (listener, address) = server::listen(options.metrics)?;
         let end = End::at_signals().map_err(Error::Signals)?;
         Ok(Self { listener, address, end, options })
     }
@@ -196,7 +200,7 @@ impl Session {
         let running = Arc::new(running);
         let end = self.end.after(self.options.timeout);
         let served = running.clone();
-        let serve = move || http::serve(self.listener, move |format| metrics::text(&served, format));
+        let serve = move || server::serve(self.listener, move |format| metrics::text(&served, format));
         thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
         let mut output = output::open(self.options.format, title, &running).map_err(Error::Output)?;
         if let Some((file, objects)) = record {
@@ -212,7 +216,7 @@ fn timing(wanted: bool, format: Format) -> Result<Option<OwnedFd>, Error> {
     if !wanted && format != Format::Table {
         return Ok(None);
     }
-    match raw::time_runs() {
+    match sys::time_runs() {
         Err(error) if wanted => Err(Error::RunTime(error)),
         timing => Ok(timing.ok()),
     }

@@ -5,10 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, NamedObject, RunOptions};
-use crate::filter::{Filter, Unanswered};
+use crate::decode::filter::{Filter, Unanswered};
+use crate::kernel::probe;
+use crate::metrics;
+use crate::object::params;
+use crate::object::variants;
 use crate::object::{self, Inspection, Kind, Source};
-use crate::{metrics, parameters, probe, variants};
+use crate::run::{Error, NamedObject, RunOptions};
 
 /// Probes that were looked at and not loaded yet.
 pub struct Prepared {
@@ -35,9 +38,9 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
     let mut candidates = options.probes.drain(..).map(candidate).collect::<Result<Vec<_>, _>>()?;
     each_has_its_name(&candidates)?;
     choose_variants(&mut candidates, options.variant.as_deref())?;
-    parameters::check(candidates.iter().map(|candidate| &candidate.inspection.btf), &options.parameters)?;
+    params::check(candidates.iter().map(|candidate| &candidate.inspection.btf), &options.parameters)?;
     for Candidate { inspection, .. } in &mut candidates {
-        inspection.constants = parameters::constants(&inspection.btf, &options.parameters)?;
+        inspection.constants = params::constants(&inspection.btf, &options.parameters)?;
     }
     histograms(&mut candidates, &options)?;
     check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;

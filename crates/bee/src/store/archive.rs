@@ -13,8 +13,10 @@ use serde::de::DeserializeOwned;
 use tar::{Archive, Builder, EntryType, Header};
 use tokio_util::bytes::Bytes;
 
-use super::{Damage, Error, Image, MOST_PLATFORMS, Manifest, Reference, Store, annotation, image, layout, platform};
 use crate::allowance::MOST;
+use crate::store::{
+    Damage, Error, Image, MOST_PLATFORMS, Manifest, Reference, Store, annotation, image, layout, platform,
+};
 
 /// All files of an archive together, which are in memory until all is found to be right, and what tar has around them.
 const MOST_BYTES: u64 = MOST as u64;

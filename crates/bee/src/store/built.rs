@@ -9,7 +9,7 @@ use oci_spec::image::{
 };
 use tokio_util::bytes::Bytes;
 
-use super::{Config, Error, Image, Manifest, PROGRAM, Reference, Store, layout, platform};
+use crate::store::{Config, Error, Image, Manifest, PROGRAM, Reference, Store, layout, platform};
 
 /// BumbleBee's type of a probe's other blob, and the names that it gives both.
 const CONFIG: &str = "application/ebpf.oci.image.config.v1+json";

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::contents::{self, Contents};
+use crate::inspect::{self, Contents};
 use crate::object::Kind;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +47,9 @@ pub struct Map {
 impl Config {
     /// # Errors
     /// The object is no probe.
-    pub fn of(object: &[u8], architecture: &str) -> Result<Self, contents::Error> {
+    pub fn of(object: &[u8], architecture: &str) -> Result<Self, inspect::Error> {
         let Contents { programs, maps, .. } = Contents::of(object)?;
-        let program = |contents::Program { name, section, .. }| Program { name, section };
+        let program = |inspect::Program { name, section, .. }| Program { name, section };
         // libbpf makes maps of its own, with a dot, of global variables.
         let maps = maps.into_iter().filter(|map| !map.name.contains('.')).map(Map::from).collect();
         let programs = programs.into_iter().map(program).collect();
@@ -57,10 +57,10 @@ impl Config {
     }
 }
 
-impl From<contents::Map> for Map {
-    fn from(contents::Map { name, kind, max_entries, export, .. }: contents::Map) -> Self {
+impl From<inspect::Map> for Map {
+    fn from(inspect::Map { name, kind, max_entries, export, .. }: inspect::Map) -> Self {
         let map = Self { name, r#type: kind, max_entries, ..Self::default() };
-        let Some(contents::Export { kind, metric, labels }) = export else { return map };
+        let Some(inspect::Export { kind, metric, labels }) = export else { return map };
         Self { kind: Some(word(kind).to_owned()), metric, labels, ..map }
     }
 }

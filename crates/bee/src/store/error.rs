@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 
-use super::Reference;
+use crate::store::Reference;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

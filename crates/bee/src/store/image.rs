@@ -9,7 +9,7 @@ use oci_spec::image::{
 };
 use tokio_util::bytes::Bytes;
 
-use super::{Damage, Error, PROGRAM, Reference, Store, layout, platform};
+use crate::store::{Damage, Error, PROGRAM, Reference, Store, layout, platform};
 
 /// All documents byte for byte, and all that they name.
 #[derive(Debug)]

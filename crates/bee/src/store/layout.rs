@@ -15,9 +15,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Damage, Error};
-use crate::atomic;
+use crate::atomic_file;
 use crate::object::SIZE_LIMIT;
+use crate::store::{Damage, Error};
 
 /// What is longer is no program that bee would look at.
 pub const MAX_PROGRAM: u64 = SIZE_LIMIT as u64;
@@ -84,7 +84,7 @@ impl Layout {
         as_owner(&blobs, || fs::create_dir_all(&blobs)).map_err(failed)?;
         let lock = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
         let writer = Writer { layout: self, _lock: lock };
-        atomic::sweep(&self.folder).and_then(|()| atomic::sweep(&blobs)).map_err(failed)?;
+        atomic_file::sweep(&self.folder).and_then(|()| atomic_file::sweep(&blobs)).map_err(failed)?;
         if !self.folder.join(MARKER.0).exists() {
             writer.write(MARKER.0, MARKER.1.as_bytes())?;
         }
@@ -147,7 +147,7 @@ impl Writer<'_> {
 
     fn write(&self, path: &str, content: &[u8]) -> Result<(), Error> {
         let path = self.layout.folder.join(path);
-        atomic::replace(&path, content).map_err(|why| Error::Write { path, why })
+        atomic_file::replace(&path, content).map_err(|why| Error::Write { path, why })
     }
 }
 

@@ -13,6 +13,8 @@ mod layout;
 mod names;
 mod platform;
 mod reference;
+#[cfg(feature = "whole")]
+pub mod registry;
 #[cfg(test)]
 mod tests;
 

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor};
 use serde_json::{Value, json};
 
-use super::layout::Writer;
-use super::{Error, Reference, Store};
+use crate::store::layout::Writer;
+use crate::store::{Error, Reference, Store};
 
 impl Store {
     /// Gives what `from` names a second name; returns the manifest's digest.

@@ -2,8 +2,8 @@
 
 use oci_spec::image::{Descriptor, MediaType, Os, Platform, PlatformBuilder};
 
-use super::Config;
-use crate::build::Architecture;
+use crate::decode::architecture::Architecture;
+use crate::store::Config;
 
 /// Docker's name for what OCI calls an index.
 const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";

@@ -8,7 +8,7 @@ use std::thread;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
-use super::{Built, Config, Error, ImportError, Reference, Store};
+use crate::store::{Built, Config, Error, ImportError, Reference, Store};
 
 /// A probe for these processors; the program of all but the first has one more byte.
 fn programs(program: &[u8], architectures: &[&str]) -> Vec<(Config, Vec<u8>)> {
@@ -157,7 +157,7 @@ fn a_fifo_in_place_of_a_program_does_not_block() {
 fn content_bigger_than_any_program_is_not_read() {
     let (_folder, store) = empty();
     put(&store, "x:v1", b"program");
-    fs::File::create(blob_of(&store, b"program")).unwrap().set_len(super::layout::MAX_PROGRAM + 1).unwrap();
+    fs::File::create(blob_of(&store, b"program")).unwrap().set_len(crate::store::layout::MAX_PROGRAM + 1).unwrap();
     assert_damaged(&store, "x:v1", "it has more than 16777216 bytes");
 }
 

@@ -92,9 +92,9 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
     let folder = tempfile::tempdir().context("make a folder for the image")?;
     let progress = progress(format!("push {name}"))?;
     let pushed = block_on(async {
-        let client = bee::registry::connect(name, Operation::Push, &options).await?;
+        let client = bee::store::registry::connect(name, Operation::Push, &options).await?;
         let image = archive::write(folder.path(), recipe, full_name)?;
-        Ok(bee::registry::push_archive(&client, &image, name.tag(), &progress).await?)
+        Ok(bee::store::registry::push_archive(&client, &image, name.tag(), &progress).await?)
     });
     progress.finish_and_clear();
     let digest = pushed.with_context(|| format!("push {name}"))?;
@@ -104,10 +104,10 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
 
 /// The next step after an error of a registry's.
 pub fn hint(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
-    cause.downcast_ref::<bee::registry::Error>()?.hint()
+    cause.downcast_ref::<bee::store::registry::Error>()?.hint()
 }
 
 /// The documented exit code of such an error.
 pub fn exit_code(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
-    matches!(cause.downcast_ref()?, bee::registry::Error::NoProbe { .. }).then_some(3)
+    matches!(cause.downcast_ref()?, bee::store::registry::Error::NoProbe { .. }).then_some(3)
 }

@@ -1,7 +1,7 @@
 //! `bee pull`.
 
 use anyhow::{Context, Result};
-use bee::registry::Which;
+use bee::store::registry::Which;
 use bee::store::{Reference, Store};
 use clikit::print;
 
@@ -26,7 +26,7 @@ fn pull(store: &Store, reference: &Reference, which: Which, registry: &Registry)
     let options = super::options(registry)?;
     let progress = super::progress(format!("pull {reference}"))?;
     let pulled =
-        super::block_on(async { Ok(bee::registry::pull(store, reference, which, &options, &progress).await?) });
+        super::block_on(async { Ok(bee::store::registry::pull(store, reference, which, &options, &progress).await?) });
     progress.finish_and_clear();
     pulled.with_context(|| format!("pull {reference}"))
 }

@@ -1,8 +1,8 @@
 //! The live picture of a run on a terminal: a tab for each map and each iterator. `q` or Ctrl-C ends it.
 
 mod keys;
-mod picture;
 mod rows;
+mod view;
 
 use std::cell::RefCell;
 use std::io;
@@ -11,15 +11,15 @@ use std::time::{Duration, Instant};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event};
 
-use super::{Output, Title};
-use crate::elements::Elements;
+use crate::export::map::Exported;
+use crate::export::state::Running;
+use crate::kernel::map_reader::Elements;
+use crate::kernel::prog_stats::Account;
 use crate::object::Kind;
-use crate::programs::Account;
-use crate::running::Running;
-use crate::series::Exported;
+use crate::output::{Output, Title};
 use keys::{Choices, Wish};
-use picture::Picture;
 use rows::{Latest, Rows, Tab};
+use view::Picture;
 
 /// How often the picture is drawn anew, and the map that it shows is read.
 const FRAME: Duration = Duration::from_millis(250);
@@ -159,7 +159,7 @@ impl<'a> Screen<'a> {
             losses: if self.rows.rows.is_empty() { self.waiting.clone() } else { self.losses() },
             costs: self.costs.clone(),
         };
-        terminal.draw(|frame| picture::draw(frame, &picture))?;
+        terminal.draw(|frame| view::draw(frame, &picture))?;
         self.drawn = Some(Instant::now());
         Ok(())
     }

@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::allowance::{Allowance, Held};
+use crate::export::state::Running;
 use crate::object::{Kind, Source};
-use crate::running::Running;
 
 /// Rows that are kept of one map; who wants more asks for the metrics.
 const KEPT: usize = 2000;

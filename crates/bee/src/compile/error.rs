@@ -1,0 +1,66 @@
+//! Why a probe was not built, and what to do about it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("read the source {path}", path = path.display())]
+    Source {
+        path: PathBuf,
+        #[source]
+        why: io::Error,
+    },
+
+    #[error("invalid name {0:?} of a source: expected one that clang can print, without control characters")]
+    Name(PathBuf),
+
+    #[error("clang is needed to compile a probe, but {program:?} cannot be started")]
+    NoClang {
+        program: OsString,
+        #[source]
+        why: io::Error,
+    },
+
+    #[error("{program:?} is clang {found}; probes need version {oldest} or newer")]
+    OldClang { program: OsString, found: u32, oldest: u32 },
+
+    #[error("read the running kernel's types from {path}", path = crate::compile::vmlinux::KERNEL_BTF)]
+    KernelTypes(#[source] io::Error),
+
+    #[error("{path} does not compile ({status}); clang's messages are above", path = path.display())]
+    Compile { path: PathBuf, status: ExitStatus },
+
+    #[error("take the debug information out of the compiled probe")]
+    Link(#[source] libbpf_rs::Error),
+
+    #[error("link the sources: do two of them define the same map or function?")]
+    LinkSeveral(#[source] libbpf_rs::Error),
+
+    #[error("{path} compiles, but bee cannot run it", path = path.display())]
+    Refused {
+        path: PathBuf,
+        #[source]
+        why: crate::object::Error,
+    },
+
+    #[error("write to the folder for temporary files (TMPDIR)")]
+    Scratch(#[source] io::Error),
+}
+
+impl Error {
+    /// The next step, where there is one.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoClang { .. } | Self::OldClang { .. } => {
+                Some("on Debian or Ubuntu `apt-get install clang`; another clang is taken from the variable BPF_CLANG")
+            }
+            Self::KernelTypes(_) => {
+                Some("this kernel shows no BTF (CONFIG_DEBUG_INFO_BTF); build without `--vmlinux kernel`")
+            }
+            _ => None,
+        }
+    }
+}

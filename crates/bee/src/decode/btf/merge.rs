@@ -1,0 +1,60 @@
+//! Sections of variables joined in one, as libbpf wants them.
+
+use libbpf_sys::{BTF_KIND_CONST, BTF_KIND_DATASEC};
+
+use crate::allowance::Allowance;
+use crate::decode::btf::{BtfError, HEADER, MAGIC, Parts, TypeKind, parse_type, word};
+
+/// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
+const CONST_VOID: [u32; 3] = [0, BTF_KIND_CONST << 24, 0];
+
+/// Joins the variables of several sections in one of another name. `bases` are the sections and how far each one's content moves.
+/// No type changes its number: the sections that are emptied become a type that says nothing.
+pub fn merge_sections(bytes: &[u8], bases: &[(&str, u32)], name: &str) -> Result<Vec<u8>, BtfError> {
+    // No type is kept longer than it takes to look at it.
+    let parts = Parts::split(bytes, &Allowance::of_a_file())?;
+    let (mut before, mut variables, mut after) = (vec![], vec![], vec![]);
+    let (mut found, mut size, mut at) = (false, 0, 0);
+    while at < parts.types.len() {
+        let (parsed, length) = parse_type(&parts, at)?;
+        let raw = &parts.types[at..at + length];
+        at += length;
+        let base = bases.iter().find(|(section, _)| *section == parsed.name).map(|(_, base)| *base);
+        match (parsed.kind, base) {
+            (TypeKind::Section(entries), Some(base)) => {
+                // clang leaves sizes and offsets 0 for libbpf to fill in from the symbols; a linker has filled them.
+                let filled = entries.iter().all(|entry| entry.size != 0) && word(raw, 8)? != 0;
+                size = if filled { base.wrapping_add(word(raw, 8)?) } else { 0 };
+                for entry in entries {
+                    variables.push([
+                        entry.type_id,
+                        if filled { entry.offset.wrapping_add(base) } else { 0 },
+                        entry.size,
+                    ]);
+                }
+                if found {
+                    after.extend(CONST_VOID.iter().flat_map(|word| word.to_le_bytes()));
+                }
+                found = true;
+            }
+            _ if found => after.extend_from_slice(raw),
+            _ => before.extend_from_slice(raw),
+        }
+    }
+    let section = [parts.strings.len() as u32, BTF_KIND_DATASEC << 24 | variables.len() as u32, size];
+    let words = section.into_iter().chain(variables.into_iter().flatten());
+    before.extend(words.flat_map(u32::to_le_bytes));
+    before.extend(after);
+    let strings = [parts.strings, name.as_bytes(), b"\0"].concat();
+    Ok(assemble(&before, &strings))
+}
+
+fn assemble(types: &[u8], strings: &[u8]) -> Vec<u8> {
+    let mut bytes = MAGIC.to_le_bytes().to_vec();
+    bytes.extend([1, 0]);
+    let words = [HEADER, 0, types.len(), types.len(), strings.len()];
+    bytes.extend(words.into_iter().flat_map(|word| (word as u32).to_le_bytes()));
+    bytes.extend_from_slice(types);
+    bytes.extend_from_slice(strings);
+    bytes
+}

@@ -1,0 +1,188 @@
+//! Which events and elements are shown: `comm==curl`, `dport>=1024`, `comm~^ku`. Metrics hold all of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use regex::Regex;
+
+use crate::decode::labels::Labels;
+
+/// A condition on a field, of one map or of all that have the field.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    text: String,
+    map: Option<String>,
+    field: String,
+    test: Test,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Equal(String),
+    Unequal(String),
+    Matches(Regex),
+    Number(fn(f64, f64) -> bool, f64),
+}
+
+/// Why a text is no filter; says what one looks like.
+#[derive(Debug, thiserror::Error)]
+pub enum Malformed {
+    #[error("{0:?} is no filter: write FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only")]
+    Form(String),
+    #[error("{0:?} compares with what is no number")]
+    Number(String),
+    #[error("{text:?} has no regular expression that can be read")]
+    Regex { text: String, source: regex::Error },
+}
+
+/// A filter that no map can answer.
+#[derive(Debug, thiserror::Error)]
+#[error("no map of the probe has what --filter {filter} asks for; there is {known}")]
+pub struct Unanswered {
+    filter: String,
+    known: String,
+}
+
+/// Longer ones first: `>=` begins as `>` does.
+const OPERATORS: [&str; 8] = ["==", "!=", ">=", "<=", "=~", "~", ">", "<"];
+
+impl FromStr for Filter {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if let Some(filter) = bumblebees(text) {
+            return filter;
+        }
+        let malformed = || Malformed::Form(text.to_owned());
+        let split = |operator: &&'static str| Some((text.split_once(*operator)?, *operator));
+        let found = OPERATORS.iter().filter_map(split).min_by_key(|((before, _), _)| before.len());
+        let ((before, value), operator) = found.ok_or_else(malformed)?;
+        let (map, field) = before.split_once(':').map_or((None, before), |(map, field)| (Some(map), field));
+        let field = field.trim();
+        if field.is_empty() {
+            return Err(malformed());
+        }
+        let map = map.map(|map| map.trim().to_owned());
+        Ok(Self { text: text.to_owned(), map, field: field.to_owned(), test: test(text, operator, value.trim())? })
+    }
+}
+
+/// BumbleBee's own form: `map,key,regex`. The expression may have commas.
+fn bumblebees(text: &str) -> Option<Result<Filter, Malformed>> {
+    let (map, rest) = text.split_once(',')?;
+    let (field, expression) = rest.split_once(',')?;
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    (is_name(map) && is_name(field)).then(|| {
+        let test = test(text, "~", expression)?;
+        Ok(Filter { text: text.to_owned(), map: Some(map.to_owned()), field: field.to_owned(), test })
+    })
+}
+
+fn test(text: &str, operator: &str, value: &str) -> Result<Test, Malformed> {
+    let number = |compare: fn(f64, f64) -> bool| {
+        let number = value.parse().map_err(|_| Malformed::Number(text.to_owned()))?;
+        Ok(Test::Number(compare, number))
+    };
+    match operator {
+        "==" => Ok(Test::Equal(value.to_owned())),
+        "!=" => Ok(Test::Unequal(value.to_owned())),
+        ">=" => number(|a, b| a >= b),
+        "<=" => number(|a, b| a <= b),
+        ">" => number(|a, b| a > b),
+        "<" => number(|a, b| a < b),
+        _ => Regex::new(value).map(Test::Matches).map_err(|source| Malformed::Regex { text: text.to_owned(), source }),
+    }
+}
+
+impl Filter {
+    /// Whether a record of a map is shown. What the filter does not speak of is.
+    pub fn takes(&self, map: &str, labels: &Labels, record: &[u8]) -> bool {
+        if !self.is_about(map) {
+            return true;
+        }
+        let Some(index) = labels.names().position(|name| name == self.field) else { return true };
+        let value = labels.values(record).swap_remove(index);
+        match &self.test {
+            Test::Equal(wanted) => value == *wanted,
+            Test::Unequal(wanted) => value != *wanted,
+            Test::Matches(expression) => expression.is_match(&value),
+            Test::Number(compare, number) => value.parse().is_ok_and(|value| compare(value, *number)),
+        }
+    }
+
+    /// Sees that some map has the field: a filter that was mistyped would show everything.
+    ///
+    /// # Errors
+    /// None has; the error names the fields that there are.
+    pub fn check<'a>(&self, maps: impl Iterator<Item = (&'a str, Labels)>) -> Result<(), Unanswered> {
+        let mut known = vec![];
+        for (map, labels) in maps {
+            if self.is_about(map) && labels.names().any(|name| name == self.field) {
+                return Ok(());
+            }
+            known.extend(labels.names().map(|name| format!("{map}:{name}")));
+        }
+        Err(Unanswered { filter: self.text.clone(), known: known.join(", ") })
+    }
+
+    fn is_about(&self, map: &str) -> bool {
+        self.map.as_deref().is_none_or(|wanted| wanted == map)
+    }
+}
+
+/// As it was written.
+impl fmt::Display for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::layout::{Field, Layout, Shape};
+
+    fn labels() -> Labels {
+        let port =
+            Field { name: "port".into(), offset: 0, bits: None, layout: Layout { size: 2, shape: Shape::Unsigned } };
+        let comm =
+            Field { name: "comm".into(), offset: 16, bits: None, layout: Layout { size: 6, shape: Shape::Text } };
+        Labels::of(&Layout { size: 8, shape: Shape::Struct(vec![port, comm]) }, None)
+    }
+
+    fn takes(filter: &str) -> bool {
+        let filter: Filter = filter.parse().unwrap_or_else(|error| panic!("{error}"));
+        filter.takes("events", &labels(), b"\xbb\x01curl\0\0")
+    }
+
+    /// A5 #17: a regular expression may hold a comma, and a bad one ends nothing.
+    #[test]
+    fn each_operator_compares_as_it_says() {
+        for taken in
+            ["port==443", "comm==curl", "comm!=wget", "port>=443", "port<=443", "port>80", "port < 500", "comm~^cu"]
+        {
+            assert!(takes(taken), "{taken}");
+        }
+        for refused in
+            ["port==80", "comm!=curl", "port>443", "port<443", "comm=~^u", "events:comm==wget", "events,comm,^w{1,2}"]
+        {
+            assert!(!takes(refused), "{refused}");
+        }
+    }
+
+    #[test]
+    fn what_a_filter_does_not_speak_of_is_shown() {
+        assert!(takes("sizes:comm==wget") && takes("saddr==10.0.0.1"));
+        let maps = || std::iter::once(("events", labels()));
+        assert!("comm==x".parse::<Filter>().unwrap().check(maps()).is_ok());
+        let error = "con==x".parse::<Filter>().unwrap().check(maps()).unwrap_err().to_string();
+        assert_eq!(error, "no map of the probe has what --filter con==x asks for; there is events:comm, events:port");
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for wrong in ["comm", "==x", "port>=many", "comm~(", "events,comm"] {
+            assert!(wrong.parse::<Filter>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! How the bytes of an event, key or value are laid out, as its BTF says: offsets and padding, nested structs, arrays, enums,
+//! bit fields, and the typedefs that carry a meaning.
+
+use std::sync::Arc;
+
+use crate::decode::btf::{Btf, Member, Type, TypeId, TypeKind};
+use crate::decode::typedefs::Meaning;
+
+/// Types in types are followed this far, and a layout has at most this many fields and bytes: a probe's records are small.
+const DEPTH: usize = 16;
+const FIELDS: usize = 512;
+const BYTES: usize = 1 << 20;
+/// The kernel's own limit for a name of a type's.
+const NAME: usize = 512;
+
+/// How a value lies in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layout {
+    /// In bytes.
+    pub size: usize,
+    pub shape: Shape,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Shape {
+    Unsigned,
+    Signed,
+    Bool,
+    Float,
+    Pointer,
+    /// An enumeration's names.
+    Enum {
+        signed: bool,
+        names: Arc<[(String, i64)]>,
+    },
+    /// `char[]`, ended by a zero or by its length.
+    Text,
+    /// `u8[]`.
+    Bytes,
+    /// `ipv4_addr`: an address in network order.
+    Ipv4,
+    /// `struct in6_addr`, or any 16 bytes named `ipv6_address` or `ipv6_addr`.
+    Ipv6,
+    /// `duration`, in nanoseconds.
+    Duration,
+    /// A number that a typedef says the meaning of.
+    Meaning(Meaning),
+    Array {
+        element: Box<Layout>,
+        length: usize,
+    },
+    Struct(Vec<Field>),
+}
+
+/// A member of a struct; members of anonymous structs and unions stand among the others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Field {
+    pub name: String,
+    /// From the beginning of the record, in bits.
+    pub offset: usize,
+    /// For a bit field.
+    pub bits: Option<usize>,
+    pub layout: Layout,
+}
+
+/// Why a type can't be shown; reads on from "its value …".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    #[error("has a part whose type bee can't show (`{0}`)")]
+    Unknown(String),
+    #[error("is too deep, or has more than {FIELDS} fields or {} MB", BYTES >> 20)]
+    TooLarge,
+}
+
+impl Layout {
+    pub fn of(btf: &Btf, id: TypeId) -> Result<Self, LayoutError> {
+        let layout = Reader { btf, fields: 0 }.layout(id, 0)?;
+        if layout.size <= BYTES { Ok(layout) } else { Err(LayoutError::TooLarge) }
+    }
+
+    /// How much memory this description takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let parts = match &self.shape {
+            Shape::Array { element, .. } => element.memory(),
+            Shape::Struct(fields) => {
+                fields.iter().map(|field| field.name.len() + size_of::<Field>() + field.layout.memory()).sum()
+            }
+            _ => 0,
+        };
+        size_of::<Self>() + parts
+    }
+
+    pub fn is_integer(&self) -> bool {
+        matches!(self.shape, Shape::Unsigned | Shape::Signed | Shape::Duration) && self.size <= 8
+    }
+
+    /// The field of this name, if it is an integer.
+    pub fn integer_field(&self, name: &str) -> Option<&Field> {
+        let Shape::Struct(fields) = &self.shape else { return None };
+        fields.iter().find(|field| field.name == name && field.layout.is_integer())
+    }
+
+    /// Where the numbers with this meaning are, in bytes from the beginning.
+    pub fn places(&self, meaning: Meaning) -> Vec<usize> {
+        let inside = |layout: &Self, offset: usize| {
+            layout.places(meaning).into_iter().map(move |place| offset + place).collect::<Vec<_>>()
+        };
+        match &self.shape {
+            Shape::Meaning(found) if *found == meaning => vec![0],
+            Shape::Array { element, length } => {
+                (0..*length).flat_map(|index| inside(element, index * element.size)).collect()
+            }
+            Shape::Struct(fields) => {
+                let whole = fields.iter().filter(|field| field.bits.is_none());
+                whole.flat_map(|field| inside(&field.layout, field.offset / 8)).collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+struct Reader<'a> {
+    btf: &'a Btf,
+    fields: usize,
+}
+
+impl Reader<'_> {
+    fn layout(&mut self, id: TypeId, depth: usize) -> Result<Layout, LayoutError> {
+        if depth > DEPTH {
+            return Err(LayoutError::TooLarge);
+        }
+        if let Some(layout) = self.named(id) {
+            return Ok(layout);
+        }
+        let unknown =
+            || LayoutError::Unknown(self.btf.get(id).map_or_else(|| "void".to_owned(), |found| found.name.clone()));
+        let (resolved, found) = self.btf.resolve(id).ok_or_else(unknown)?;
+        let (size, shape) = match &found.kind {
+            TypeKind::Int { bytes, boolean: true, .. } => (*bytes, Shape::Bool),
+            TypeKind::Int { bytes, signed: true, .. } => (*bytes, Shape::Signed),
+            TypeKind::Int { bytes, .. } => (*bytes, Shape::Unsigned),
+            TypeKind::Float { bytes } => (*bytes, Shape::Float),
+            TypeKind::Pointer(_) => (8, Shape::Pointer),
+            TypeKind::Enum { bytes, signed, values } => {
+                (*bytes, Shape::Enum { signed: *signed, names: values.clone() })
+            }
+            TypeKind::Array { element, length } => return self.array(*element, *length as usize, depth),
+            TypeKind::Struct { bytes, .. } if found.name == "in6_addr" && *bytes == 16 => (16, Shape::Ipv6),
+            TypeKind::Struct { bytes, .. } | TypeKind::Union { bytes, .. } => {
+                let mut fields = vec![];
+                self.members(resolved, 0, depth, &mut fields)?;
+                (*bytes, Shape::Struct(fields))
+            }
+            _ => return Err(unknown()),
+        };
+        Ok(Layout { size: size as usize, shape })
+    }
+
+    /// A typedef whose name says what the value means, however it is made.
+    fn named(&self, mut id: TypeId) -> Option<Layout> {
+        for _ in 0..DEPTH {
+            let Type { name, kind } = self.btf.get(id)?;
+            let next = match kind {
+                TypeKind::Typedef(next) | TypeKind::Modifier(next) => *next,
+                _ => return None,
+            };
+            let size = || self.btf.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
+            let shape = match (name.as_str(), size()) {
+                ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
+                ("ipv6_addr" | "ipv6_address", Some(16)) => Some((16, Shape::Ipv6)),
+                ("duration", Some(8)) => Some((8, Shape::Duration)),
+                (name, Some(size)) => Meaning::of(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning))),
+                _ => None,
+            };
+            if let Some((size, shape)) = shape {
+                return Some(Layout { size, shape });
+            }
+            id = next;
+        }
+        None
+    }
+
+    fn array(&mut self, element: TypeId, length: usize, depth: usize) -> Result<Layout, LayoutError> {
+        // `u8` and `unsigned char` have the same base type: only their own names tell bytes from text.
+        let shape = match self.element_name(element).as_deref() {
+            Some("char" | "unsigned char" | "signed char") => Some(Shape::Text),
+            Some("u8" | "__u8" | "uint8_t") => Some(Shape::Bytes),
+            _ => None,
+        };
+        if let Some(shape) = shape {
+            return Ok(Layout { size: length, shape });
+        }
+        let before = self.fields;
+        let element = Box::new(self.layout(element, depth + 1)?);
+        // Arrays in arrays multiply, also those of nothing.
+        let each = (self.fields - before).max(1);
+        self.fields = before.saturating_add(each.saturating_mul(length));
+        let size = element.size.checked_mul(length).filter(|_| self.fields <= FIELDS).ok_or(LayoutError::TooLarge)?;
+        Ok(Layout { size, shape: Shape::Array { element, length } })
+    }
+
+    /// The first name on the way to the base type.
+    fn element_name(&self, mut id: TypeId) -> Option<String> {
+        for _ in 0..DEPTH {
+            let found = self.btf.get(id)?;
+            match found.kind {
+                TypeKind::Modifier(next) => id = next,
+                _ => return Some(found.name.clone()),
+            }
+        }
+        None
+    }
+
+    fn members(&mut self, id: TypeId, base: usize, depth: usize, fields: &mut Vec<Field>) -> Result<(), LayoutError> {
+        let btf = self.btf;
+        for Member { name, type_id, offset, bits } in btf.members(id).unwrap_or_default() {
+            let offset = base + *offset as usize;
+            self.fields += 1;
+            if self.fields > FIELDS || depth > DEPTH || name.len() > NAME {
+                return Err(LayoutError::TooLarge);
+            }
+            if name.is_empty() {
+                self.members(*type_id, offset, depth + 1, fields)?;
+            } else {
+                let layout = self.layout(*type_id, depth + 1)?;
+                fields.push(Field { name: name.clone(), offset, bits: bits.map(|bits| bits as usize), layout });
+            }
+        }
+        Ok(())
+    }
+}

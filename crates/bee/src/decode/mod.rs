@@ -1,0 +1,212 @@
+//! From bytes to values, by a [`Layout`]: JSON for logs, text for metrics.
+
+pub mod architecture;
+pub mod btf;
+pub(crate) mod bucket_key;
+pub mod filter;
+pub mod histogram;
+pub(crate) mod host;
+mod kallsyms;
+pub mod labels;
+pub mod layout;
+pub mod typedefs;
+
+use std::fmt::Write;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use crate::decode::layout::{Field, Layout, Shape};
+
+/// A record is shorter than its type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record of {got} bytes where its type has {wanted}")]
+pub struct TooShort {
+    pub got: usize,
+    pub wanted: usize,
+}
+
+/// A record as JSON; what lies behind its type's size is left alone.
+pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Value, TooShort> {
+    let record = bytes.get(..layout.size).ok_or(TooShort { got: bytes.len(), wanted: layout.size })?;
+    Ok(value(layout, record, 0, None))
+}
+
+/// One value that is no struct and no array, as text. Those that most keys are made of take the short way.
+pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) {
+    let bytes = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
+    let raw = || bits(record, offset, width.unwrap_or(layout.size * 8)).unwrap_or(0);
+    // Writing to a String does not fail.
+    let _ = match &layout.shape {
+        Shape::Unsigned if layout.size <= 8 => write!(text, "{}", raw() as u64),
+        Shape::Ipv4 => write!(text, "{}", Ipv4Addr::from((raw() as u32).to_ne_bytes())),
+        Shape::Text => text.write_str(&self::text(bytes())),
+        _ => match value(layout, record, offset, width) {
+            Value::String(shown) => text.write_str(&shown),
+            other => write!(text, "{other}"),
+        },
+    };
+}
+
+/// The integer of a metric's value.
+pub fn integer(layout: &Layout, bytes: &[u8]) -> Option<i128> {
+    let raw = bits(bytes, 0, layout.size.checked_mul(8)?)?;
+    Some(if layout.shape == Shape::Signed { signed(raw, layout.size * 8) } else { raw as i128 })
+}
+
+fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Value {
+    let width = width.unwrap_or(layout.size * 8);
+    let raw = || bits(record, offset, width).unwrap_or(0);
+    let slice = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
+    match &layout.shape {
+        Shape::Unsigned => number(raw() as i128, raw()),
+        Shape::Signed => number(signed(raw(), width), raw()),
+        Shape::Bool => Value::Bool(raw() != 0),
+        Shape::Float => float(slice()),
+        Shape::Pointer => Value::String(format!("{:#x}", raw())),
+        Shape::Enum { signed: is_signed, names } => enumeration(raw(), width, *is_signed, names),
+        Shape::Text => Value::String(text(slice())),
+        Shape::Bytes => Value::String(slice().iter().map(|byte| format!("{byte:02x}")).collect()),
+        Shape::Ipv4 => Value::String(Ipv4Addr::from((raw() as u32).to_ne_bytes()).to_string()),
+        Shape::Ipv6 => Value::String(
+            <[u8; 16]>::try_from(slice()).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
+        ),
+        Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw() as u64))),
+        Shape::Meaning(meaning) => meaning.show(raw() as u64),
+        Shape::Array { element, length } => {
+            (0..*length).map(|index| value(element, record, offset + index * element.size * 8, None)).collect()
+        }
+        Shape::Struct(fields) => {
+            let field = |Field { name, offset: at, bits, layout }: &Field| {
+                (name.clone(), value(layout, record, offset + at, *bits))
+            };
+            Value::Object(fields.iter().map(field).collect::<Map<_, _>>())
+        }
+    }
+}
+
+/// At most 128 bits, in the order of this machine, which is that of its kernel.
+fn bits(bytes: &[u8], offset: usize, width: usize) -> Option<u128> {
+    let (first, shift) = (offset / 8, offset % 8);
+    let length = (shift + width).div_ceil(8);
+    if width == 0 || width > 128 || length > 16 {
+        return None;
+    }
+    let mut word = [0; 16];
+    word[..length].copy_from_slice(bytes.get(first..first + length)?);
+    let raw = u128::from_le_bytes(word) >> shift;
+    Some(if width == 128 { raw } else { raw & ((1 << width) - 1) })
+}
+
+fn signed(raw: u128, width: usize) -> i128 {
+    let unused = 128 - width.clamp(1, 128);
+    ((raw << unused) as i128) >> unused
+}
+
+/// JSON numbers have 64 bits; a longer one is written as text.
+fn number(signed: i128, raw: u128) -> Value {
+    if let Ok(number) = i64::try_from(signed) {
+        return number.into();
+    }
+    u64::try_from(raw).map_or_else(|_| Value::String(raw.to_string()), Value::from)
+}
+
+fn float(bytes: &[u8]) -> Value {
+    let wide = <[u8; 8]>::try_from(bytes).map(f64::from_le_bytes);
+    let narrow = <[u8; 4]>::try_from(bytes).map(|bytes| f64::from(f32::from_le_bytes(bytes)));
+    wide.or(narrow)
+        .map_or(Value::Null, |number| if number.is_finite() { number.into() } else { number.to_string().into() })
+}
+
+/// Compilers before clang 15 mark no enumeration as signed and cut values to 32 bits: names are looked up both ways.
+fn enumeration(raw: u128, width: usize, is_signed: bool, names: &[(String, i64)]) -> Value {
+    let as_signed = signed(raw, width);
+    let known = names.iter().find(|(_, value)| i128::from(*value) == as_signed || i128::from(*value) == raw as i128);
+    match known {
+        Some((name, _)) => Value::String(name.clone()),
+        None if is_signed => number(as_signed, raw),
+        None => number(raw as i128, raw),
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn plain(size: usize, shape: Shape) -> Layout {
+        Layout { size, shape }
+    }
+
+    fn field(name: &str, byte: usize, layout: Layout) -> Field {
+        Field { name: name.into(), offset: byte * 8, bits: None, layout }
+    }
+
+    #[test]
+    fn padding_does_not_shift_what_follows() {
+        let layout = plain(
+            16,
+            Shape::Struct(vec![field("a", 0, plain(4, Shape::Unsigned)), field("b", 8, plain(8, Shape::Unsigned))]),
+        );
+        let mut bytes = [0xaa; 16];
+        bytes[..4].copy_from_slice(&1u32.to_le_bytes());
+        bytes[8..].copy_from_slice(&42u64.to_le_bytes());
+        assert_eq!(decode(&layout, &bytes), Ok(json!({"a": 1, "b": 42})));
+    }
+
+    #[test]
+    fn text_ends_at_its_zero_or_at_its_length_and_need_not_be_utf8() {
+        let text = |bytes: &[u8]| decode(&plain(bytes.len(), Shape::Text), bytes).unwrap();
+        assert_eq!(text(b"ab\0d"), "ab");
+        assert_eq!(text(b"ABCD"), "ABCD");
+        assert_eq!(text(&[0x80, 0]), "\u{fffd}");
+    }
+
+    #[test]
+    fn addresses_durations_and_enumerations_show_what_they_mean() {
+        assert_eq!(decode(&plain(4, Shape::Ipv4), &[10, 101, 0, 2]), Ok(json!("10.101.0.2")));
+        let mut loopback = [0; 16];
+        loopback[15] = 1;
+        assert_eq!(decode(&plain(16, Shape::Ipv6), &loopback), Ok(json!("::1")));
+        assert_eq!(decode(&plain(8, Shape::Duration), &1_500_000u64.to_le_bytes()), Ok(json!("1.5ms")));
+        let states = Shape::Enum { signed: false, names: [("TCP_CLOSE".into(), 7), ("ERROR".into(), -1)].into() };
+        assert_eq!(decode(&plain(4, states.clone()), &7u32.to_le_bytes()), Ok(json!("TCP_CLOSE")));
+        assert_eq!(decode(&plain(4, states.clone()), &(-1i32).to_le_bytes()), Ok(json!("ERROR")));
+        assert_eq!(decode(&plain(4, states), &9u32.to_le_bytes()), Ok(json!(9)));
+    }
+
+    #[test]
+    fn bit_fields_and_signs_are_read() {
+        let bit = |name: &str, offset, bits, shape| Field {
+            name: name.into(),
+            offset,
+            bits: Some(bits),
+            layout: plain(4, shape),
+        };
+        let fields = vec![bit("low", 0, 3, Shape::Unsigned), bit("high", 3, 5, Shape::Signed)];
+        assert_eq!(
+            decode(&plain(4, Shape::Struct(fields)), &[0b1111_1101, 0, 0, 0]),
+            Ok(json!({"low": 5, "high": -1}))
+        );
+    }
+
+    #[test]
+    fn booleans_take_their_byte() {
+        let layout = plain(
+            2,
+            Shape::Struct(vec![field("flag", 0, plain(1, Shape::Bool)), field("code", 1, plain(1, Shape::Unsigned))]),
+        );
+        assert_eq!(decode(&layout, &[1, 42]), Ok(json!({"flag": true, "code": 42})));
+    }
+
+    #[test]
+    fn a_record_that_is_too_short_is_refused() {
+        assert_eq!(decode(&plain(8, Shape::Unsigned), &[1, 2]), Err(TooShort { got: 2, wanted: 8 }));
+    }
+}

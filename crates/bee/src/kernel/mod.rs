@@ -1,0 +1,12 @@
+//! Probes in the kernel: loaded, attached, read. Nearly everything `unsafe` of bee is here.
+
+pub mod capabilities;
+pub mod hooks;
+pub(crate) mod map_reader;
+pub mod pins;
+pub mod probe;
+pub(crate) mod prog_stats;
+pub(crate) mod ring_reader;
+pub(crate) mod sys;
+pub(crate) mod verifier_log;
+pub(crate) mod wakeup;

@@ -1,0 +1,258 @@
+//! A probe in the kernel: the first variant that loads and attaches, its maps, its events.
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+
+use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
+use crate::kernel::verifier_log;
+use crate::kernel::wakeup::Rests;
+use crate::object::map_memory::Dimensions;
+use crate::object::params::{self, Constant};
+use crate::object::variants;
+use crate::object::{Inspection, Source};
+
+/// The most text that is read of one iterator in one look.
+const TEXT: u64 = 1 << 20;
+
+/// Why no variant of a probe runs here.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    #[error(
+        "this kernel has no type information (/sys/kernel/btf/vmlinux): use one that was built with CONFIG_DEBUG_INFO_BTF=y"
+    )]
+    NoBtf,
+    #[error("libbpf does not take the object")]
+    Open(#[source] libbpf_rs::Error),
+    #[error(transparent)]
+    Hook(#[from] UnsupportedHook),
+    /// What each of them says has lines of its own.
+    #[error("this kernel can't run the probe")]
+    NoVariant(Vec<Refusal>),
+    #[error("can't read map {map}")]
+    Map { map: String, source: libbpf_rs::Error },
+}
+
+/// Why one variant does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    pub variant: Option<String>,
+    pub why: String,
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.variant {
+            Some(variant) => write!(f, "{variant}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// A probe that is loaded and attached; dropping it detaches it.
+pub struct Probe {
+    /// By program. Before the object: links go before what they attach.
+    attached: Vec<(String, Attached)>,
+    object: Object,
+    /// Where it looks whether it has to wake us.
+    pub(crate) rests: Option<Rests>,
+    /// Which variant runs, if the probe has several.
+    pub variant: Option<String>,
+    /// Why the variants before it do not.
+    pub refused: Vec<Refusal>,
+}
+
+impl Probe {
+    /// Loads and attaches the first of these variants that this kernel takes whole.
+    pub fn attach(inspection: &Inspection, variants: &[Option<String>]) -> Result<Self, ProbeError> {
+        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Err(ProbeError::NoBtf);
+        }
+        let mut refused = vec![];
+        for variant in variants {
+            match try_variant(inspection, variant.as_deref()) {
+                Ok((object, attached)) => {
+                    verifier_log::forget();
+                    let rests = Rests::of(&object, &inspection.btf);
+                    return Ok(Self { attached, object, rests, variant: variant.clone(), refused });
+                }
+                Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
+            }
+        }
+        Err(ProbeError::NoVariant(refused))
+    }
+
+    /// A handle to a map by its name.
+    pub fn map(&self, name: &str) -> Result<MapHandle, ProbeError> {
+        let found = self.object.maps().find(|map| map.name() == name);
+        let missing =
+            || ProbeError::Map { map: name.to_owned(), source: libbpf_rs::Error::from_raw_os_error(libc::ENOENT) };
+        let map = found.ok_or_else(missing)?;
+        MapHandle::try_from(&map).map_err(|source| ProbeError::Map { map: name.to_owned(), source })
+    }
+
+    /// The maps that the probe's author named; those of its variables libbpf does.
+    pub fn named_maps(&self) -> Vec<(String, MapHandle)> {
+        let named = |map: libbpf_rs::Map<'_>| {
+            let name = map.name().to_str()?.to_owned();
+            Some((name, MapHandle::try_from(&map).ok()?))
+        };
+        self.object.maps().filter_map(named).filter(|(name, _)| !name.contains('.')).collect()
+    }
+
+    /// The map of the program's zero-initialised global variables, in which bee.h counts losses.
+    pub fn globals(&self) -> Option<MapHandle> {
+        let map = self.object.maps().find(|map| map.name().to_string_lossy().ends_with(".bss"))?;
+        MapHandle::try_from(&map).ok()
+    }
+
+    /// The programs that run, by name.
+    pub fn programs(&self) -> Vec<(String, OwnedFd)> {
+        let running = self.object.progs().filter(|program| program.autoload());
+        let open = |program: libbpf_rs::Program<'_>| {
+            let name = program.name().to_string_lossy().into_owned();
+            // One that can't be opened once more goes without its account of missed runs.
+            Some((name, program.as_fd().try_clone_to_owned().ok()?))
+        };
+        running.filter_map(open).collect()
+    }
+
+    /// Runs the iterators once: what each program wrote. One that can't be run this time writes nothing.
+    pub fn iterate(&self) -> Vec<(&str, String)> {
+        let text = |attached: &Attached| {
+            let Attached::Iterator(link) = attached else { return None };
+            let mut text = vec![];
+            Iter::new(link).ok()?.take(TEXT).read_to_end(&mut text).ok()?;
+            Some(String::from_utf8_lossy(&text).into_owned())
+        };
+        self.attached.iter().filter_map(|(program, attached)| Some((program.as_str(), text(attached)?))).collect()
+    }
+
+    /// The names of the programs that are iterators.
+    pub fn iterators(&self) -> Vec<String> {
+        let is_iterator = |(_, attached): &&(String, Attached)| matches!(attached, Attached::Iterator(_));
+        self.attached.iter().filter(is_iterator).map(|(program, _)| program.clone()).collect()
+    }
+}
+
+/// A program of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    pub name: String,
+    pub section: String,
+}
+
+/// The variants of an object's programs, in their order. Loads nothing.
+pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, ProbeError> {
+    let programs = programs_of(inspection)?;
+    Ok(variants::variants(programs.iter().map(|program| program.name.as_str())))
+}
+
+/// The programs that load unasked, in the object's order. Loads nothing.
+pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let wanted = open.progs().filter(|program| program.autoload());
+    let program = |program: libbpf_rs::OpenProgram<'_>| Program {
+        name: program.name().to_string_lossy().into_owned(),
+        section: program.section().to_string_lossy().into_owned(),
+    };
+    Ok(wanted.map(program).collect())
+}
+
+/// The sizes of all maps, exported or not. Loads nothing.
+pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeError> {
+    let open = open(inspection).map_err(ProbeError::Open)?;
+    let dimensions = |map: libbpf_rs::OpenMap<'_>| Dimensions {
+        map: map.name().to_string_lossy().into_owned(),
+        kind: map.map_type(),
+        key_size: map.key_size(),
+        value_size: map.value_size(),
+        max_entries: map.max_entries(),
+    };
+    Ok(open.maps().map(dimensions).collect())
+}
+
+/// Refuses a probe with a program that bee does not attach. Loads nothing.
+pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
+    for Program { name, section } in programs_of(inspection)? {
+        Hook::of(&name, &section)?;
+    }
+    Ok(())
+}
+
+fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
+    verifier_log::listen();
+    let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
+    for map in inspection.maps.iter().filter(|map| matches!(map.source, Source::Events(_))) {
+        for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
+            // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL), and in a perf buffer file descriptors.
+            let size = if opened.map_type() == MapType::PerfEventArray { 4 } else { 0 };
+            opened.set_key_size(size)?;
+            opened.set_value_size(size)?;
+        }
+    }
+    for mut constants in open.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(params::SECTION)) {
+        for Constant { offset, bytes } in &inspection.constants {
+            let place = constants.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
+            // The object's type information and the object agree, or libbpf would not have opened it.
+            place.into_iter().for_each(|place| place.copy_from_slice(bytes));
+        }
+    }
+    Ok(open)
+}
+
+/// Loads and attaches one variant, or says why this kernel does not take it.
+fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<(String, Attached)>), String> {
+    let hooks = hooks_of(inspection, variant)?;
+    if let Some(why) = hooks.iter().find_map(|(_, hook)| hooks::would_never_run(hook)) {
+        return Err(why);
+    }
+    let object = load(inspection, &|name| hooks.iter().any(|(known, _)| known == name))
+        .map_err(|error| why_not_loaded(inspection, &hooks, &error))?;
+    let mut attached = vec![];
+    for program in object.progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        let Some((_, hook)) = hooks.iter().find(|(known, _)| *known == name) else { continue };
+        let on = hooks::attach(hook, &program).map_err(|error| hooks::why_not(hook, &error))?;
+        attached.push((name, on));
+    }
+    Ok((object, attached))
+}
+
+/// The programs of a variant and where they go.
+fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Vec<(String, Hook)>, String> {
+    let programs = programs_of(inspection).map_err(|error| error.to_string())?;
+    let wanted = programs.into_iter().filter(|program| variants::belongs(&program.name, variant));
+    let hook = |Program { name, section }| {
+        let hook = Hook::of(&name, &section).map_err(|error| error.to_string())?;
+        Ok((name, hook))
+    };
+    wanted.map(hook).collect()
+}
+
+/// Loads the programs of these names.
+fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object, libbpf_rs::Error> {
+    let mut open = open(inspection)?;
+    for mut program in open.progs_mut() {
+        let name = program.name().to_string_lossy().into_owned();
+        program.set_autoload(wanted(&name));
+        // libbpf knows the section without a rate only.
+        if program.section().to_string_lossy().starts_with("perf_event/") {
+            program.set_prog_type(libbpf_rs::ProgramType::PerfEvent);
+        }
+    }
+    open.load()
+}
+
+/// One program that the kernel refuses fails them all: each is tried alone to find it.
+fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
+    let alone = |(name, hook): &(String, Hook)| {
+        verifier_log::forget();
+        let error = load(inspection, &|wanted| wanted == name).err()?;
+        let complaint = verifier_log::complaint().map(|why| format!("{}: {why}", hook.section));
+        Some(complaint.unwrap_or_else(|| hooks::why_not(hook, &error)))
+    };
+    hooks.iter().find_map(alone).unwrap_or_else(|| format!("does not load: {error:#}"))
+}

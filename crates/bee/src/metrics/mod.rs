@@ -1,0 +1,210 @@
+//! Which metrics there are: those that a probe's maps are, and bee's own account of what ran and what is missing.
+
+mod cache;
+pub(crate) mod exposition;
+pub(crate) mod server;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use clikit::print;
+
+use crate::allowance::Exceeded;
+use crate::decode::labels::{escaped, label_name};
+use crate::export::map::{Exported, Unreadable};
+use crate::export::state::{Instance, Running};
+use crate::kernel::prog_stats::Account;
+use crate::metrics::exposition::{Exposition, Format, Rendering, Type};
+use crate::object::{Kind, Map, Source};
+
+/// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
+const PREFIX: &str = "ebpf_solo_io_";
+
+/// The name of the metric that a map is.
+pub fn name(map: &str) -> String {
+    format!("{PREFIX}{}", label_name(map))
+}
+
+/// All metrics at this moment.
+///
+/// # Errors
+/// They are more than may be kept.
+pub(crate) fn text(running: &Running, format: Format) -> Result<Rendering, Exceeded> {
+    let mut exposition = Exposition::new(format, &running.accounts.answers);
+    for exported in running.maps.iter().filter(|exported| exported.map.kind != Kind::Print) {
+        probes(&mut exposition, exported);
+    }
+    losses(&mut exposition, running);
+    maps(&mut exposition, running);
+    programs(&mut exposition, running);
+    exposition.finish()
+}
+
+/// The labels of bee's own account of a map or program. Where several probes run, two may have programs, or maps that are printed,
+/// of one name: there each says whose it is.
+fn labels(running: &Running, label: &str, name: &str, probe: usize) -> String {
+    let name = escaped(name);
+    match running.name_among_several(probe) {
+        Some(probe) => format!("{label}=\"{name}\",probe=\"{}\"", escaped(probe)),
+        None => format!("{label}=\"{name}\""),
+    }
+}
+
+fn map_labels(running: &Running, exported: &Exported) -> String {
+    labels(running, "map", &exported.map.name, exported.probe)
+}
+
+/// What the probe keeps in one map.
+fn probes(exposition: &mut Exposition, exported: &Exported) {
+    let name = name(&exported.map.name);
+    let help = help(&exported.map);
+    if exported.map.kind == Kind::Histogram {
+        return histograms(exposition, exported, &name, &help);
+    }
+    let series = match exported.series() {
+        Ok(series) => series,
+        Err(error) => return unreadable(exported, &error),
+    };
+    let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
+    exposition.family(&name, kind, &help);
+    unit(exposition, exported, &name);
+    for (labels, value) in series.iter() {
+        // Nearly all fit, and 64 bits are written in half the time of 128.
+        match i64::try_from(value) {
+            Ok(value) => exposition.sample(&name, labels, value),
+            Err(_) => exposition.sample(&name, labels, value),
+        }
+    }
+}
+
+fn unreadable(exported: &Exported, error: &Unreadable) {
+    print::note(format_args!("map {} can't be read: {error:#}", exported.map.name));
+}
+
+/// What the probe says of a map, and in which unit it counts.
+fn help(map: &Map) -> String {
+    let help = map.help.clone().unwrap_or_else(|| format!("What the probe keeps in its map {}.", map.name));
+    match &map.unit {
+        Some(unit) => format!("{} ({unit})", help.trim_end_matches('.')),
+        None => help,
+    }
+}
+
+fn unit(exposition: &mut Exposition, exported: &Exported, name: &str) {
+    exported.map.unit.iter().for_each(|unit| exposition.unit(name, unit));
+}
+
+fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
+    let histograms = match exported.histograms() {
+        Ok(histograms) => histograms,
+        Err(error) => return unreadable(exported, &error),
+    };
+    exposition.family(name, Type::Histogram, help);
+    unit(exposition, exported, name);
+    for (labels, histogram) in &histograms.by_labels {
+        let separator = if labels.is_empty() { "" } else { "," };
+        for (bound, count) in histogram.cumulative(&exported.buckets) {
+            exposition.sample(&format!("{name}_bucket"), &format!("{labels}{separator}le=\"{bound}\""), count);
+        }
+        if let Some(sum) = histogram.sum {
+            exposition.sample(&format!("{name}_sum"), labels, sum);
+        }
+        exposition.sample(&format!("{name}_count"), labels, histogram.count());
+    }
+}
+
+/// What the probe itself or the kernel counts as lost.
+fn losses(exposition: &mut Exposition, running: &Running) {
+    let maps = &running.maps;
+    let is_buffer = |exported: &&Exported| matches!(exported.map.source, Source::Events(_));
+    let lost = |exported: &Exported| Some((map_labels(running, exported), running.lost(exported)?));
+    let known = |exported: &Exported| (map_labels(running, exported), u64::from(running.lost(exported).is_some()));
+    table(
+        exposition,
+        ("bee_events_lost_total", Type::Counter),
+        "Events that a full ring buffer or perf buffer refused; absent for probes that do not count them.",
+        maps.iter().filter(is_buffer).filter_map(lost).collect(),
+    );
+    table(
+        exposition,
+        ("bee_inserts_failed_total", Type::Counter),
+        "Keys that a full hash refused; absent for probes that do not count them.",
+        maps.iter().filter(|exported| !is_buffer(exported)).filter_map(lost).collect(),
+    );
+    table(
+        exposition,
+        ("bee_loss_known", Type::Gauge),
+        "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
+        maps.iter().map(known).collect(),
+    );
+}
+
+/// What bee could not show, and how full the maps are.
+fn maps(exposition: &mut Exposition, running: &Running) {
+    let maps = &running.maps;
+    let read = |counter: fn(&Exported) -> &AtomicU64| {
+        maps.iter().map(|exported| (map_labels(running, exported), counter(exported).load(Ordering::Relaxed))).collect()
+    };
+    table(
+        exposition,
+        ("bee_records_bad_total", Type::Counter),
+        "Records that were shorter than their type.",
+        read(|exported| &exported.bad),
+    );
+    table(
+        exposition,
+        ("bee_series_left_out", Type::Gauge),
+        "Elements, or events, beyond the most series that a map may become (bee run --max-series); the series overflow adds them up.",
+        maps.iter().map(|exported| (map_labels(running, exported), exported.left_out())).collect(),
+    );
+    let elements = || maps.iter().filter(|exported| !matches!(exported.map.source, Source::Events(_)));
+    let count = |exported: &Exported| (map_labels(running, exported), exported.count.load(Ordering::Relaxed));
+    table(
+        exposition,
+        ("bee_map_elements", Type::Gauge),
+        "Elements of a hash or array when it was last read.",
+        elements().map(count).collect(),
+    );
+    table(
+        exposition,
+        ("bee_map_elements_max", Type::Gauge),
+        "Elements that a hash or array has room for.",
+        elements().map(|exported| (map_labels(running, exported), exported.room())).collect(),
+    );
+}
+
+/// The kernel's account of the programs.
+fn programs(exposition: &mut Exposition, running: &Running) {
+    let of = |(probe, instance): (usize, &Instance)| {
+        let accounts = instance.programs.accounts();
+        accounts.into_iter().map(move |(name, account)| (labels(running, "program", &name, probe), account))
+    };
+    let accounts: Vec<(String, Account)> = running.probes.iter().enumerate().flat_map(of).collect();
+    let missed = |(labels, account): &(String, Account)| Some((labels.clone(), account.missed?));
+    table(
+        exposition,
+        ("bee_runs_missed_total", Type::Counter),
+        "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
+        accounts.iter().filter_map(missed).collect(),
+    );
+    let timed = || accounts.iter().filter(|(_, account)| account.runs > 0);
+    table(
+        exposition,
+        ("bee_program_runs_total", Type::Counter),
+        "Runs while the kernel took their time; absent where it did not (see bee run --run-time).",
+        timed().map(|(labels, account)| (labels.clone(), account.runs)).collect(),
+    );
+    let name = "bee_program_run_seconds_total";
+    if timed().next().is_some() {
+        exposition.family(name, Type::Counter, "How long the program ran, all runs together.");
+    }
+    timed().for_each(|(labels, account)| exposition.sample(name, labels, account.run_time.as_secs_f64()));
+}
+
+/// One family; each row has its own labels.
+fn table(exposition: &mut Exposition, (name, kind): (&str, Type), help: &str, rows: Vec<(String, u64)>) {
+    if rows.is_empty() {
+        return;
+    }
+    exposition.family(name, kind, help);
+    rows.iter().for_each(|(labels, value)| exposition.sample(name, labels, value));
+}

@@ -1,0 +1,95 @@
+//! Takes events from the kernel's buffers and looks at the maps' elements, as long as the run lasts.
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use crate::export::map::Exported;
+use crate::export::state::Running;
+use crate::kernel::probe::{Probe, ProbeError};
+use crate::kernel::ring_reader::{Consumer, Events};
+use crate::object::Source;
+use crate::output::Output;
+use crate::run::Error;
+use crate::run::shutdown::End;
+
+/// How often the elements of a printed hash are looked at, and iterators run.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the consumer of events rests. A consumer that is woken by each event costs the traced program five times as much as the
+/// event itself.
+const REST: Duration = Duration::from_millis(5);
+/// After so long without an event the consumer waits to be woken: the first event after it costs its program more, and bee that has
+/// nothing to do does next to nothing.
+const IDLE: Duration = Duration::from_millis(50);
+/// But it looks as often as this whether it shall end.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+
+/// Hands everything to the output until the end, or until the output wants no more.
+pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+    let is_buffer = |map: &usize| matches!(running.maps[*map].map.source, Source::Events(_));
+    let buffers: Vec<usize> = (0..running.maps.len()).filter(is_buffer).collect();
+    // Asking for the time at each event would cost more than adding it up.
+    let (now, came) = (Cell::new(Instant::now()), Cell::new(Instant::now()));
+    let take = |buffer: usize, record: &[u8]| {
+        came.set(now.get());
+        running.maps[buffers[buffer]].add(record);
+        output.event(buffers[buffer], record);
+    };
+    let lost = |buffer: usize, count| {
+        let exported = &running.maps[buffers[buffer]];
+        running.probes[exported.probe].losses.add(&exported.map, count);
+    };
+    let events = events(probes, running, &buffers, Consumer { take: &take, lost: &lost }).map_err(Error::Events)?;
+    let (mut last, mut looked) = (false, None);
+    loop {
+        now.set(Instant::now());
+        let more = events.take_some();
+        if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK) {
+            looked = Some(now.get());
+            run_iterators(probes, output);
+            look(running, output);
+        }
+        let goes_on = output.round().map_err(Error::Output)?;
+        if !goes_on || (last && !more) {
+            look(running, output);
+            return output.round().map(drop).map_err(Error::Output);
+        }
+        // One more look after the signal: what was sent before it belongs to the run.
+        last = end.has_come();
+        if last || more {
+            continue;
+        }
+        match now.get() - came.get() >= IDLE {
+            true => events.wait(LONGEST_WAIT),
+            false => events.rest(REST),
+        }
+    }
+}
+
+fn events<'a>(
+    probes: &'a [Probe],
+    running: &Running,
+    buffers: &[usize],
+    consumer: Consumer<'a>,
+) -> Result<Events<'a>, ProbeError> {
+    let exported = buffers.iter().map(|buffer| &running.maps[*buffer]);
+    let open = |exported: &Exported| probes[exported.probe].map(&exported.map.name);
+    let handles = exported.clone().map(open).collect::<Result<Vec<_>, _>>()?;
+    let names = exported.map(|exported| exported.map.name.as_str());
+    let rests = probes.iter().filter_map(|probe| probe.rests.as_ref()).collect();
+    Events::new(&names.zip(handles).collect::<Vec<_>>(), rests, consumer)
+}
+
+fn run_iterators(probes: &[Probe], output: &dyn Output) {
+    for (index, probe) in probes.iter().enumerate() {
+        probe.iterate().iter().for_each(|(program, text)| output.text(index, program, text));
+    }
+}
+
+/// Reads the elements that the output wants. A map that can't be read says so with its metrics.
+fn look(running: &Running, output: &dyn Output) {
+    for (index, exported) in running.maps.iter().enumerate().filter(|(index, _)| output.wants(*index)) {
+        if let (Source::Elements { .. }, Ok(elements)) = (&exported.map.source, exported.elements()) {
+            output.elements(index, &elements);
+        }
+    }
+}
