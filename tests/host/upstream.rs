@@ -246,9 +246,9 @@ fn pull(cluster: &TestCluster) {
     let password = fs::read_to_string(data.join("proxy-password")).unwrap();
     let login = format!("node:{password}");
     let through = |url: &str| from_node(&[&ca[..], &["--proxy", &proxy_url, "--proxy-user", &login]].concat(), url);
+    assert!(until(Duration::from_secs(5), || TcpStream::connect(&address).is_ok()), "it listens");
     let stranger = from_node(&[&ca[..], &["--proxy", &proxy_url]].concat(), &url);
     assert!(stranger.contains("407"), "and nobody but containerd: {stranger}");
-    assert!(until(Duration::from_secs(5), || TcpStream::connect(&address).is_ok()), "it listens");
     let user = fs::read_to_string(format!("/proc/{}/status", proxy.id())).unwrap();
     assert!(user.contains("Uid:\t65534"), "it runs as nobody: {user}");
     assert_eq!(through(&url), "{}", "a node reaches the registry");

@@ -5,14 +5,14 @@ use lab_cli::{Options, Paths, cli::Bench, exit};
 
 use crate::{
     build, privilege,
-    tools::{self, Need},
+    requirements::{self, Need},
 };
 
 /// # Errors
 /// A tool is missing, a program does not build, nobody can be root.
 pub fn run(paths: &Paths, options: &Options, what: Bench) -> Result<u8> {
     let Bench::Bee = what;
-    tools::ensure(paths, &[Need::Probes], options.install)?;
+    requirements::ensure(paths, &[Need::Probes], options.install)?;
     let processors = std::thread::available_parallelism().context("count the processors")?.get();
     ensure!(processors >= 2, "it takes two processors, one that makes events and one that reads them; here is one");
     let privilege = privilege::obtain("loading probes into this machine's kernel")?;

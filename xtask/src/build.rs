@@ -1,7 +1,6 @@
 //! Builds our Rust programs with cargo, quietly, saying how long it will still take.
 
 use std::{
-    ffi::OsString,
     io::{BufRead, BufReader, Read},
     process::{Command, Stdio},
 };
@@ -10,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use lab_cli::{Paths, programs::Progress};
 use serde_json::Value;
 
-use crate::{crates::Crates, progress::Line};
+use crate::{cargo, crates::Crates, progress::Line};
 
 /// What the students' commands need.
 pub const STUDENTS: [&str; 2] = ["lab", "bee"];
@@ -97,16 +96,11 @@ impl Build<'_> {
     }
 
     fn command(&self, paths: &Paths) -> Command {
-        let mut cargo = Command::new(cargo());
+        let mut cargo = Command::new(cargo::program());
         cargo.current_dir(&paths.checkout).args(["build", "--release", "--locked", "--workspace"]);
         cargo.arg("--message-format=json-render-diagnostics").args(self.features);
         cargo.args(self.names.iter().flat_map(|name| [self.kind, name]));
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         cargo
     }
-}
-
-/// The cargo that started us, or the one on `PATH`.
-pub fn cargo() -> OsString {
-    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

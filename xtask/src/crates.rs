@@ -8,7 +8,7 @@ use std::{
 use lab_cli::{Paths, programs::Progress};
 use serde_json::Value;
 
-use crate::{build, pace::Pace};
+use crate::{cargo, pace::Pace};
 
 /// The crates that take long: kB that each is compiled to, which goes with the time that it takes, but for our programs, whose
 /// time was measured. Their ratio is what counts.
@@ -84,7 +84,7 @@ impl<'a> Crates<'a> {
 
     /// The crates that the programs are made of; none if cargo does not tell, and then no time is told.
     fn needed(&self) -> HashSet<String> {
-        let mut cargo = Command::new(build::cargo());
+        let mut cargo = Command::new(cargo::program());
         cargo.current_dir(&self.paths.checkout).args(["tree", "--offline", "--locked", "--prefix=none"]);
         cargo.args(["--edges=normal,build", "--no-dedupe", "--format={p}"]).args(self.features);
         let said = cargo.args(self.packages.iter().flat_map(|package| ["--package", package])).output();

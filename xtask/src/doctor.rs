@@ -9,50 +9,14 @@ mod recorded;
 
 use anyhow::Result;
 use clikit::print;
-use lab_cli::{ClusterChoice, LabRange, Machine, Obstacle, Options, Paths, Profile, exit};
-use serde::Serialize;
+use lab_cli::{ClusterChoice, LabRange, Machine, Options, Paths, Profile, exit};
 
 use crate::{
+    finding::{Finding, Verdict},
     machine::ThisMachine,
-    tools::{self, Need},
+    requirements::{self, Need},
     versions,
 };
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    pub what: String,
-    pub verdict: Verdict,
-    /// What was measured.
-    pub measured: String,
-    /// How to mend it, when it is not well.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mending: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    Ok,
-    /// It will do, but not well.
-    Warning,
-    /// The labs can't run.
-    Refusal,
-}
-
-impl Finding {
-    fn refusal(what: &str, obstacle: Obstacle) -> Self {
-        Self::bad(what, Verdict::Refusal, obstacle.what, &obstacle.mending)
-    }
-
-    pub fn ok(what: &str, measured: impl Into<String>) -> Self {
-        Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), mending: None }
-    }
-
-    pub fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, mending: &str) -> Self {
-        Self { what: what.to_owned(), verdict, measured: measured.into(), mending: Some(mending.to_owned()) }
-    }
-}
 
 /// `doctor`: looks at everything and prints it; exit code 4 if anything refuses.
 pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
@@ -64,7 +28,7 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     if options.json {
         print::json(json(&findings))?;
     } else {
-        findings.iter().try_for_each(|finding| print::lines(line(finding)))?;
+        findings.iter().try_for_each(print::lines)?;
     }
     Ok(if refused { exit::UNFIT } else { exit::OK })
 }
@@ -77,7 +41,7 @@ pub fn refuse(paths: &Paths, options: &Options, labs: LabRange) -> Result<Option
         return Ok(None);
     }
     print::note("error: this machine can't run the labs");
-    refusals.iter().for_each(|finding| line(finding).lines().for_each(print::note));
+    refusals.iter().for_each(|finding| finding.to_string().lines().for_each(print::note));
     Ok(Some(exit::UNFIT))
 }
 
@@ -107,19 +71,9 @@ fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
         Ok(()) => Finding::ok(&name, "found"),
         Err(why) => Finding::bad(&name, Verdict::Warning, why, "run the labs with --install"),
     };
-    tools::report(paths, &all).into_iter().map(finding).collect()
+    requirements::report(paths, &all).into_iter().map(finding).collect()
 }
 
 fn json(findings: &[Finding]) -> serde_json::Value {
     serde_json::json!({ "version": 1, "kind": "doctor", "findings": findings })
-}
-
-fn line(finding: &Finding) -> String {
-    let mark = match finding.verdict {
-        Verdict::Ok => "ok     ",
-        Verdict::Warning => "warning",
-        Verdict::Refusal => "REFUSED",
-    };
-    let mending = finding.mending.as_ref().map(|mending| format!("\n         mend: {mending}")).unwrap_or_default();
-    format!("{mark}  {}: {}{mending}", finding.what, finding.measured)
 }

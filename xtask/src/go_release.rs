@@ -13,8 +13,9 @@ use anyhow::{Context, Result, bail, ensure};
 use lab_cli::{Paths, Version, pins::pins};
 
 use crate::{
+    detect,
     fetch::{Failure, fetch},
-    found, go_module,
+    go_module,
     progress::Line,
 };
 
@@ -33,7 +34,7 @@ pub fn found(paths: &Paths) -> Result<(), String> {
     if program_of(paths, &wanted).is_file() {
         return Ok(());
     }
-    let go = found::find("go").ok_or("not found")?;
+    let go = detect::find("go").ok_or("not found")?;
     // Whatever Go this is, it must speak of itself.
     let said = Command::new(go).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").current_dir("/").output();
     let said = String::from_utf8_lossy(&said.map_err(|error| error.to_string())?.stdout).into_owned();

@@ -5,13 +5,13 @@ use std::process::Command;
 use anyhow::Result;
 use lab_cli::{Paths, pins::pins};
 
-use crate::{found, go_tools};
+use crate::{detect, go_tools};
 
 /// Whether there is a helm that will do.
 pub fn found(paths: &Paths) -> Result<(), String> {
     let pin = pins().map_err(|error| error.to_string())?.tools.helm;
     let ours = go_tools::folder(paths, "helm", &pin).join("helm");
-    let program = if ours.is_file() { ours } else { found::find("helm").ok_or("not found")? };
+    let program = if ours.is_file() { ours } else { detect::find("helm").ok_or("not found")? };
     let output = Command::new(program).args(["version", "--short"]).output().map_err(|error| error.to_string())?;
     let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     match numbers(&version) {

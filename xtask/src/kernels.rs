@@ -16,9 +16,9 @@ use lab_cli::{
 use xshell::{Shell, cmd};
 
 use crate::{
-    found,
+    detect,
     progress::Line,
-    tools::{self, Need},
+    requirements::{self, Need},
 };
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
@@ -45,10 +45,10 @@ pub fn ensure(paths: &Paths, install: bool) -> Result<(usize, Vec<Lacking>)> {
 fn machine(paths: &Paths, install: bool) -> Result<()> {
     ensure!(std::env::consts::ARCH == "x86_64", "the virtual machines run this machine's programs, and are x86-64");
     if install {
-        tools::ensure(paths, &[Need::Machines], install)?;
+        requirements::ensure(paths, &[Need::Machines], install)?;
     }
     let lacks =
-        tools::report(paths, &[Need::Machines]).into_iter().find_map(|(tool, found)| Some((tool, found.err()?)));
+        requirements::report(paths, &[Need::Machines]).into_iter().find_map(|(tool, found)| Some((tool, found.err()?)));
     lacks.map_or(Ok(()), |(tool, why)| bail!("{tool} {why}; --install brings it"))
 }
 
@@ -100,7 +100,7 @@ struct Apt {
 impl Apt {
     fn new(folder: &Path, suite: &str) -> Result<Self> {
         let shell = Shell::new()?;
-        ensure!(found::find("apt-get").is_some(), "this machine has no apt");
+        ensure!(detect::find("apt-get").is_some(), "this machine has no apt");
         for state in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(state)).with_context(|| format!("make the folder {}", folder.display()))?;
         }

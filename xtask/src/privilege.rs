@@ -51,7 +51,7 @@ pub fn obtain(why: &str) -> Result<Privilege> {
         return Ok(Privilege::Present);
     }
     // Not by what starting it says: where `PATH` has a folder that is not the user's to read, that is no better than "denied".
-    if crate::found::find("sudo").is_none() {
+    if crate::detect::find("sudo").is_none() {
         bail!("{why} needs root, and there is no sudo: run the same command as root, or install sudo");
     }
     if !asks_nothing().context("start sudo")? {

@@ -16,10 +16,11 @@ use clikit::print;
 use lab_cli::{Options, Paths, cli::Suite, exit};
 
 use crate::{
-    build, go_tools, kernels,
-    programs::{self, Set},
+    build,
+    go_programs::{self, Set},
+    go_tools, kernels,
     progress::Line,
-    tools::{self, Need},
+    requirements::{self, Need},
 };
 
 /// What a run of tests counted.
@@ -50,13 +51,13 @@ const LINTS_OF_LAB_1: [&str; 13] = [
 ];
 
 pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
-    tools::ensure(paths, &NEEDS, options.install)?;
+    requirements::ensure(paths, &NEEDS, options.install)?;
     if options.install {
         // Their tests are skipped without them.
-        tools::offer(paths, &[Need::Nix, Need::Registry]);
+        requirements::offer(paths, &[Need::Nix, Need::Registry]);
     }
     if options.install && suites.contains(&Suite::Distributions) {
-        tools::offer(paths, &[Need::Roots]);
+        requirements::offer(paths, &[Need::Roots]);
     }
     let by_default = |suite| suites.is_empty() && !matches!(suite, Suite::Distributions | Suite::Faults);
     let wanted = |suite: Suite| by_default(suite) || suites.contains(&suite);
@@ -74,7 +75,7 @@ pub fn run(paths: &Paths, options: &Options, suites: &[Suite]) -> Result<u8> {
         }
     };
     if [Suite::Labs, Suite::Kind, Suite::Faults, Suite::Previous].into_iter().any(wanted) && unable.is_none() {
-        programs::start_behind(paths)?;
+        go_programs::start_behind(paths)?;
     }
     if wanted(Suite::Unit) {
         step("formatting", once(paths, "cargo fmt", &["fmt", "--all", "--check"]));
@@ -179,11 +180,11 @@ fn needy(paths: &Paths, part: &Part) -> Result<Count> {
     let Part { suite, title, targets, filter, .. } = part;
     if matches!(suite, Suite::Labs | Suite::Kind | Suite::Faults | Suite::Previous) {
         build::rust(paths, &build::ALL)?;
-        programs::join(paths)?;
+        go_programs::join(paths)?;
     }
     let paths = if *suite == Suite::Previous { &previous(paths)? } else { paths };
     if *suite == Suite::Previous {
-        programs::join(paths)?;
+        go_programs::join(paths)?;
     }
     let arguments = [&["--ignored", "--test-threads=1"], *filter].concat();
     let targets = targets.iter().flat_map(|target| ["--test", target]);
@@ -219,7 +220,7 @@ fn other_kernels(paths: &Paths, options: &Options) -> Result<Count> {
 /// The folders of a cluster of the previous minor. Its images lie in a cache of their own: those of today would be written anew
 /// each time.
 fn previous(paths: &Paths) -> Result<Paths> {
-    let programs = paths.programs.with_file_name(programs::folder(&paths.checkout, Set::Previous)?);
+    let programs = paths.programs.with_file_name(go_programs::folder(&paths.checkout, Set::Previous)?);
     Ok(Paths { programs, cache: paths.cache.join("previous"), ..paths.clone() })
 }
 
@@ -232,8 +233,8 @@ fn no_previous(paths: &Paths, named: &[Suite]) -> Option<String> {
 
 /// Why no registry can be started here.
 fn no_registry(paths: &Paths) -> Option<String> {
-    let missing = tools::ensure(paths, &[Need::Registry], false).err()?;
-    let mending = missing.downcast::<tools::Missing>().map(|missing| missing.mending).unwrap_or_default();
+    let missing = requirements::ensure(paths, &[Need::Registry], false).err()?;
+    let mending = missing.downcast::<requirements::Missing>().map(|missing| missing.mending).unwrap_or_default();
     Some(format!("needs docker-registry and htpasswd ({mending})"))
 }
 
@@ -249,7 +250,7 @@ fn no_kind(paths: &Paths, install: bool) -> Option<String> {
 
 /// Which of the tools that these need can't be had.
 fn lacking(paths: &Paths, needs: &[Need], install: bool) -> Option<String> {
-    let missing = tools::ensure(paths, needs, install).err()?;
+    let missing = requirements::ensure(paths, needs, install).err()?;
     Some(format!("{missing:#} (--install brings them)").replace('\n', ""))
 }
 

@@ -13,7 +13,7 @@ use lab_cli::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::doctor::{Finding, Verdict};
+use crate::finding::{Finding, Verdict};
 
 /// A version that is pinned.
 #[derive(Debug, Serialize)]

@@ -114,7 +114,7 @@ fn the_dev_shell_has_the_pinned_rust_the_bare_clang_and_the_tools() {
 #[test]
 fn the_check_of_the_dev_shell_asks_for_every_tool_that_labs_need() {
     let read = |file: &str| fs::read_to_string(root().join(file)).unwrap();
-    let (shell, table) = (read("nix/shell.nix"), read("xtask/src/tools/table.rs"));
+    let (shell, table) = (read("nix/shell.nix"), read("xtask/src/requirements/table.rs"));
     let check = shell.split_once("checks.shell").unwrap().1;
     let is_asked_for = |tool: &str| check.split([' ', ';', '\n']).any(|word| word == tool);
     let table = table.split_once("pub const TOOLS").unwrap().1.replace("brought(", "packaged(");

@@ -148,15 +148,15 @@ fn deadlines_grow_with_the_slowness_of_the_machine() {
 const QUICK: [&str; 11] = [
     "bench.rs",
     "crates.rs",
-    "found.rs",
+    "detect.rs",
     "go.rs",
     "go_release.rs",
     "helm.rs",
     "machine.rs",
-    "main.rs",
+    "run_lab.rs",
     "privilege.rs",
-    "programs/job.rs",
-    "programs/parts.rs",
+    "go_programs/job.rs",
+    "go_programs/parts.rs",
 ];
 
 #[test]

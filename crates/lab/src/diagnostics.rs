@@ -16,6 +16,7 @@ use lab_cli::patience::stretched;
 use crate::{
     caller::{self, OPEN},
     error::message,
+    labs::monitoring,
     wait,
     workshop::Workshop,
 };
@@ -36,7 +37,7 @@ pub async fn collect(workshop: &Workshop, lab: u8) -> Result<PathBuf> {
         let _ = workshop.cluster.diagnostics(&components).await;
         match workshop.client().await {
             Ok(client) => {
-                let _ = tokio::task::block_in_place(|| workshop.profile.diagnostics(workshop, &folder));
+                let _ = tokio::task::block_in_place(|| monitoring::diagnostics(workshop, &folder));
                 let _ = wait::within(PATIENCE, cluster(workshop, &client, &folder)).await;
             }
             // Each question would be waited for in vain.

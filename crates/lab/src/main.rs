@@ -7,6 +7,7 @@ mod check;
 mod cluster;
 mod commands;
 mod diagnostics;
+mod driven;
 mod error;
 mod images;
 mod junit;
@@ -17,7 +18,6 @@ mod plain_http;
 mod profile;
 mod promql;
 mod proxies;
-mod steps;
 mod wait;
 mod workshop;
 

@@ -1,7 +1,6 @@
 //! What every lab step and check gets: where things lie, what was asked for, and the cluster.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -10,16 +9,17 @@ use std::{
 };
 
 use anyhow::Result;
-use lab_cli::{Obstacle, Options, Paths};
+use lab_cli::{
+    Options, Paths,
+    pins::{Pins, pins},
+};
 use tokio::sync::OnceCell;
 
 use crate::{
     cluster::{self, Cluster, Needs},
     cmd::Cmd,
-    diagnostics,
     images::Image,
     kubernetes::{self, Way},
-    labs::{self, Lab},
     number,
     profile::{self, Profile},
 };
@@ -33,6 +33,7 @@ pub struct Workshop {
     pub number: u8,
     pub cluster: Arc<dyn Cluster>,
     pub profile: Arc<dyn Profile>,
+    pub pins: Arc<Pins>,
     /// Our images, once somebody built them, or asked a registry for them.
     pub known_images: Arc<OnceCell<Vec<Image>>>,
     client: Arc<OnceCell<kube::Client>>,
@@ -43,12 +44,13 @@ pub struct Workshop {
 impl Workshop {
     pub fn new(paths: Paths, options: Options) -> Result<Self> {
         let number = number::resolve(&paths, options.number, cluster::numbers_in_use(&paths, &options))?;
-        let profile = profile::choose(&options)?;
+        let pins = pins()?;
+        let profile = profile::choose(&options, &pins);
         let needs = Needs { images: profile.images(), registries: profile.registries() };
         let cluster = cluster::choose(&paths, &options, number, needs)?;
-        let (paths, options) = (Arc::new(paths), Arc::new(options));
+        let (paths, options, pins) = (Arc::new(paths), Arc::new(options), Arc::new(pins));
         let (known_images, client, answered) = Default::default();
-        Ok(Self { paths, options, number, cluster, profile, known_images, client, answered })
+        Ok(Self { paths, options, number, cluster, profile, pins, known_images, client, answered })
     }
 
     /// A client of the cluster, made once; never of the user's current context.
@@ -86,31 +88,5 @@ impl Workshop {
     /// The longest that one step may take.
     pub fn timeout(&self) -> Duration {
         self.options.timeout
-    }
-}
-
-impl lab_engine::workshop::Workshop for Workshop {
-    fn paths(&self) -> &Paths {
-        &self.paths
-    }
-
-    fn options(&self) -> &Options {
-        &self.options
-    }
-
-    fn lab(&self, number: u8) -> Lab {
-        labs::lab(number, self)
-    }
-
-    fn patience(&self) -> Duration {
-        self.profile.patience()
-    }
-
-    fn ails(&self) -> Option<Obstacle> {
-        self.cluster.ails()
-    }
-
-    async fn diagnostics(&self, lab: u8) -> Result<PathBuf> {
-        diagnostics::collect(self, lab).await
     }
 }

@@ -8,6 +8,9 @@ use object::{
     read::elf::{Dyn, FileHeader, ProgramHeader},
 };
 
+/// No program or library has more bytes.
+pub const LARGEST: u64 = 1 << 30;
+
 /// The part of an ELF file that the dynamic loader reads.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Elf {

@@ -17,9 +17,6 @@ use crate::{
 /// Files by the path at which they must lie beside the program: there, the file of this machine.
 pub type Libraries = BTreeMap<PathBuf, PathBuf>;
 
-/// No program or library has more bytes.
-pub(crate) const LARGEST: u64 = 1 << 30;
-
 /// What a program needs that will lie at `inside` in a file system of its own, without a cache of libraries. None for a static
 /// one; for a script its interpreter with all that it needs.
 ///
@@ -35,7 +32,7 @@ pub fn of(program: &Path, inside: &Path) -> Result<Libraries, Error> {
 }
 
 fn read(program: &Path) -> Result<Vec<u8>, Error> {
-    files::read(program, LARGEST).map_err(Error::at(format!("failed to read {}", program.display())))
+    files::read(program, elf::LARGEST).map_err(Error::at(format!("failed to read {}", program.display())))
 }
 
 /// The program that a script's first line names.

@@ -6,7 +6,6 @@ use crate::{
     Error,
     elf::{self, Elf},
     files, ld_cache,
-    libraries::LARGEST,
 };
 
 /// What the loader is told of folders and libraries.
@@ -48,7 +47,7 @@ struct Folder {
 impl Loader {
     /// The loader of a program.
     pub fn open(path: &Path, program: &Path) -> Result<Self, Error> {
-        let bytes = files::read(path, LARGEST).map_err(Error::at(format!(
+        let bytes = files::read(path, elf::LARGEST).map_err(Error::at(format!(
             "failed to read the loader {}, which {} is started with",
             path.display(),
             program.display()
@@ -161,7 +160,7 @@ impl Loader {
         folders.into_iter().find_map(|Folder { here, inside }| {
             let at = |folder: PathBuf| name.map_or(folder.clone(), |name| folder.join(name));
             let (here, inside) = (at(here), at(inside));
-            let elf = elf::parse(&files::read(&here, LARGEST).ok()?)?;
+            let elf = elf::parse(&files::read(&here, elf::LARGEST).ok()?)?;
             (elf.kind == self.elf.kind).then_some((here, inside, elf))
         })
     }

@@ -5,9 +5,10 @@ use std::path::Path;
 use lab_cli::{Machine, Number, base, kube_proxy, places, range::Range, taken::taken};
 
 use super::{
-    Finding, Verdict, kernel,
+    kernel,
     machine::{memory, no_programs},
 };
+use crate::finding::{Finding, Verdict};
 
 /// Three nodes with all labs take under 2 GB; a compiler beside them takes the rest.
 const MEMORY_GB: f64 = 3.0;

@@ -2,7 +2,7 @@
 
 use lab_cli::Machine;
 
-use super::{Finding, Verdict};
+use crate::finding::{Finding, Verdict};
 
 /// Something that a kernel is built with, can load as a module, or lacks.
 struct Feature {

@@ -12,11 +12,11 @@ use lab_cli::{
 };
 use serde_json::Value;
 
-use super::{
-    Finding, Verdict,
-    machine::{memory, room},
+use super::machine::{memory, room};
+use crate::{
+    finding::{Finding, Verdict},
+    kind, versions,
 };
-use crate::{kind, versions};
 
 /// Three nodes with all labs, as measured; the upstream profile has Grafana and more beside them.
 const MEMORY_GB: [(Profile, f64); 2] = [(Profile::Offline, 3.0), (Profile::Upstream, 4.0)];

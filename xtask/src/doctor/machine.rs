@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lab_cli::{Machine, Paths, inotify, machine::release};
 
-use super::{Finding, Verdict};
+use crate::finding::{Finding, Verdict};
 
 /// Go's and cargo's caches, the programs, the images and three nodes' copies of them.
 const DISK_GB: f64 = 12.0;

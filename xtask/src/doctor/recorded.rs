@@ -131,7 +131,7 @@ fn doctor_on_every_recorded_machine() {
             text += &format!("$ cargo xtask {line}\n");
             match cli.options.json {
                 true => text += &format!("{:#}\n", super::json(&findings)),
-                false => findings.iter().for_each(|finding| text += &format!("{}\n", super::line(finding))),
+                false => findings.iter().for_each(|finding| text += &format!("{}\n", finding)),
             }
         }
         insta::with_settings!({ snapshot_path => "recorded/snapshots", prepend_module_to_snapshot => false, omit_expression => true, description => machine.about.as_str() }, {

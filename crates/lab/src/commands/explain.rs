@@ -6,7 +6,7 @@ use anyhow::Result;
 use clikit::print;
 use lab_cli::{Command, cli::ImagesAction};
 
-use crate::{cmd, labs, run, steps::Step, workshop::Workshop};
+use crate::{cmd, labs, labs::steps::Step, run, workshop::Workshop};
 
 pub fn run(workshop: &Workshop, command: &Command) -> Result<()> {
     match command {

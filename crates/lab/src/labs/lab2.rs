@@ -8,9 +8,9 @@ use super::{Lab, metallb};
 use crate::{
     check::{self, nodes},
     kubernetes::{manifest, rollout::Workload},
+    labs::steps::{self, Step},
     live::Live,
     outcome::Outcome,
-    steps::{self, Step},
     wait::{self, NotYet},
     workshop::Workshop,
 };

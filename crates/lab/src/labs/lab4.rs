@@ -1,7 +1,7 @@
 //! Lab 4, Bookinfo: the demo application whose services call each other.
 
 use super::Lab;
-use crate::{check::bookinfo, steps, workshop::Workshop};
+use crate::{check::bookinfo, labs::steps, workshop::Workshop};
 
 const MANIFEST: &str = "lab4/bookinfo.yaml";
 

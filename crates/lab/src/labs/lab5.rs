@@ -9,9 +9,9 @@ use crate::{
     cmd,
     finding::Finding,
     kubernetes::{exec, pods, rollout::Workload},
+    labs::steps::{self, Step},
     live::Live,
     outcome::Outcome,
-    steps::{self, Step},
     wait::{self, NotYet},
     workshop::Workshop,
 };

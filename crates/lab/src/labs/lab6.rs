@@ -10,9 +10,9 @@ use super::Lab;
 use crate::{
     check::{self, graph},
     kubernetes::{manifest, rollout::Workload},
+    labs::steps::{self, Step},
     live::Live,
     outcome::Outcome,
-    steps::{self, Step},
     workshop::Workshop,
 };
 

@@ -6,6 +6,8 @@ mod lab4;
 mod lab5;
 mod lab6;
 mod metallb;
+pub mod monitoring;
+pub mod steps;
 
 use crate::workshop::Workshop;
 

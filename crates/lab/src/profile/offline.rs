@@ -4,12 +4,8 @@ use std::time::Duration;
 
 use kube::api::DynamicObject;
 
-use super::{Monitoring, NAMESPACE_FILE, Profile, WORKLOADS, kinds, make_namespace};
-use crate::{
-    images,
-    kubernetes::manifest,
-    steps::{self, Step},
-};
+use super::Profile;
+use crate::{images, kubernetes::manifest};
 
 pub struct Offline;
 
@@ -39,28 +35,6 @@ impl Profile for Offline {
 
     fn requests(&self, url: &str, count: usize) -> Vec<String> {
         ["bookinfo", "get", url, "--repeat", &count.to_string()].map(str::to_owned).to_vec()
-    }
-
-    fn monitoring(&self) -> Monitoring {
-        let shell = "kubectl apply --server-side -f prometheus-operator/example/prometheus-operator-crd/";
-        let steps = vec![
-            Step::new("install the operator's kinds", shell, |workshop, live| Box::pin(kinds::install(workshop, live))),
-            make_namespace(),
-            steps::apply("install the operator", "lab3/operator.yaml"),
-            steps::apply("install Prometheus", "lab3/prometheus.yaml"),
-            steps::apply("install kube-state-metrics", "lab3/kube-state-metrics.yaml"),
-            steps::apply("install node exporter", "lab3/node-exporter.yaml"),
-        ];
-        let undo = vec![
-            steps::delete("remove node exporter", "lab3/node-exporter.yaml"),
-            steps::delete("remove kube-state-metrics", "lab3/kube-state-metrics.yaml"),
-            steps::delete("remove Prometheus", "lab3/prometheus.yaml"),
-            steps::delete("remove the operator", "lab3/operator.yaml"),
-            steps::delete("remove its namespace", NAMESPACE_FILE),
-            kinds::remove(),
-        ];
-        let title = "Prometheus, by its operator (offline: without Grafana)";
-        Monitoring { title, steps, workloads: WORKLOADS.to_vec(), undo }
     }
 
     fn patience(&self) -> Duration {

@@ -8,9 +8,9 @@ use crate::{
         apply::Applier,
         crds::{self, Definition},
     },
+    labs::steps::Step,
     live::Live,
     outcome::Outcome,
-    steps::Step,
     workshop::Workshop,
 };
 

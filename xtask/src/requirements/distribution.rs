@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use crate::found::find;
+use crate::detect::find;
 
 /// Distributions whose packages have the same names and the same program to install them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

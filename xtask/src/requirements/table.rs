@@ -11,7 +11,7 @@ use super::{
     distribution::{FAMILIES, Family},
 };
 use crate::{
-    found::{find, library, version},
+    detect::{find, library, version},
     go_release, helm, kind,
 };
 
