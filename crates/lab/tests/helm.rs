@@ -207,7 +207,7 @@ fn collect(value: &Value, path: &str, keys: &mut BTreeSet<String>) {
 fn the_dashboards_queries_name_only_metrics_that_there_are() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
-    let (bee, probe) = (read("crates/bee/src/metrics.rs"), read("probes/tcpconnect.bpf.c"));
+    let (bee, probe) = (read("crates/bee/src/metrics/mod.rs"), read("probes/tcpconnect.bpf.c"));
     let dashboard: Value = serde_json::from_str(&read("manifests/lab3/dashboard.json")).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();
     let queries: Vec<_> = panels

@@ -13,8 +13,8 @@ use lab_cli::patience::stretched;
 use support::lab;
 use testkit::api::ApiServer;
 
-/// For one look at the cluster, and one more for what a failed lab leaves.
-const LIMIT: Duration = Duration::from_secs(15);
+/// For one look at the cluster, and one more for what a failed lab leaves, of 5 s each, while eight commands start side by side.
+const LIMIT: Duration = Duration::from_secs(30);
 
 const COMMANDS: [(&[&str], i32); 8] = [
     (&["check", "2", "--wait", "0s"], 3),
