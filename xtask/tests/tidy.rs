@@ -327,3 +327,11 @@ fn every_lab_has_its_file_and_its_row() {
     }
     assert!(readme.lines().count() <= 150, "the README is a page, not a book");
 }
+
+#[test]
+fn the_changelog_has_the_version() {
+    let manifest: toml::Value = toml::from_str(&fs::read_to_string(root().join("Cargo.toml")).unwrap()).unwrap();
+    let version = manifest["workspace"]["package"]["version"].as_str().unwrap();
+    let changelog = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    assert!(changelog.contains(&format!("## {version}")), "CHANGELOG.md has no section for {version}");
+}
