@@ -1,4 +1,4 @@
-//! What BumbleBee got wrong, as regression tests: `A5 #n` is the number in the list of its bugs.
+//! What BumbleBee got wrong, as regression tests: `A5 #n` is number n in docs/bumblebee-bugs.md.
 //! Elsewhere stand what concerns hooks (#7, #32: `hooks`), filters (#17: `filter`), the terminal (#18, #19: `output`), what is printed
 //! without one (#16: `tests/kernel.rs`), what `init` writes (#22, #23: `tests/init.rs`), the command line (#10, #20, #21, #24, #27:
 //! `tests/cli.rs`), pins (#25: `tests/together.rs`), registries (#26: `tests/registry.rs`), packages (#28: `tests/package.rs`),
