@@ -27,6 +27,7 @@ let
           root = ../.;
           fileset = lib.fileset.unions [
             ../.github
+            ../CHANGELOG.md
             ../Cargo.lock
             ../Cargo.toml
             ../README.md

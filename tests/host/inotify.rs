@@ -21,7 +21,7 @@ pub const FIRST: &[(&str, Scene)] = &[("a_cluster_takes_no_more_inotify_instance
 
 pub const SCENES: &[(&str, Scene)] = &[
     ("a_cluster_for_which_too_few_are_left_is_refused", refused),
-    ("kubelets_that_get_none_are_named_with_what_mends_it", starved),
+    ("kubelets_that_get_none_are_named_with_what_fixes_it", starved),
 ];
 
 fn taken(cluster: &TestCluster) {

@@ -20,15 +20,17 @@ pub fn start(paths: &Paths, building: &Building, state: State, nice: &str, argum
     if matches!(state, State::Built | State::Building(_)) {
         return Ok(());
     }
-    fs::create_dir_all(&building.folder).with_context(|| format!("make the folder {}", building.folder.display()))?;
+    fs::create_dir_all(&building.folder)
+        .with_context(|| format!("failed to make the folder {}", building.folder.display()))?;
     // What was said of an earlier try is not said of this one.
     let _ = fs::remove_file(building.failure());
-    let log = File::options().create(true).append(true).open(building.log()).context("open the build's log")?;
+    let log =
+        File::options().create(true).append(true).open(building.log()).context("failed to open the build's log")?;
     let mut xtask = Command::new("nice");
     xtask.args(["-n", nice]).arg(std::env::current_exe()?).args(arguments);
     xtask.env("EBPF_LAB_ROOT", &paths.checkout).env("PATH", go_tools::path(paths)?);
     xtask.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-    xtask.spawn().context("start a build behind this command")?;
+    xtask.spawn().context("failed to start a build behind this command")?;
     Ok(())
 }
 
@@ -36,7 +38,7 @@ pub fn start(paths: &Paths, building: &Building, state: State, nice: &str, argum
 pub fn hold(building: &Building, is_built: impl Fn() -> bool, build: impl FnOnce() -> Result<()>) -> Result<()> {
     fs::create_dir_all(&building.folder)?;
     let lock = File::create(building.lock())?;
-    lock.lock().context("take the build's lock")?;
+    lock.lock().context("failed to take the build's lock")?;
     if is_built() {
         return Ok(());
     }

@@ -13,7 +13,7 @@ use crate::{
 pub fn run(paths: &Paths, options: &Options, what: Bench) -> Result<u8> {
     let Bench::Bee = what;
     requirements::ensure(paths, &[Need::Probes], options.install)?;
-    let processors = std::thread::available_parallelism().context("count the processors")?.get();
+    let processors = std::thread::available_parallelism().context("failed to count the processors")?.get();
     ensure!(processors >= 2, "it takes two processors, one that makes events and one that reads them; here is one");
     let privilege = privilege::obtain("loading probes into this machine's kernel")?;
     build::rust(paths, &["bee"])?;
@@ -22,6 +22,6 @@ pub fn run(paths: &Paths, options: &Options, what: Bench) -> Result<u8> {
     if options.json {
         bench.arg("--json");
     }
-    let status = bench.status().context("start the benchmark")?;
+    let status = bench.status().context("failed to start the benchmark")?;
     Ok(if status.success() { exit::OK } else { exit::FAILED })
 }

@@ -72,8 +72,8 @@ struct Build<'a> {
 
 impl Build<'_> {
     fn run(&self, paths: &Paths, mut tell: impl FnMut(Progress)) -> Result<()> {
-        let mut child = self.command(paths).spawn().context("start cargo")?;
-        let mut said = child.stderr.take().context("read what cargo says")?;
+        let mut child = self.command(paths).spawn().context("failed to start cargo")?;
+        let mut said = child.stderr.take().context("failed to read what cargo says")?;
         let messages = std::thread::spawn(move || {
             let mut text = Vec::new();
             // A pipe that breaks leaves what was read so far.
@@ -81,7 +81,7 @@ impl Build<'_> {
             String::from_utf8_lossy(&text).into_owned()
         });
         let mut crates = Crates::new(paths, self.packages, self.features);
-        for message in BufReader::new(child.stdout.take().context("read what cargo builds")?).lines() {
+        for message in BufReader::new(child.stdout.take().context("failed to read what cargo builds")?).lines() {
             let message: Value = serde_json::from_str(&message?).unwrap_or_default();
             if let Some(progress) = crates.hear(&message) {
                 tell(progress);

@@ -10,7 +10,7 @@ use crate::go_programs::{self, Set};
 pub fn checkout() -> Result<PathBuf> {
     let here = std::env::var_os("EBPF_LAB_ROOT").map(PathBuf::from);
     let checkout = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".."));
-    checkout.canonicalize().context("find the checkout that this xtask was built from")
+    checkout.canonicalize().context("failed to find the checkout that this xtask was built from")
 }
 
 pub fn all_programs(checkout: &Path) -> Result<Paths> {

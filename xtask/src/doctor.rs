@@ -1,4 +1,4 @@
-//! Whether this machine can run the workshop: measured, before anything is compiled, each lack with its mending.
+//! Whether this machine can run the workshop: measured, before anything is compiled, each lack with its fix.
 
 mod host;
 mod kernel;
@@ -75,5 +75,5 @@ fn tool_findings(paths: &Paths, options: &Options) -> Vec<Finding> {
 }
 
 fn json(findings: &[Finding]) -> serde_json::Value {
-    serde_json::json!({ "version": 1, "kind": "doctor", "findings": findings })
+    serde_json::json!({ "version": 2, "kind": "doctor", "findings": findings })
 }

@@ -42,13 +42,13 @@ pub fn fetch(url: &str, file: &Path, megabytes: u64, line: &Line) -> Result<Resu
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("start curl, which downloads")?;
+        .context("failed to start curl, which downloads")?;
     while child.try_wait()?.is_none() {
         let so_far = fs::metadata(file).map_or(0, |file| file.len());
         line.show(format!("{} MB", so_far >> 20));
         rest();
     }
-    let output = child.wait_with_output().context("read what curl says")?;
+    let output = child.wait_with_output().context("failed to read what curl says")?;
     if output.status.success() {
         return Ok(Ok(()));
     }

@@ -12,9 +12,9 @@ pub struct Finding {
     pub verdict: Verdict,
     /// What was measured.
     pub measured: String,
-    /// How to mend it, when it is not well.
+    /// How to fix it, when it is not well.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mending: Option<String>,
+    pub fix: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -29,15 +29,15 @@ pub enum Verdict {
 
 impl Finding {
     pub fn refusal(what: &str, obstacle: Obstacle) -> Self {
-        Self::bad(what, Verdict::Refusal, obstacle.what, &obstacle.mending)
+        Self::bad(what, Verdict::Refusal, obstacle.what, &obstacle.fix)
     }
 
     pub fn ok(what: &str, measured: impl Into<String>) -> Self {
-        Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), mending: None }
+        Self { what: what.to_owned(), verdict: Verdict::Ok, measured: measured.into(), fix: None }
     }
 
-    pub fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, mending: &str) -> Self {
-        Self { what: what.to_owned(), verdict, measured: measured.into(), mending: Some(mending.to_owned()) }
+    pub fn bad(what: &str, verdict: Verdict, measured: impl Into<String>, fix: &str) -> Self {
+        Self { what: what.to_owned(), verdict, measured: measured.into(), fix: Some(fix.to_owned()) }
     }
 }
 
@@ -49,8 +49,8 @@ impl fmt::Display for Finding {
             Verdict::Refusal => "REFUSED",
         };
         write!(f, "{mark}  {}: {}", self.what, self.measured)?;
-        match &self.mending {
-            Some(mending) => write!(f, "\n         mend: {mending}"),
+        match &self.fix {
+            Some(fix) => write!(f, "\n         fix: {fix}"),
             None => Ok(()),
         }
     }

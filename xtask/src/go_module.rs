@@ -22,8 +22,8 @@ const MOST_BYTES: u64 = 500 << 20;
 /// # Errors
 /// It is no archive of this module, or too large.
 pub fn unpack(archive: &Path, prefix: &str, folder: &Path) -> Result<String> {
-    let bytes = fs::read(archive).with_context(|| format!("read {}", archive.display()))?;
-    unpack_from(&bytes, prefix, folder).with_context(|| format!("unpack {}", archive.display()))
+    let bytes = fs::read(archive).with_context(|| format!("failed to read {}", archive.display()))?;
+    unpack_from(&bytes, prefix, folder).with_context(|| format!("failed to unpack {}", archive.display()))
 }
 
 fn unpack_from(archive: &[u8], prefix: &str, folder: &Path) -> Result<String> {
@@ -67,10 +67,10 @@ fn copy(from: &mut impl Read, folder: &Path, place: &Path, left: &mut u64) -> Re
         _ => folder.join(place),
     };
     let parent = to.parent().context("a file lies in a folder")?;
-    fs::create_dir_all(parent).with_context(|| format!("make the folder {}", parent.display()))?;
+    fs::create_dir_all(parent).with_context(|| format!("failed to make the folder {}", parent.display()))?;
     let mode = if is_program(place) { 0o755 } else { 0o644 };
     let file = File::options().write(true).create_new(true).mode(mode).open(&to);
-    let mut file = file.with_context(|| format!("write {}", to.display()))?;
+    let mut file = file.with_context(|| format!("failed to write {}", to.display()))?;
     let (mut hash, mut buffer) = (Sha256::new(), [0; 64 << 10]);
     loop {
         let count = from.read(&mut buffer)?;
@@ -79,7 +79,7 @@ fn copy(from: &mut impl Read, folder: &Path, place: &Path, left: &mut u64) -> Re
         }
         *left = left.checked_sub(count as u64).context("it is larger than a module may be")?;
         hash.update(&buffer[..count]);
-        file.write_all(&buffer[..count]).with_context(|| format!("write {}", to.display()))?;
+        file.write_all(&buffer[..count]).with_context(|| format!("failed to write {}", to.display()))?;
     }
 }
 

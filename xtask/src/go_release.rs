@@ -60,11 +60,11 @@ pub fn bring(paths: &Paths) -> Result<()> {
     let release = Release::of(&wanted)?;
     let folder = folder(paths, &wanted);
     let partial = folder.with_file_name(format!("partial-{}", std::process::id()));
-    fs::create_dir_all(&partial).with_context(|| format!("make the folder {}", partial.display()))?;
+    fs::create_dir_all(&partial).with_context(|| format!("failed to make the folder {}", partial.display()))?;
     let brought = release.unpack_into(&partial, &folder);
     // What is left of it is of no use to the next attempt.
     let _ = fs::remove_dir_all(&partial);
-    brought.with_context(|| format!("bring Go {wanted}"))
+    brought.with_context(|| format!("failed to bring Go {wanted}"))
 }
 
 /// The folder of the programs of the Go that was brought.
@@ -111,7 +111,7 @@ impl Release {
         let prefix = format!("golang.org/toolchain@{}/", self.module_version);
         let sum = go_module::unpack(&archive, &prefix, &unpacked)?;
         ensure!(sum == self.sum, "invalid module {prefix}: expected {}, got {sum}", self.sum);
-        fs::rename(&unpacked, folder).with_context(|| format!("move Go to {}", folder.display()))
+        fs::rename(&unpacked, folder).with_context(|| format!("failed to move Go to {}", folder.display()))
     }
 
     /// From the first of the proxies that has it, by the rules of <https://go.dev/ref/mod#goproxy-protocol>.

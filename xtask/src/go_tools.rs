@@ -18,7 +18,7 @@ pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str
     }
     let line = Line::new(&format!("building {name} {} from its Go module (some minutes, once)", pin.version));
     let partial = folder.with_file_name(format!("{name}.partial"));
-    fs::create_dir_all(&partial).with_context(|| format!("make the folder {}", partial.display()))?;
+    fs::create_dir_all(&partial).with_context(|| format!("failed to make the folder {}", partial.display()))?;
     let program = format!("{}{package}@v{}", pin.module, pin.version);
     let mut install = go::command()?;
     install.args(["install", "-trimpath", "-ldflags", flags, &program]).env("GOBIN", &partial).env("CGO_ENABLED", "0");
@@ -26,7 +26,7 @@ pub fn build(paths: &Paths, name: &str, pin: &GoTool, package: &str, flags: &str
     let installed = go::read(install);
     drop(line);
     installed?;
-    fs::rename(&partial, &folder).with_context(|| format!("put {name} in {}", folder.display()))
+    fs::rename(&partial, &folder).with_context(|| format!("failed to put {name} in {}", folder.display()))
 }
 
 /// Where a program lies once it was built.
@@ -40,5 +40,5 @@ pub fn path(paths: &Paths) -> Result<OsString> {
     let ours = [folder(paths, "helm", &tools.helm), folder(paths, "kind", &tools.kind)];
     let ours = ours.into_iter().chain(go_release::bin(paths).ok()).filter(|folder| folder.is_dir());
     let theirs = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(ours.chain(std::env::split_paths(&theirs))).context("extend PATH")
+    std::env::join_paths(ours.chain(std::env::split_paths(&theirs))).context("failed to extend PATH")
 }

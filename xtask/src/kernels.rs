@@ -64,7 +64,7 @@ fn have(paths: &Paths, kernel: &Kernel, install: bool) -> Result<()> {
     let fetched = fetch(kernel, &partial, folder);
     // What is left of it is of no use to the next attempt.
     let _ = fs::remove_dir_all(&partial);
-    fetched.with_context(|| format!("fetch it from Debian {}", kernel.suite))
+    fetched.with_context(|| format!("failed to fetch it from Debian {}", kernel.suite))
 }
 
 /// Fetches and unpacks the newest of the kernel's packages in `partial`, and puts the kernel into `folder`.
@@ -78,7 +78,7 @@ fn fetch(kernel: &Kernel, partial: &Path, folder: &Path) -> Result<()> {
     let image = image(&unpacked).with_context(|| format!("package {package} has no vmlinuz"))?;
     fs::rename(image, result.join("vmlinuz"))?;
     fs::write(result.join("package"), package)?;
-    fs::rename(&result, folder).with_context(|| format!("move the kernel to {}", folder.display()))
+    fs::rename(&result, folder).with_context(|| format!("failed to move the kernel to {}", folder.display()))
 }
 
 /// Signed packages have it in /boot, those from Linux 7 on beside the modules.
@@ -102,12 +102,13 @@ impl Apt {
         let shell = Shell::new()?;
         ensure!(detect::find("apt-get").is_some(), "this machine has no apt");
         for state in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(state)).with_context(|| format!("make the folder {}", folder.display()))?;
+            fs::create_dir_all(folder.join(state))
+                .with_context(|| format!("failed to make the folder {}", folder.display()))?;
         }
         let sources = folder.join("sources.list");
         // The index of packages is all that is needed of a suite.
         let line = format!("deb [signed-by={KEYRING} target=Packages] {} {suite} main\n", mirror(&shell)?);
-        fs::write(&sources, line).with_context(|| format!("write {}", sources.display()))?;
+        fs::write(&sources, line).with_context(|| format!("failed to write {}", sources.display()))?;
         let options = [
             format!("Dir::State::lists={}", folder.join("lists").display()),
             format!("Dir::Cache={}", folder.join("cache").display()),
@@ -143,7 +144,7 @@ impl Apt {
     fn run(&self, program: &str, arguments: &[&str]) -> Result<String> {
         let options = &self.options;
         let command = cmd!(self.shell, "{program} {options...} {arguments...}");
-        let output = command.quiet().ignore_status().output().with_context(|| format!("start {program}"))?;
+        let output = command.quiet().ignore_status().output().with_context(|| format!("failed to start {program}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             bail!("`{program} {}` failed ({}): {}", arguments.join(" "), output.status, said.trim_end());
@@ -155,8 +156,10 @@ impl Apt {
 /// The mirror from which this machine has its own packages.
 fn mirror(shell: &Shell) -> Result<String> {
     let format = "$(REPO_URI) $(LABEL)";
-    let targets =
-        cmd!(shell, "apt-get indextargets --format {format}").quiet().read().context("ask apt for mirrors")?;
+    let targets = cmd!(shell, "apt-get indextargets --format {format}")
+        .quiet()
+        .read()
+        .context("failed to ask apt for mirrors")?;
     let debian = targets.lines().find_map(|line| line.strip_suffix(" Debian"));
     Ok(debian.context("apt knows no mirror of Debian here (if this is Debian: sudo apt-get update)")?.to_owned())
 }

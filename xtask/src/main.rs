@@ -53,7 +53,7 @@ fn main() -> ExitCode {
             format!("error: {error:#}").lines().for_each(print::note);
             let missing = error.downcast_ref::<requirements::Missing>();
             if let Some(missing) = missing {
-                print::note(format!("hint: {}", missing.mending));
+                print::note(format!("hint: {}", missing.fix));
             }
             ExitCode::from(missing.map_or(exit::FAILED, |_| requirements::Missing::EXIT_CODE))
         }

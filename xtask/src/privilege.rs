@@ -54,7 +54,7 @@ pub fn obtain(why: &str) -> Result<Privilege> {
     if crate::detect::find("sudo").is_none() {
         bail!("{why} needs root, and there is no sudo: run the same command as root, or install sudo");
     }
-    if !asks_nothing().context("start sudo")? {
+    if !asks_nothing().context("failed to start sudo")? {
         type_password(why)?;
     }
     static KEEPER: Once = Once::new();
@@ -78,7 +78,7 @@ fn type_password(why: &str) -> Result<()> {
         );
     }
     print::note(format!("{why} needs root; sudo may ask for your password"));
-    if !Command::new("sudo").arg("-v").status().context("start sudo")?.success() {
+    if !Command::new("sudo").arg("-v").status().context("failed to start sudo")?.success() {
         bail!("{why} needs root, and sudo did not grant it: give the right password, or run the same command as root");
     }
     Ok(())
@@ -99,7 +99,8 @@ pub fn command(privilege: Privilege, program: OsString, paths: &Paths) -> Result
         Privilege::Sudo => {
             // Made as the caller: root would own not only them, but on a fresh account all of ~/.local.
             for folder in [&paths.cache, &paths.state] {
-                fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
+                fs::create_dir_all(folder)
+                    .with_context(|| format!("failed to make the folder {}", folder.display()))?;
             }
             let mut sudo = Command::new("sudo");
             // A bare environment assignment would need sudo's SETENV; `env` does not.

@@ -47,6 +47,6 @@ pub fn run_lab(paths: &Paths, cli: &Cli, arguments: &[OsString]) -> Result<u8> {
     }
     let program = if lab_1_first { "lab1" } else { "lab" };
     let mut lab = privilege::command(privilege, paths.bin.join(program).into(), paths)?;
-    let status = lab.args(arguments).status().context("start lab")?;
+    let status = lab.args(arguments).status().context("failed to start lab")?;
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }

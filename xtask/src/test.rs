@@ -234,8 +234,8 @@ fn no_previous(paths: &Paths, named: &[Suite]) -> Option<String> {
 /// Why no registry can be started here.
 fn no_registry(paths: &Paths) -> Option<String> {
     let missing = requirements::ensure(paths, &[Need::Registry], false).err()?;
-    let mending = missing.downcast::<requirements::Missing>().map(|missing| missing.mending).unwrap_or_default();
-    Some(format!("needs docker-registry and htpasswd ({mending})"))
+    let fix = missing.downcast::<requirements::Missing>().map(|missing| missing.fix).unwrap_or_default();
+    Some(format!("needs docker-registry and htpasswd ({fix})"))
 }
 
 /// Why no kind can be had here that needs no image registry.
@@ -273,7 +273,8 @@ fn unable() -> Option<&'static str> {
 fn once(paths: &Paths, title: &str, arguments: &[&str]) -> Result<Count> {
     print::note(title);
     let _line = Line::beside(title);
-    let status = Command::new("cargo").current_dir(&paths.checkout).args(arguments).status().context("start cargo")?;
+    let status =
+        Command::new("cargo").current_dir(&paths.checkout).args(arguments).status().context("failed to start cargo")?;
     anyhow::ensure!(status.success(), "`cargo {}` failed ({status})", arguments.join(" "));
     Ok(Count { passed: 1, ..Count::default() })
 }
@@ -286,9 +287,9 @@ fn cargo_test(paths: &Paths, targets: &[&str], arguments: &[&str]) -> Result<Cou
     cargo.arg("--").args(arguments).envs(paths.environment()).env("PATH", go_tools::path(paths)?);
     // Whoever called sudo for the tests is not behind each program that they start as root.
     cargo.env("INSTA_UPDATE", "no").env_remove("SUDO_UID").env_remove("SUDO_GID");
-    let mut child = cargo.stdout(Stdio::piped()).spawn().context("start cargo")?;
+    let mut child = cargo.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
     let (mut count, beside) = (Count::default(), Line::beside("cargo test"));
-    for line in BufReader::new(child.stdout.take().context("read what the tests say")?).lines() {
+    for line in BufReader::new(child.stdout.take().context("failed to read what the tests say")?).lines() {
         let line = line?;
         print::own(&format!("{line}\n"))?;
         beside.rest();

@@ -48,7 +48,7 @@ pub fn findings(paths: &Paths) -> Vec<Finding> {
     let read = || all(&paths.checkout, &pins::of_checkout(&paths.checkout)?, |pinned| pinned.doctor);
     match read() {
         Err(error) => {
-            vec![Finding::bad("versions", Verdict::Warning, format!("{error:#}"), "mend manifests/pins.toml")]
+            vec![Finding::bad("versions", Verdict::Warning, format!("{error:#}"), "fix manifests/pins.toml")]
         }
         Ok(versions) => {
             let past: Vec<_> = versions.iter().filter(|version| version.past).map(warning).collect();

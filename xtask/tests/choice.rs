@@ -74,7 +74,7 @@ fn doctor_names_what_is_in_the_way_of_kind_as_recorded() {
     };
     refused(
         &[],
-        &["REFUSED  container engine: neither Docker nor Podman", "REFUSED  kind: kind is not on PATH", "mend: "],
+        &["REFUSED  container engine: neither Docker nor Podman", "REFUSED  kind: kind is not on PATH", "fix: "],
     );
     let rootless = DOCKER.replace("\"DockerRootDir\"", "\"SecurityOptions\":[\"name=rootless\"],\"DockerRootDir\"");
     refused(&[("docker", &rootless), ("kind", KIND)], &["REFUSED  container engine: Docker 28.2.2 runs rootless"]);

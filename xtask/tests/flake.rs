@@ -162,7 +162,8 @@ fn a_package_that_is_older_than_what_asks_for_it_fails_the_evaluation() {
 fn a_program_is_built_from_sources_of_every_language_and_bee_brings_its_clang() {
     let Some(flake) = flake() else { return };
     let bee = &flake["outputs"]["packages"]["x86_64-linux"]["bee"];
-    let sources = ".github Cargo.lock Cargo.toml README.md crates docs kubernetes manifests probes tests xtask";
+    let sources =
+        ".github CHANGELOG.md Cargo.lock Cargo.toml README.md crates docs kubernetes manifests probes tests xtask";
     assert_eq!(bee["src"], format!("{} {sources}", root().display()));
     assert_eq!(bee["cargoBuildFlags"], serde_json::json!(["--bin", "bee"]));
     let wrapped = bee["postInstall"].as_str().unwrap();

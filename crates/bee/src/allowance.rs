@@ -17,7 +17,7 @@ pub struct Allowance(Arc<AtomicUsize>);
 
 /// There is not so much left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("it makes bee keep more than {} MB", MOST >> 20)]
+#[error("it needs more than {} MB of memory", MOST >> 20)]
 pub struct Exceeded;
 
 /// What a run, or a recording that is shown, takes memory from: for what is kept, and for what is made of that when somebody asks.

@@ -215,7 +215,7 @@ pub struct List {
     pub json: bool,
 }
 
-/// Say what this machine can run, and how to mend what it can't
+/// Say what this machine can run, and how to fix what it can't
 ///
 /// Each kind of hook is tried with a program that does nothing. Needs the right to load probes, as run does. Ends with 4 if the
 /// workshop's probes can't run here.

@@ -203,9 +203,9 @@ fn what_is_no_recording_is_neither_shown_nor_overwritten() {
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "my notes").unwrap();
     let shown = bee().arg("replay").arg(&file).output().unwrap();
-    assert!(text(&shown.stderr).contains("is no recording that bee made"), "{}", text(&shown.stderr));
+    assert!(text(&shown.stderr).contains("is not a recording made by bee"), "{}", text(&shown.stderr));
     let missing = bee().arg("replay").arg(folder.path().join("nothing.bee")).output().unwrap();
-    assert!(text(&missing.stderr).contains("can't open"), "{}", text(&missing.stderr));
+    assert!(text(&missing.stderr).contains("failed to open"), "{}", text(&missing.stderr));
     std::fs::write(&file, b"beerec\x09\nfrom the future").unwrap();
     let shown = bee().arg("replay").arg(&file).output().unwrap();
     assert!(text(&shown.stderr).contains("another version of bee"), "{}", text(&shown.stderr));
@@ -218,7 +218,7 @@ fn a_file_of_another_kind_is_not_recorded_over() {
     let (object, file) = (build(folder.path()), folder.path().join("notes.txt"));
     std::fs::write(&file, "my notes").unwrap();
     let run = bee().arg("run").arg(object).args(["--prom-port=0", "--record"]).arg(&file).output().unwrap();
-    assert!(text(&run.stderr).contains("exists and is no recording"), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("exists and is not a recording"), "{}", text(&run.stderr));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "my notes");
 }
 

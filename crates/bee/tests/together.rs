@@ -89,7 +89,7 @@ fn if_one_probe_cant_be_attached_none_is_and_the_error_names_it() {
     let (good, bad) = (calls(folder.path(), "a", "watch"), build(bee(), folder.path(), NOWHERE));
     let options = [bad.to_str().unwrap(), "--timeout=10s"];
     let Err(said) = Run::try_start(bee(), &good, &options) else { panic!("it runs") };
-    assert!(said.contains(&format!("error: probe {}: this kernel can't run the probe", bad.display())), "{said}");
+    assert!(said.contains(&format!("error: probe {}: this kernel cannot run the probe", bad.display())), "{said}");
 }
 
 #[test]

@@ -27,7 +27,7 @@ pub async fn run(url: &Url, repeat: u32) -> anyhow::Result<ExitCode> {
             }
         };
         failed += u32::from(status != 200);
-        writeln!(stdout(), "{status:03}").context("print the status")?;
+        writeln!(stdout(), "{status:03}").context("failed to print the status")?;
     }
     if failed == 0 {
         return Ok(ExitCode::SUCCESS);

@@ -35,7 +35,8 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     // A service waits for the network all day: one thread serves it, and six pods cost the cluster next to nothing.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("failed to start the runtime")?;
     let outcome = runtime.block_on(obey(command));
     // A look-up of a name blocks a thread for as long as a silent DNS server makes it: the end does not wait for that.
     runtime.shutdown_background();

@@ -74,7 +74,7 @@ pub fn client() -> anyhow::Result<Client> {
     // reqwest wants to know whose cryptography, even where nothing is encrypted; an error says that it knows.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = Client::builder().pool_max_idle_per_host(0).no_proxy().redirect(redirect::Policy::none());
-    builder.tls_certs_only(None).build().context("set up the HTTP client")
+    builder.tls_certs_only(None).build().context("failed to set up the HTTP client")
 }
 
 /// `http://NAME.DOMAIN:PORT/NAME`; Kubernetes itself sets NAME_SERVICE_PORT for every Service of the namespace.
@@ -85,7 +85,7 @@ fn url(name: &str, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<
     let port = variable(&format!("{prefix}_SERVICE_PORT")).unwrap_or_else(|| "9080".to_owned());
 
     let url = format!("http://{host}{domain}:{port}/{name}");
-    let help = || format!("{url:?} is no address: mend {prefix}_HOSTNAME, SERVICES_DOMAIN or {prefix}_SERVICE_PORT");
+    let help = || format!("{url:?} is not an address: fix {prefix}_HOSTNAME, SERVICES_DOMAIN or {prefix}_SERVICE_PORT");
     let parsed: Url = url.parse().with_context(help)?;
     ensure!(parsed.path() == format!("/{name}") && parsed.username().is_empty(), help());
     Ok(parsed)
@@ -101,7 +101,7 @@ fn forwarded(caller: &HeaderMap) -> HeaderMap {
 
 async fn read(mut response: reqwest::Response) -> anyhow::Result<Value> {
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.context("read the answer")? {
+    while let Some(chunk) = response.chunk().await.context("failed to read the answer")? {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             bail!("the answer is longer than {LARGEST_ANSWER} bytes");
         }
@@ -131,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_cannot_be_names_the_variables_to_mend() {
+    fn an_address_that_cannot_be_names_the_variables_to_fix() {
         for wrong in
             [("REVIEWS_SERVICE_PORT", "tcp://10.1.0.7:9080"), ("REVIEWS_HOSTNAME", "a b"), ("REVIEWS_HOSTNAME", "a/b?")]
         {
             let error = url_with(&[wrong]).unwrap_err().to_string();
             assert!(
-                error.contains("mend REVIEWS_HOSTNAME, SERVICES_DOMAIN or REVIEWS_SERVICE_PORT"),
+                error.contains("fix REVIEWS_HOSTNAME, SERVICES_DOMAIN or REVIEWS_SERVICE_PORT"),
                 "{wrong:?}: {error}"
             );
         }

@@ -56,7 +56,7 @@ fn render(product: &Value, Json(details): &Json<Value>, Json(reviews): &Json<Val
     environment.set_undefined_behavior(UndefinedBehavior::Chainable);
     // The name's ending makes the template escape what it is given.
     let values = context! { product, details, reviews };
-    environment.render_named_str("productpage.html", PAGE, values).context("draw the page")
+    environment.render_named_str("productpage.html", PAGE, values).context("failed to draw the page")
 }
 
 async fn details(State(services): State<Services>, id: ProductId, caller: HeaderMap) -> Answer {

@@ -18,8 +18,8 @@ const GRACE: Duration = Duration::from_millis(500);
 /// Serves `app` on the first of `addresses` that can be had, until SIGTERM or SIGINT.
 pub async fn run(addresses: Vec<SocketAddr>, app: Router) -> anyhow::Result<()> {
     // As process 1 of its container a program ignores every signal that it has no handler for: handlers come first.
-    let mut terminate = signal(SignalKind::terminate()).context("handle SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("handle SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("failed to handle SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to handle SIGINT")?;
 
     let listener = TcpListener::bind(&addresses[..]).await.with_context(|| {
         format!(
@@ -27,13 +27,13 @@ pub async fn run(addresses: Vec<SocketAddr>, app: Router) -> anyhow::Result<()> 
             addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(" or ")
         )
     })?;
-    log(format_args!("listening on {}", listener.local_addr().context("read the listening address")?));
+    log(format_args!("listening on {}", listener.local_addr().context("failed to read the listening address")?));
 
     let (stop, stopped) = oneshot::channel::<()>();
     let server = axum::serve(listener, app.layer(middleware::from_fn(log_request)));
     let mut server = tokio::spawn(server.with_graceful_shutdown(async { _ = stopped.await }).into_future());
     tokio::select! {
-        ended = &mut server => return ended.context("the server broke off")?.context("serve"),
+        ended = &mut server => return ended.context("the server broke off")?.context("failed to serve"),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }

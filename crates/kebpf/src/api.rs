@@ -78,7 +78,7 @@ async fn only_by_our_names(State(api): State<Api>, request: Request, next: Next)
     }
     let host = host.as_ref().map_or("nothing", HostName::as_str);
     let message = format!(
-        "{host} is no name of this kebpf: open it by its address, or allow the name with --allowed-host \
+        "unknown host {host}: open it by its address, or allow the name with --allowed-host \
          (KEBPF_ALLOWED_HOSTS)\n"
     );
     (StatusCode::MISDIRECTED_REQUEST, message).into_response()

@@ -49,15 +49,15 @@ struct Signals {
 /// The pod's own service account, unless a file or a context is named or the environment has a kubeconfig.
 pub async fn connect(kubeconfig: Option<&Path>, context: Option<&str>) -> anyhow::Result<Client> {
     let file = match kubeconfig {
-        Some(path) => Some(Kubeconfig::read_from(path).with_context(|| format!("could not read {}", path.display()))?),
-        None if context.is_some() => Some(Kubeconfig::read().context("could not read the kubeconfig")?),
+        Some(path) => Some(Kubeconfig::read_from(path).with_context(|| format!("failed to read {}", path.display()))?),
+        None if context.is_some() => Some(Kubeconfig::read().context("failed to read the kubeconfig")?),
         None => Kubeconfig::read().ok(),
     };
     let config = match file {
-        Some(file) => of_file(file, context).await.context("could not use this kubeconfig")?,
+        Some(file) => of_file(file, context).await.context("failed to use this kubeconfig")?,
         None => Config::incluster().context("neither a kubeconfig nor a pod's service account: give --kubeconfig")?,
     };
-    Client::try_from(config).context("could not prepare the Kubernetes client")
+    Client::try_from(config).context("failed to prepare the Kubernetes client")
 }
 
 /// kube would take a proxy of the environment as well, which knows nothing of a cluster's addresses.

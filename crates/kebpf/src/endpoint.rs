@@ -18,7 +18,7 @@ pub struct Endpoint {
 #[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     #[error(
-        "`{0}` is no address of a Prometheus: give one such as http://prometheus.monitoring.svc:9090; \
+        "invalid Prometheus address `{0}`: expected one such as http://prometheus.monitoring.svc:9090; \
          in a login, `/`, `?`, `#` and `@` are written %2F, %3F, %23 and %40"
     )]
     Address(String),

@@ -134,15 +134,15 @@ fn listen(address: IpAddr, port: u16, limits: &Limits) -> anyhow::Result<TcpList
         }
         bound => bound,
     };
-    let listener = listener.with_context(|| format!("could not listen on {wanted}"))?;
+    let listener = listener.with_context(|| format!("failed to listen on {wanted}"))?;
     eprintln!("kebpf: listening on {}", listener.local_addr().unwrap_or(wanted));
     Ok(listener)
 }
 
 /// Kubernetes ends a pod with SIGTERM, a person with Ctrl-C.
 fn end_requested() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("could not listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("could not listen for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("failed to listen for SIGINT")?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}

@@ -53,7 +53,7 @@ pub enum Command {
         #[arg(value_name = "N", value_parser = clap::value_parser!(u8).range(1..=6))]
         lab: u8,
     },
-    /// Say whether this machine can run the workshop, and how to mend what it lacks. Compiles nothing.
+    /// Say whether this machine can run the workshop, and how to fix what it lacks. Compiles nothing.
     Doctor,
     /// List what is pinned, what it is for, and until when its makers look after it.
     Versions,

@@ -35,7 +35,7 @@ pub struct Engine {
     pub memory: u64,
 }
 
-/// What stands at the end of every mending: no machine is left without a way.
+/// What stands at the end of every fix: no machine is left without a way.
 const OR_ON_HOST: &str = "or use --on host, which needs neither";
 
 impl Program {
@@ -177,12 +177,12 @@ pub fn out_of_reach() -> Obstacle {
 
 fn does_not_answer(program: Program, said: &Said) -> Obstacle {
     let why = said.stderr.trim().lines().next_back().unwrap_or("it says nothing").to_owned();
-    let mending = if why.contains("permission denied") {
+    let fix = if why.contains("permission denied") {
         "add yourself to its group (`sudo usermod --append --groups docker $USER`) and log in again"
     } else {
         "start it: `sudo systemctl start docker`, or open Docker Desktop"
     };
-    Obstacle::new(format!("{program} does not answer: {why}"), format!("{mending}; {OR_ON_HOST}"))
+    Obstacle::new(format!("{program} does not answer: {why}"), format!("{fix}; {OR_ON_HOST}"))
 }
 
 /// The version of kind.
@@ -252,9 +252,9 @@ mod tests {
             Engine::find(&Programs(docker)).unwrap_err()
         };
         assert_eq!(find(down).what, format!("Docker does not answer: {down}"));
-        assert!(find(down).mending.contains("systemctl start docker"));
-        assert!(find("permission denied while trying to connect").mending.contains("usermod"));
-        assert!(find(down).mending.contains("--on host"));
+        assert!(find(down).fix.contains("systemctl start docker"));
+        assert!(find("permission denied while trying to connect").fix.contains("usermod"));
+        assert!(find(down).fix.contains("--on host"));
     }
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn docker_20_withholds_cap_bpf_and_docker_23_does_not() {
-        assert!(engine("20.10.24").withholds_bpf().unwrap().mending.contains("Docker 23"));
+        assert!(engine("20.10.24").withholds_bpf().unwrap().fix.contains("Docker 23"));
         assert_eq!(engine("23.0.0").withholds_bpf(), None);
     }
 

@@ -8,7 +8,7 @@ pub const FAILED: u8 = 1;
 pub const USAGE: u8 = 2;
 /// A check ran and did not pass.
 pub const CHECK_FAILED: u8 = 3;
-/// This machine lacks something: a tool, a kernel feature, memory, a free subnet. The message names the mending.
+/// This machine lacks something: a tool, a kernel feature, memory, a free subnet. The message names the fix.
 pub const UNFIT: u8 = 4;
 /// Another `lab` holds the cluster's lock.
 pub const BUSY: u8 = 5;

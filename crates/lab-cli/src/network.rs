@@ -25,7 +25,8 @@ pub struct Network {
 impl Network {
     /// Reads what `docker network inspect` or `podman network inspect` prints for one network.
     pub fn read(text: &str) -> Result<Self> {
-        let networks: Value = serde_json::from_str(text).context("read the description of a container network")?;
+        let networks: Value =
+            serde_json::from_str(text).context("failed to read the description of a container network")?;
         let network = &networks[0];
         let field = |docker: &str, podman: &str| network.get(docker).or_else(|| network.get(podman)).cloned();
         let subnets = network.pointer("/IPAM/Config").or_else(|| network.get("subnets"));
@@ -192,9 +193,9 @@ mod tests {
         let obstacle = |range: &str, taken: &[Taken]| obstacle(Some(&network(range)), 1, taken, &[]).unwrap();
         let pods = obstacle("10.101.0.0/16", &[]);
         assert!(pods.what.contains("overlaps 10.101.0.0/16 of the pods"), "{pods:?}");
-        assert_eq!(pods.mending, "choose another cluster: --number 2 has addresses that are free here");
+        assert_eq!(pods.fix, "choose another cluster: --number 2 has addresses that are free here");
         let all = obstacle("10.0.0.0/8", &[]);
-        assert!(all.what.contains("10.0.0.0/8") && all.mending.contains("network create kind"), "{all:?}");
+        assert!(all.what.contains("10.0.0.0/8") && all.fix.contains("network create kind"), "{all:?}");
         let host = [taken("172.18.0.0/16", "br-f00"), taken("172.18.1.0/24", "ebpf-lab-1")];
         assert!(obstacle("172.18.0.0/16", &host).what.contains("172.18.1.0/24 is taken by ebpf-lab-1"));
         assert_eq!(super::obstacle(Some(&network("172.18.0.0/16")), 2, &host, &[]), None, "another number's");
@@ -210,7 +211,7 @@ mod tests {
             cloud.what,
             "this machine's name server 10.1.0.2 is in 10.1.0.0/16, which the Services of cluster 1 have"
         );
-        assert_eq!(cloud.mending, "choose another cluster: --number 2 has addresses that are free here");
+        assert_eq!(cloud.fix, "choose another cluster: --number 2 has addresses that are free here");
         assert!(obstacle(None, 1, &[], &[server("10.101.0.2")]).unwrap().what.contains("pods"));
         assert_eq!(obstacle(None, 2, &[], &[server("10.1.0.2"), server("2001:db8::1")]), None);
     }

@@ -29,7 +29,7 @@ const VARIABLES: [&str; 5] =
 impl Paths {
     /// The calling user's folders for a checkout whose Go programs have the content key `programs_key`.
     pub fn of_user(checkout: &Path, programs_key: &str) -> Result<Self> {
-        let base = etcetera::choose_base_strategy().context("find the home folder: set HOME")?;
+        let base = etcetera::choose_base_strategy().context("failed to find the home folder: set HOME")?;
         let cache = base.cache_dir().join("ebpf-lab");
         let state = base.state_dir().unwrap_or_else(|| base.data_dir()).join("ebpf-lab");
         Ok(Self {

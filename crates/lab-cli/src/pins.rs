@@ -162,7 +162,7 @@ impl Pins {
 /// # Errors
 /// The file is not what [`Pins`] says; a test sees to it.
 pub fn pins() -> Result<Pins> {
-    toml::from_str(TEXT).context("read manifests/pins.toml")
+    toml::from_str(TEXT).context("failed to read manifests/pins.toml")
 }
 
 /// Those of a checkout, as they are now.

@@ -114,7 +114,7 @@ fn is_locked(building: &Building) -> Result<bool> {
     match lock.try_lock_shared() {
         Ok(()) => Ok(false),
         Err(fs::TryLockError::WouldBlock) => Ok(true),
-        Err(fs::TryLockError::Error(error)) => Err(error).context("look at the lock of the programs' build"),
+        Err(fs::TryLockError::Error(error)) => Err(error).context("failed to look at the lock of the programs' build"),
     }
 }
 

@@ -33,9 +33,9 @@ impl Settings {
     /// A file that can't be read or has a key or value that no flag has.
     pub fn of(checkout: &Path) -> Result<Self> {
         match fs::read_to_string(checkout.join(FILE)) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("read {FILE}")),
+            Ok(text) => toml::from_str(&text).with_context(|| format!("failed to read {FILE}")),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).with_context(|| format!("read {FILE}")),
+            Err(error) => Err(error).with_context(|| format!("failed to read {FILE}")),
         }
     }
 

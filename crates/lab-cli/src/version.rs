@@ -24,7 +24,7 @@ impl FromStr for Version {
         };
         let mut parts = text.trim_start_matches('v').splitn(3, '.').map(digits);
         let (major, minor) = (parts.next().flatten(), parts.next().flatten());
-        let (Some(major), Some(minor)) = (major, minor) else { return Err(format!("`{text}` is no version")) };
+        let (Some(major), Some(minor)) = (major, minor) else { return Err(format!("invalid version `{text}`")) };
         Ok(Self { major, minor, patch: parts.next().flatten().unwrap_or(0) })
     }
 }

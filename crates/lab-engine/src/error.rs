@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use lab_cli::exit;
 use thiserror::Error;
 
-/// This machine, or the cluster chosen, lacks something that the reader can mend.
+/// This machine, or the cluster chosen, lacks something that the reader can fix.
 #[derive(Debug, Error)]
 #[error("{what}")]
 pub struct Unfit {

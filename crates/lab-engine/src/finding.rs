@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What is wrong, for the reader who has to mend it.
+/// What is wrong, for the reader who has to fix it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Finding {
     /// The object, as kubectl names it: `daemonset/bumblebee in namespace default`.
@@ -14,7 +14,7 @@ pub struct Finding {
     /// What the cluster says about it: events, waiting reasons, last log lines.
     pub why: Vec<String>,
     /// What to do.
-    pub mend: String,
+    pub fix: String,
     /// That nobody was there to ask, so that no other question would be answered.
     #[serde(skip)]
     pub unreachable: bool,
@@ -22,13 +22,7 @@ pub struct Finding {
 
 impl Finding {
     pub fn new(object: impl Into<String>, condition: impl Into<String>) -> Self {
-        Self {
-            object: object.into(),
-            condition: condition.into(),
-            why: vec![],
-            mend: String::new(),
-            unreachable: false,
-        }
+        Self { object: object.into(), condition: condition.into(), why: vec![], fix: String::new(), unreachable: false }
     }
 
     pub fn because(mut self, reason: impl Into<String>) -> Self {
@@ -41,8 +35,8 @@ impl Finding {
         self
     }
 
-    pub fn mend(mut self, what: impl Into<String>) -> Self {
-        self.mend = what.into();
+    pub fn fix(mut self, what: impl Into<String>) -> Self {
+        self.fix = what.into();
         self
     }
 
@@ -52,7 +46,7 @@ impl Finding {
 
     /// For an API server that does not answer.
     pub fn cluster_down(self) -> Self {
-        self.mend("is the cluster up? `cargo xtask status` tells, `cargo xtask lab 2` starts it")
+        self.fix("is the cluster up? `cargo xtask status` tells, `cargo xtask lab 2` starts it")
     }
 }
 

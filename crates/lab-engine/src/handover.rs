@@ -41,7 +41,11 @@ pub async fn become_lab(paths: &Paths, arguments: Vec<OsString>, report: &Report
     })
     .await?;
     live.finish();
-    Cmd::new(paths.bin.join("lab")).args(arguments).env(DONE, report.hand_on()?).replace_this().context("go on as lab")
+    Cmd::new(paths.bin.join("lab"))
+        .args(arguments)
+        .env(DONE, report.hand_on()?)
+        .replace_this()
+        .context("failed to go on as lab")
 }
 
 /// What was done before by another program of the same command.

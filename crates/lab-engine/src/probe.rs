@@ -68,7 +68,7 @@ fn expect(probe: Probe, what: &str, seen: usize, made: usize) -> Result<(), Find
         return Ok(());
     }
     Err(Finding::new(format!("probe {}", probe.image), format!("{made} connections were made, {what} says {seen}"))
-        .mend(format!(
+        .fix(format!(
             "compare work/{} with probes/{}, then build it again: `cargo xtask lab 1`",
             probe.file, probe.source
         )))
@@ -77,7 +77,7 @@ fn expect(probe: Probe, what: &str, seen: usize, made: usize) -> Result<(), Find
 fn broken(probe: Probe, error: &anyhow::Error) -> Finding {
     Finding::new(format!("probe {}", probe.image), "does not run")
         .because(crate::error::message(error))
-        .mend("`cargo xtask lab 1` builds and stores it; `cargo xtask doctor` says what the kernel lacks")
+        .fix("`cargo xtask lab 1` builds and stores it; `cargo xtask doctor` says what the kernel lacks")
 }
 
 /// What a probe saw of the connections between one address pair.
@@ -156,7 +156,7 @@ impl Running {
         let mut command = Cmd::new(paths.bin.join("bee"));
         // As root the student's store is named: root's home folder is another.
         if caller().is_some() {
-            let home = std::env::var_os("HOME").context("find the caller's home folder")?;
+            let home = std::env::var_os("HOME").context("failed to find the caller's home folder")?;
             command = command.arg("--storage").arg(std::path::Path::new(&home).join(".bumblebee/store"));
         }
         let command = command.args(["run", probe.image, "--no-tty", "--prom-port", &port.to_string()]);
@@ -169,7 +169,7 @@ impl Running {
     /// Ends it as Ctrl-C does and answers what it printed.
     fn stop(&mut self) -> Result<String> {
         if self.child.try_wait()?.is_none() {
-            kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGINT).context("end bee")?;
+            kill(Pid::from_raw(i32::try_from(self.child.id())?), Signal::SIGINT).context("failed to end bee")?;
         }
         let ended = self.child.wait()?;
         let join = |thread: Option<std::thread::JoinHandle<String>>| {
@@ -215,7 +215,7 @@ impl Pair {
     }
 
     async fn connect(self, count: usize) -> Result<usize> {
-        let listener = tokio::net::TcpListener::bind((self.target, 0)).await.context("listen on loopback")?;
+        let listener = tokio::net::TcpListener::bind((self.target, 0)).await.context("failed to listen on loopback")?;
         let to = listener.local_addr()?;
         let accept = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -225,7 +225,7 @@ impl Pair {
         for _ in 0..count {
             let socket = TcpSocket::new_v4()?;
             socket.bind(SocketAddr::new(IpAddr::V4(self.source), 0))?;
-            socket.connect(to).await.context("connect over loopback")?;
+            socket.connect(to).await.context("failed to connect over loopback")?;
         }
         accept.abort();
         Ok(count)

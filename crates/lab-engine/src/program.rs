@@ -12,13 +12,13 @@ const INTERRUPTED: u8 = 130;
 
 /// Does all of a command's work, unless Ctrl-C ends it.
 pub fn block_on(work: impl Future<Output = Result<u8>>) -> Result<u8> {
-    let runtime = tokio::runtime::Runtime::new().context("start the runtime")?;
+    let runtime = tokio::runtime::Runtime::new().context("failed to start the runtime")?;
     runtime.block_on(async {
         tokio::select! {
             code = work => code,
             _ = tokio::signal::ctrl_c() => {
                 print::note("");
-                print::note("interrupted; the same command goes on where this one stopped");
+                print::note("interrupted; run the same command again to resume");
                 Ok(INTERRUPTED)
             }
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{check::Check, finding::Finding, labs::Lab, live, outcome::Outcome, steps::Step};
 
 /// Raised when a field of [`Record`] changes its meaning.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One step or check, as `--json` prints it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ impl Record {
             Some(finding) => {
                 let mut lines = vec![format!("  {}: {}", finding.object, finding.condition)];
                 lines.extend(finding.why.iter().flat_map(|why| why.lines()).map(|why| format!("    why: {why}")));
-                lines.extend((!finding.mend.is_empty()).then(|| format!("    mend: {}", finding.mend)));
+                lines.extend((!finding.fix.is_empty()).then(|| format!("    fix: {}", finding.fix)));
                 lines
             }
             None => self.error.iter().map(|error| format!("  {error}")).collect(),
@@ -162,12 +162,12 @@ impl Report {
 
     /// What was done so far, for the program that goes on with the next lab.
     pub fn hand_on(&self) -> Result<String> {
-        serde_json::to_string(&self.records).context("write down what was done")
+        serde_json::to_string(&self.records).context("failed to write down what was done")
     }
 
     /// Goes on where another program's report, which has printed it, left off.
     pub fn take_over(&mut self, done: &str) -> Result<()> {
-        self.records = serde_json::from_str(done).context("read what was done before")?;
+        self.records = serde_json::from_str(done).context("failed to read what was done before")?;
         Ok(())
     }
 }
@@ -182,21 +182,21 @@ mod tests {
     fn failed() -> Record {
         let finding = Finding::new("daemonset/bumblebee in namespace default", "2 of 3 pods ready")
             .because("pod bumblebee-x: ErrImageNeverPull")
-            .mend("run `cargo xtask images load`");
+            .fix("run `cargo xtask images load`");
         let record =
             Record::new(Kind::Check, 5, (1, 3), "daemonset/bumblebee is ready".to_owned(), Duration::from_millis(1234));
         record.failed(finding.to_string(), Some(finding))
     }
 
     #[test]
-    fn a_failed_check_says_object_condition_why_and_mending() {
+    fn a_failed_check_says_object_condition_why_and_fix() {
         assert_eq!(failed().line(), "✗ daemonset/bumblebee is ready (1.2 s)");
         assert_eq!(
             failed().explanation(),
             [
                 "  daemonset/bumblebee in namespace default: 2 of 3 pods ready",
                 "    why: pod bumblebee-x: ErrImageNeverPull",
-                "    mend: run `cargo xtask images load`",
+                "    fix: run `cargo xtask images load`",
             ]
         );
     }
@@ -204,13 +204,13 @@ mod tests {
     #[test]
     fn the_json_of_a_record_is_versioned_and_complete() {
         let json: serde_json::Value = serde_json::to_value(failed()).unwrap();
-        assert_eq!(json["version"], 1);
+        assert_eq!(json["version"], 2);
         assert_eq!(
             (json["kind"].as_str(), json["lab"].as_u64(), json["outcome"].as_str()),
             (Some("check"), Some(5), Some("failed"))
         );
         assert_eq!(json["seconds"], 1.234);
-        assert_eq!(json["finding"]["mend"], "run `cargo xtask images load`");
+        assert_eq!(json["finding"]["fix"], "run `cargo xtask images load`");
     }
 
     #[test]

@@ -133,7 +133,7 @@ async fn bounded<W: Workshop>(workshop: &W, step: &Step<W>, live: &Live) -> Resu
     let run = async {
         tokio::select! {
             outcome = (step.run)(workshop, live) => outcome,
-            obstacle = hopeless(workshop) => Err(unfit(obstacle.what, obstacle.mending)),
+            obstacle = hopeless(workshop) => Err(unfit(obstacle.what, obstacle.fix)),
         }
     };
     if step.unbounded {
@@ -141,10 +141,10 @@ async fn bounded<W: Workshop>(workshop: &W, step: &Step<W>, live: &Live) -> Resu
     }
     let limit = workshop.options().timeout;
     let cut = wait::within(limit + GRACE, run).await;
-    cut.unwrap_or_else(|| bail!("it took more than {} s; --timeout allows it more", limit.as_secs()))
+    cut.unwrap_or_else(|| bail!("timed out after {} s; raise it with --timeout", limit.as_secs()))
 }
 
-/// Returns once something of the cluster keeps ending while the step waits for it. What was so before may be mended.
+/// Returns once something of the cluster keeps ending while the step waits for it. What was so before may be fixed.
 async fn hopeless(workshop: &impl Workshop) -> Obstacle {
     let before = workshop.ails();
     wait::found(LOOK, || workshop.ails().filter(|obstacle| before.as_ref() != Some(obstacle))).await
@@ -199,7 +199,7 @@ async fn ask<W: Workshop>(workshop: &W, check: &Check<W>, wait: Duration) -> Res
 }
 
 async fn explain_folder(workshop: &impl Workshop, lab: u8) {
-    match workshop.diagnostics(lab).await.context("collect diagnostics") {
+    match workshop.diagnostics(lab).await.context("failed to collect diagnostics") {
         Ok(folder) => live::say(&format!("diagnostics: {}", folder.display())),
         Err(error) => live::say(&format!("warning: {}", crate::error::message(&error))),
     }

@@ -36,7 +36,7 @@ pub fn copy(paths: &Paths, probe: Probe, live: &Live) -> Result<Outcome> {
     let work = paths.work();
     caller::folder(&work)?;
     let (from, to) = (paths.checkout.join("probes").join(probe.source), work.join(probe.file));
-    let ours = fs::read(&from).with_context(|| format!("read {}", from.display()))?;
+    let ours = fs::read(&from).with_context(|| format!("failed to read {}", from.display()))?;
     match as_caller(|| fs::read(&to)) {
         Ok(theirs) if theirs == ours => return Ok(Outcome::Unchanged),
         Ok(theirs) if !is_pristine(&work, probe, &theirs) => {

@@ -16,7 +16,7 @@ use crate::{error::message, finding::Finding, live::Live};
 /// How long a poll rests between two tries, and how often it is asked whether the time for one is over.
 const REST: Duration = Duration::from_millis(200);
 
-/// Why a condition does not hold yet, in words for the reader; or an error that no waiting will mend.
+/// Why a condition does not hold yet, in words for the reader; or an error that no waiting will fix.
 #[derive(Debug)]
 pub enum NotYet {
     Because(String),
@@ -67,7 +67,7 @@ where
             None => {}
         }
         if all.is_over() {
-            bail!("gave up waiting for {what} after {} s: {reason}", started.elapsed().as_secs());
+            bail!("timed out after {} s waiting for {what}: {reason}", started.elapsed().as_secs());
         }
         live.waiting(format!("waiting for {what}: {reason}"));
         sleep(REST).await;
@@ -112,12 +112,12 @@ mod tests {
         let never = || async { Err::<(), _>(NotYet::Because("2 of 3 pods ready".into())) };
         let error = poll("pods", Duration::from_millis(1), &live, never).await.unwrap_err();
         let error = error.to_string();
-        assert!(error.starts_with("gave up waiting for pods after "), "{error}");
-        assert!(error.ends_with(" s: 2 of 3 pods ready"), "{error}");
+        assert!(error.starts_with("timed out after "), "{error}");
+        assert!(error.ends_with(" s waiting for pods: 2 of 3 pods ready"), "{error}");
     }
 
     #[tokio::test]
-    async fn what_no_waiting_will_mend_ends_at_once() {
+    async fn what_no_waiting_will_fix_ends_at_once() {
         let live = Live::new("test");
         let broken = || async { Err::<(), _>(NotYet::Never(anyhow::anyhow!("no such thing"))) };
         let error = poll("pods", Duration::from_secs(3600), &live, broken).await.unwrap_err();

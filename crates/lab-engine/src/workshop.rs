@@ -19,7 +19,7 @@ pub trait Workshop: Clone + Send + Sync + 'static {
     /// How long a lab waits for its conditions before it calls them failed.
     fn patience(&self) -> Duration;
 
-    /// What no waiting mends: a part of the cluster that keeps ending.
+    /// What no waiting fixes: a part of the cluster that keeps ending.
     fn ails(&self) -> Option<Obstacle>;
 
     /// Writes down what a failed lab leaves for whoever has to find out why; answers the folder.

@@ -5,9 +5,9 @@ use lab_cli::Obstacle;
 pub use lab_engine::error::hint;
 pub use lab_engine::error::{message, set_wording, unfit};
 
-/// An error for what is in the way, with what mends it.
+/// An error for what is in the way, with what fixes it.
 pub fn refusal(obstacle: Obstacle) -> anyhow::Error {
-    unfit(obstacle.what, obstacle.mending)
+    unfit(obstacle.what, obstacle.fix)
 }
 
 /// An error of crate `oci`: an [`Unfit`] where it knows the next step.
@@ -40,7 +40,7 @@ mod tests {
     fn the_api_servers_sentence_stands_alone() {
         set_wording(api_servers_words);
         let status = kube::core::Status::failure("pod does not exist", "NotFound").with_code(404);
-        let error = Err::<(), _>(kube::Error::Api(status.boxed())).context("reach the DNS pod").unwrap_err();
-        assert_eq!(message(&error), "reach the DNS pod: pod does not exist");
+        let error = Err::<(), _>(kube::Error::Api(status.boxed())).context("failed to reach the DNS pod").unwrap_err();
+        assert_eq!(message(&error), "failed to reach the DNS pod: pod does not exist");
     }
 }

@@ -9,7 +9,7 @@ use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use crate::caller::{self, OPEN, as_caller};
 
 pub fn write(path: &Path, records: &[Record]) -> Result<()> {
-    let text = report(records).to_string().context("write JUnit XML")?;
+    let text = report(records).to_string().context("failed to write JUnit XML")?;
     // A pipe, a terminal and what leads to them stay what they are.
     if path.symlink_metadata().is_ok_and(|meta| !meta.is_file()) {
         return as_caller(|| std::fs::write(path, text)).with_context(|| format!("failed to write {}", path.display()));

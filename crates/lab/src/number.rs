@@ -43,7 +43,7 @@ fn claim(paths: &Paths, in_use: impl Fn(u8) -> bool) -> Result<u8> {
     let claims = claims(paths);
     caller::folder(&claims)?;
     let lock = lock::open(&claims.join("lock"))?;
-    lock.lock().context("take the lock of the clusters' numbers")?;
+    lock.lock().context("failed to take the lock of the clusters' numbers")?;
     let owner = owner_of(paths);
     let holder = |number: u8| fs::read_to_string(claims.join(number.to_string())).ok();
     if let Some(ours) = (1..=99).find(|number| holder(*number).as_ref() == Some(&owner)) {

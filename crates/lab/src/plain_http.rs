@@ -11,5 +11,5 @@ pub fn use_ring() {
 /// The addresses are never a proxy's to reach, and no certificate is read for them.
 pub fn client() -> Result<reqwest::Client> {
     use_ring();
-    reqwest::Client::builder().no_proxy().tls_certs_only(None).build().context("set up the HTTP client")
+    reqwest::Client::builder().no_proxy().tls_certs_only(None).build().context("failed to set up the HTTP client")
 }

@@ -43,7 +43,7 @@ fn a_context_that_does_not_exist_or_does_not_answer() {
 fn commands_of_a_cluster_that_is_not_there() {
     refuses(&["kubeconfig", "--number", "98"], 4, &["there is no cluster", "cargo xtask lab 2"]);
     refuses(&["query", "up", "--number", "98"], 1, &["run `cargo xtask lab 2` first"]);
-    refuses(&["check", "2", "--wait", "0", "--number", "98"], 3, &["can't be reached", "mend: "]);
+    refuses(&["check", "2", "--wait", "0", "--number", "98"], 3, &["can't be reached", "fix: "]);
 }
 
 #[test]

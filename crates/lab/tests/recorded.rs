@@ -312,7 +312,7 @@ fn docker_desktop_needs_cloud_provider_kind_and_then_serves_ports_of_this_machin
     assert_eq!(String::from_utf8_lossy(&open.get_output().stdout), "http://127.0.0.1:49153\n");
 
     // It is started once, outlives the lab (whose API server was not recorded), and ends with the cluster.
-    world.says(&["lab", "2"], 1, &["gave up waiting for the API server"]);
+    world.says(&["lab", "2"], 1, &["waiting for the API server"]);
     let pid = fs::read_to_string(world.path("state/kind-ebpf/cloud-provider-kind.pid")).unwrap();
     let runs = || fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
     assert!(runs());
@@ -338,7 +338,7 @@ fn caches_stand_on_the_nodes_network_with_images_from_registries_as_recorded() {
         [DOCKER, NO_NODES, NO_NETWORK, IMAGE_IS_THERE, GRANTS_BPF, no_cache, "'run --detach'*) echo c0ffee ;;"];
     let world = World::new().shim("docker", &docker).shim("kind", &[NEW_KIND, create, DELETE]);
     let world = World { profile: "upstream", ..world };
-    world.says(&["lab", "2"], 1, &["gave up waiting for the API server"]);
+    world.says(&["lab", "2"], 1, &["waiting for the API server"]);
     for registry in ["docker.io", "quay.io", "registry.k8s.io"] {
         let run = format!("--name ebpf-lab-cache-{registry} --network kind --restart unless-stopped");
         assert!(world.calls().contains(&run), "{}", world.calls());

@@ -38,7 +38,7 @@ const CERTIFICATES: u64 = 16 << 20;
 #[derive(Clone)]
 pub struct Options {
     pub plain_http: bool,
-    /// Take any certificate.
+    /// Skip TLS verification.
     pub insecure: bool,
     /// Certificates (PEM) of an authority to trust beside this machine's.
     pub authority: Option<PathBuf>,
@@ -127,7 +127,7 @@ impl Client {
     async fn refuse_realm_in_clear(&self) -> Result<(), Error> {
         let realm = self.manifests.realm(&self.address()).await.map_err(|error| self.refused(error))?;
         match realm {
-            Some(realm) if !realm.to_ascii_lowercase().starts_with("https://") => Err(Error::mendable(
+            Some(realm) if !realm.to_ascii_lowercase().starts_with("https://") => Err(Error::fixable(
                 format!(
                     "the registry {} wants the login at {}, in clear: it is not sent there",
                     self.host,
@@ -294,7 +294,7 @@ fn certificates(file: &Path) -> Result<Vec<Certificate>, Error> {
     let text = files::read(file, CERTIFICATES).map_err(Error::at(format!("read {}", file.display())))?;
     let all: Vec<_> = CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect();
     if all.is_empty() {
-        return Err(Error::mendable(
+        return Err(Error::fixable(
             format!("{} holds no certificate in PEM form", file.display()),
             "name the authority's .pem or .crt",
         ));

@@ -61,7 +61,7 @@ pub fn remember(path: &Path, host: &str, name: &str, password: &str) -> Result<(
     let login = json!({ "auth": BASE64_STANDARD.encode(format!("{name}:{password}")) });
     let logins = config.as_object_mut().map(|config| config.entry("auths").or_insert_with(|| json!({})));
     let Some(Value::Object(logins)) = logins else {
-        return Err(Error::mendable(
+        return Err(Error::fixable(
             format!("{shown} is not docker's form of config"),
             format!("move it away: mv {shown} {shown}.old"),
         ));
@@ -91,7 +91,7 @@ fn in_file(host: &str, path: &Path, login: &str) -> Result<RegistryAuth, Error> 
         Err(error) => return Err(Error::at(format!("read {}", path.display()))(error)),
     };
     let server = if host == HUB.0 { HUB.1 } else { host };
-    let trouble = |what: String| Err(Error::mendable(what, format!("log in anew: {login} {host}")));
+    let trouble = |what: String| Err(Error::fixable(what, format!("log in anew: {login} {host}")));
     match get_credential_from_reader(config.as_slice(), server) {
         Ok(DockerCredential::UsernamePassword(name, password)) => Ok(RegistryAuth::Basic(name, password)),
         Ok(DockerCredential::IdentityToken(_)) => trouble(format!(

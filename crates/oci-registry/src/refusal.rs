@@ -61,9 +61,9 @@ impl Place<'_> {
         let Self { host, repository, .. } = self;
         let login = format!("{} {host}", self.login);
         match status {
-            401 if self.is_anonymous => Error::mendable(format!("the registry {host} wants a login"), login),
-            401 => Error::mendable(format!("the registry {host} does not take the login that there is for it"), login),
-            403 => Error::mendable(
+            401 if self.is_anonymous => Error::fixable(format!("the registry {host} wants a login"), login),
+            401 => Error::fixable(format!("the registry {host} does not take the login that there is for it"), login),
+            403 => Error::fixable(
                 format!("the registry {host} does not let this login use {repository}"),
                 format!("name a path of yours, or log in as somebody who may: {login}"),
             ),
@@ -77,17 +77,17 @@ fn no_answer(host: &str, why: &str) -> Error {
     // What rustls says of a certificate, and of bytes that are no TLS.
     if let Some((_, reason)) = why.split_once("invalid peer certificate: ") {
         let hint = "name the authority that signed it with --registry-ca FILE, or add it to this machine's";
-        return Error::mendable(
+        return Error::fixable(
             format!("the certificate of the registry {host} is not trusted: {}", words(reason)),
             hint,
         );
     }
     if why.contains("InvalidContentType") {
         let hint = "if nobody can listen on the way, speak to it with --plain-http";
-        return Error::mendable(format!("the registry {host} does not speak TLS"), hint);
+        return Error::fixable(format!("the registry {host} does not speak TLS"), hint);
     }
     let hint = "is it running, and is that its address?";
-    Error::mendable(format!("the registry {host} can't be reached: {}", words(why)), hint)
+    Error::fixable(format!("the registry {host} can't be reached: {}", words(why)), hint)
 }
 
 /// An error with everything behind it; reqwest alone says only that something failed.

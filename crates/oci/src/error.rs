@@ -13,8 +13,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// Something that the reader can mend, and how.
-    pub fn mendable(what: impl Into<String>, hint: impl Into<String>) -> Self {
+    /// Something that the reader can fix, and how.
+    pub fn fixable(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: Some(hint.into()), why: None }
     }
 

@@ -68,7 +68,7 @@ pub fn read(image: &Image) -> Result<Layout, Error> {
     let path = image.archive.display();
     let entries = entries(&image.archive).map_err(Error::at(format!("read the image archive {path}")))?;
     verify(image, &entries).map_err(|why| {
-        Error::mendable(
+        Error::fixable(
             format!("the image archive {path} is damaged: {why}"),
             format!("remove it, and the same command builds it anew: rm {path}"),
         )

@@ -43,12 +43,12 @@ fn interpreter(bytes: &[u8]) -> Option<PathBuf> {
 
 fn of_elf(bytes: &[u8], here: &Path, inside: &Path) -> Result<Libraries, Error> {
     let elf = elf::parse(bytes)
-        .ok_or_else(|| Error::new(format!("{} is no program: neither an ELF file nor a script", here.display())))?;
+        .ok_or_else(|| Error::new(format!("{} is not a program: neither an ELF file nor a script", here.display())))?;
     let Some(path) = elf.interpreter.clone() else {
         if elf.needed.is_empty() {
             return Ok(Libraries::new());
         }
-        return Err(Error::new(format!("{} is no program: it needs libraries but names no loader", here.display())));
+        return Err(Error::new(format!("{} is not a program: it needs libraries but names no loader", here.display())));
     };
     let loader = Loader::open(&path, here)?;
     let program = Module { here: here.to_owned(), inside: inside.to_owned(), elf, needed_by: None };
@@ -86,7 +86,7 @@ fn chain(modules: &[Module], from: usize) -> Vec<&Module> {
 
 fn missing(name: &str, asker: &Module) -> Error {
     let asker = asker.here.display();
-    Error::mendable(
+    Error::fixable(
         format!("failed to find the shared library {name}, which {asker} needs"),
         format!(
             "install it, or name its folder in /etc/ld.so.conf and run `ldconfig`; `ldd {asker}` lists what is found"

@@ -52,7 +52,7 @@ impl Loader {
             path.display(),
             program.display()
         )))?;
-        let not_elf = || Error::new(format!("the loader {} is no ELF file", path.display()));
+        let not_elf = || Error::new(format!("the loader {} is not an ELF file", path.display()));
         let elf = elf::parse(&bytes).ok_or_else(not_elf)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut loader =

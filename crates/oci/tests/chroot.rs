@@ -198,8 +198,8 @@ fn what_is_no_program_is_refused_by_name() {
     world.linked("");
     let text = world.path("text");
     fs::write(&text, "not a program").unwrap();
-    refuses(&text, &["text is no program"]);
-    refuses(&world.path("libgreet.so"), &["libgreet.so is no program"]);
+    refuses(&text, &["text is not a program"]);
+    refuses(&world.path("libgreet.so"), &["libgreet.so is not a program"]);
     refuses(&world.path("nothing"), &["nothing"]);
 }
 

@@ -83,7 +83,7 @@ fn addresses(machine: &dyn Machine, number: u8) -> Finding {
     let taken = match taken(machine) {
         Ok(taken) => taken,
         // Then `ip` is among the tools that are missing.
-        Err(obstacle) => return Finding::bad("addresses", Verdict::Warning, obstacle.what, &obstacle.mending),
+        Err(obstacle) => return Finding::bad("addresses", Verdict::Warning, obstacle.what, &obstacle.fix),
     };
     // A cluster that is up has a link, whose address tells.
     if let Some(own) = taken.iter().find(|taken| taken.by == base::link(number)) {

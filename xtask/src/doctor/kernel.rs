@@ -94,12 +94,12 @@ pub fn features(machine: &dyn Machine) -> Finding {
     if missing.is_empty() {
         return Finding::ok("kernel features", "namespaces, links, bridges, overlay file systems, connection tracking");
     }
-    let mending = match modules.installed.as_deref() {
+    let fix = match modules.installed.as_deref() {
         // A package manager puts the new kernel's modules in the place of those of the one that runs.
         Some("") => "the modules of the kernel that runs are gone, as after an upgrade: reboot",
         _ => {
             "install all of your distribution's kernel modules (linux-modules-extra, kernel-modules), or another kernel"
         }
     };
-    Finding::bad("kernel features", Verdict::Refusal, format!("it lacks {}", missing.join(", ")), mending)
+    Finding::bad("kernel features", Verdict::Refusal, format!("it lacks {}", missing.join(", ")), fix)
 }

@@ -39,7 +39,7 @@ pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
     }];
     findings.push(match engine.withholds_bpf() {
         // Some distributions' builds may know more capabilities than the version says: lab 2 tries it out.
-        Some(Obstacle { what, mending }) => Finding::bad("capabilities", Verdict::Warning, what, &mending),
+        Some(Obstacle { what, fix }) => Finding::bad("capabilities", Verdict::Warning, what, &fix),
         None => Finding::ok("capabilities", "privileged containers get CAP_BPF and CAP_PERFMON"),
     });
     findings.push(kind_and_image(machine, options));
@@ -64,8 +64,8 @@ pub fn findings(machine: &dyn Machine, options: &Options) -> Vec<Finding> {
 fn kind_and_image(machine: &dyn Machine, options: &Options) -> Finding {
     let version = match engine::kind(machine) {
         Ok(version) => version,
-        Err(Obstacle { what, mending }) if options.install => {
-            return Finding::bad("kind", Verdict::Warning, what, &mending);
+        Err(Obstacle { what, fix }) if options.install => {
+            return Finding::bad("kind", Verdict::Warning, what, &fix);
         }
         Err(obstacle) => return Finding::refusal("kind", obstacle),
     };
@@ -120,11 +120,11 @@ fn addresses(machine: &dyn Machine, engine: &Engine, number: Number) -> Vec<Find
         let (pods, services) = (network::pods(number), network::services(number));
         let measured =
             format!("{hidden}; pods reach nothing of it that is in {pods} or {services}, which are their own");
-        let mending = match (1..=99).find(|&number| network::hidden(number, &taken).is_none()) {
+        let fix = match (1..=99).find(|&number| network::hidden(number, &taken).is_none()) {
             Some(free) => format!("if they must, choose another cluster: --number {free}"),
             None => "if they must, end the VPN; else it does no harm".to_owned(),
         };
-        findings.push(Finding::bad("pods' way out", Verdict::Warning, measured, &mending));
+        findings.push(Finding::bad("pods' way out", Verdict::Warning, measured, &fix));
     }
     findings
 }
@@ -132,13 +132,13 @@ fn addresses(machine: &dyn Machine, engine: &Engine, number: Number) -> Vec<Find
 /// Docker's networks have IPv6 only where the machine's own does and Docker is new enough.
 fn names(servers: &[IpAddr]) -> Option<Finding> {
     let (what, verdict) = ("name servers", Verdict::Warning);
-    let mending = "name one that has IPv4 in /etc/docker/daemon.json: { \"dns\": [\"192.0.2.53\"] }, if pulling fails";
+    let fix = "name one that has IPv4 in /etc/docker/daemon.json: { \"dns\": [\"192.0.2.53\"] }, if pulling fails";
     if servers.is_empty() {
-        return Some(Finding::bad(what, verdict, "none in /etc/resolv.conf: nodes would pull no image", mending));
+        return Some(Finding::bad(what, verdict, "none in /etc/resolv.conf: nodes would pull no image", fix));
     }
     servers.iter().all(IpAddr::is_ipv6).then(|| {
         let listed: Vec<_> = servers.iter().map(ToString::to_string).collect();
-        Finding::bad(what, verdict, format!("all of IPv6 ({}): nodes may not reach them", listed.join(", ")), mending)
+        Finding::bad(what, verdict, format!("all of IPv6 ({}): nodes may not reach them", listed.join(", ")), fix)
     })
 }
 
@@ -203,8 +203,8 @@ fn watches(machine: &dyn Machine) -> Finding {
 
 /// The engine may keep its containers on another disk than ours.
 fn disk(machine: &dyn Machine, engine: &Engine) -> Option<Finding> {
-    let mending = "`docker system df` says what takes it, `docker system prune` frees what nobody uses";
-    engine.data.is_absolute().then(|| room(machine, "disk of the engine", &engine.data, DISK_GB, mending))
+    let fix = "`docker system df` says what takes it, `docker system prune` frees what nobody uses";
+    engine.data.is_absolute().then(|| room(machine, "disk of the engine", &engine.data, DISK_GB, fix))
 }
 
 #[cfg(test)]

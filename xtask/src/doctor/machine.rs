@@ -12,10 +12,10 @@ const DISK_GB: f64 = 12.0;
 const CAPABILITIES: [(u64, &str); 2] = [(1 << 21, "CAP_SYS_ADMIN"), (1 << 12, "CAP_NET_ADMIN")];
 
 pub fn findings(machine: &dyn Machine, paths: &Paths) -> Vec<Finding> {
-    let mending = format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk");
+    let fix = format!("free up to {DISK_GB} GB, or set XDG_CACHE_HOME to a larger disk");
     let mut findings = vec![kernel(machine), btf(machine)];
     findings.extend(lockdown(machine));
-    findings.push(room(machine, "disk", &paths.cache, DISK_GB, &mending));
+    findings.push(room(machine, "disk", &paths.cache, DISK_GB, &fix));
     findings.extend(no_programs(machine, &paths.cache, "set XDG_CACHE_HOME to a folder on another disk"));
     findings.extend(no_programs(machine, &paths.bin, "move the checkout to another disk"));
     findings.push(inotify(machine));
@@ -46,12 +46,12 @@ fn kernel(machine: &dyn Machine) -> Finding {
     if release(&text) >= (5, 10) {
         return Finding::ok("kernel", text);
     }
-    let mending = match text.to_lowercase().contains("microsoft") {
+    let fix = match text.to_lowercase().contains("microsoft") {
         // WSL1 says 4.4.0-…-Microsoft and has no Linux behind it.
         true => "in PowerShell: `wsl --update`, then `wsl --set-version DISTRIBUTION 2` (`wsl --list` names it)",
         false => "use a distribution with Linux 5.10 or newer",
     };
-    Finding::bad("kernel", Verdict::Refusal, text, mending)
+    Finding::bad("kernel", Verdict::Refusal, text, fix)
 }
 
 fn btf(machine: &dyn Machine) -> Finding {
@@ -89,11 +89,11 @@ pub fn memory(machine: &dyn Machine, needed: f64) -> Finding {
     if gigabytes >= needed {
         return Finding::ok("memory", measured);
     }
-    let mending = match is_wsl(machine) {
+    let fix = match is_wsl(machine) {
         true => "in %UserProfile%\\.wslconfig: [wsl2] memory=8GB; then `wsl --shutdown`",
         false => "end programs that take memory, or give the machine more",
     };
-    Finding::bad("memory", Verdict::Refusal, measured, mending)
+    Finding::bad("memory", Verdict::Refusal, measured, fix)
 }
 
 fn is_wsl(machine: &dyn Machine) -> bool {
@@ -101,7 +101,7 @@ fn is_wsl(machine: &dyn Machine) -> bool {
 }
 
 /// Whether the disk that holds a folder has this much free; a quarter of it is enough for what was built or pulled before.
-pub fn room(machine: &dyn Machine, what: &str, folder: &Path, needed: f64, mending: &str) -> Finding {
+pub fn room(machine: &dyn Machine, what: &str, folder: &Path, needed: f64, fix: &str) -> Finding {
     let existing = folder.ancestors().find(|folder| machine.exists(&folder.to_string_lossy()));
     let existing = existing.unwrap_or(Path::new("/")).display().to_string();
     let table = machine.output("df", &["-P", "-k", &existing]).unwrap_or_default();
@@ -110,13 +110,13 @@ pub fn room(machine: &dyn Machine, what: &str, folder: &Path, needed: f64, mendi
     let measured = format!("{free:.0} GB free at {existing}, {needed} needed the first time");
     match free {
         free if free >= needed => Finding::ok(what, measured),
-        free if free >= needed / 4.0 => Finding::bad(what, Verdict::Warning, measured, mending),
-        _ => Finding::bad(what, Verdict::Refusal, measured, mending),
+        free if free >= needed / 4.0 => Finding::bad(what, Verdict::Warning, measured, fix),
+        _ => Finding::bad(what, Verdict::Refusal, measured, fix),
     }
 }
 
 /// A disk from which the kernel starts no programs, where programs will lie.
-pub fn no_programs(machine: &dyn Machine, folder: &Path, mending: &str) -> Option<Finding> {
+pub fn no_programs(machine: &dyn Machine, folder: &Path, fix: &str) -> Option<Finding> {
     let mounts = machine.read("/proc/self/mounts")?;
     let mounts = mounts.lines().filter_map(|line| {
         let mut fields = line.split(' ').skip(1);
@@ -126,7 +126,7 @@ pub fn no_programs(machine: &dyn Machine, folder: &Path, mending: &str) -> Optio
         mounts.filter(|(point, _)| folder.starts_with(point)).max_by_key(|(point, _)| point.len())?;
     options.split(',').any(|option| option == "noexec").then(|| {
         let measured = format!("{} is on {point}, from which no program starts (noexec)", folder.display());
-        Finding::bad("programs", Verdict::Refusal, measured, mending)
+        Finding::bad("programs", Verdict::Refusal, measured, fix)
     })
 }
 
@@ -138,8 +138,8 @@ fn inotify(machine: &dyn Machine) -> Finding {
         256.. => Finding::ok("inotify", measured),
         128.. => {
             let clusters = limit / inotify::OF_A_CLUSTER;
-            let mending = format!("enough for {clusters} clusters; for more: {}", inotify::FIX);
-            Finding::bad("inotify", Verdict::Warning, measured, &mending)
+            let fix = format!("enough for {clusters} clusters; for more: {}", inotify::FIX);
+            Finding::bad("inotify", Verdict::Warning, measured, &fix)
         }
         _ => Finding::bad("inotify", Verdict::Refusal, measured, inotify::FIX),
     }

@@ -113,7 +113,8 @@ fn sources(modules: &Path, name: &str) -> Result<PathBuf> {
     download.current_dir(modules).args(["mod", "download", "-json", name]);
     let module: Value =
         serde_json::from_str(&go::read(download)?).context("failed to read what go says of a module")?;
-    let folder = module["Dir"].as_str().with_context(|| format!("go does not say where the files of {name} are"))?;
+    let folder =
+        module["Dir"].as_str().with_context(|| format!("failed to go does not say where the files of {name} are"))?;
     Ok(folder.into())
 }
 

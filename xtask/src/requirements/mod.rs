@@ -40,11 +40,11 @@ pub enum Need {
     Registry,
 }
 
-/// Tools are missing; the message names all of them and the one command that mends it.
+/// Tools are missing; the message names all of them and the one command that fixes it.
 #[derive(Debug)]
 pub struct Missing {
     lines: Vec<String>,
-    pub mending: String,
+    pub fix: String,
 }
 
 impl fmt::Display for Missing {
@@ -58,9 +58,9 @@ impl std::error::Error for Missing {}
 impl Missing {
     pub const EXIT_CODE: u8 = exit::UNFIT;
 
-    fn of(lacks: &[Lack], mending: String) -> Self {
+    fn of(lacks: &[Lack], fix: String) -> Self {
         let lines = lacks.iter().map(|lack| format!("  {}: {}", lack.tool.name, lack.why)).collect();
-        Self { lines, mending }
+        Self { lines, fix }
     }
 }
 
@@ -79,8 +79,8 @@ pub fn ensure(paths: &Paths, needs: &[Need], install: bool) -> Result<()> {
     if install {
         return bring(paths, &lacks);
     }
-    let mending = format!("run the same command with --install, or: {}", by_hand(&lacks, &Packages::here()));
-    Err(Missing::of(&lacks, mending).into())
+    let fix = format!("run the same command with --install, or: {}", by_hand(&lacks, &Packages::here()));
+    Err(Missing::of(&lacks, fix).into())
 }
 
 /// Installs what is wanted but not needed, if it can.
@@ -126,9 +126,8 @@ fn bring(paths: &Paths, lacks: &[Lack]) -> Result<()> {
         return Ok(());
     }
     let places: Vec<_> = still.iter().map(|lack| lack.tool.elsewhere).collect();
-    let mending =
-        format!("this distribution's packages are not enough; put these on PATH by hand: {}", places.join(", "));
-    Err(Missing::of(&still, mending).into())
+    let fix = format!("this distribution's packages are not enough; put these on PATH by hand: {}", places.join(", "));
+    Err(Missing::of(&still, fix).into())
 }
 
 /// What their packages are called in this family.

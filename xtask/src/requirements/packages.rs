@@ -32,7 +32,7 @@ fn run(privilege: Privilege, manager: &Manager, words: &[&str], line: &Line) -> 
     let mut command = command(privilege, words);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.as_mut().map_err(|error| anyhow::anyhow!("start {}: {error}", words[0]))?;
-    let mut said = child.stderr.take().context("read what the package manager says")?;
+    let mut said = child.stderr.take().context("failed to read what the package manager says")?;
     let errors = std::thread::spawn(move || {
         let mut text = Vec::new();
         // A pipe that breaks leaves what was read so far.
@@ -40,7 +40,8 @@ fn run(privilege: Privilege, manager: &Manager, words: &[&str], line: &Line) -> 
         String::from_utf8_lossy(&text).into_owned()
     });
     let mut tail = VecDeque::new();
-    for output in BufReader::new(child.stdout.take().context("read what the package manager prints")?).lines() {
+    for output in BufReader::new(child.stdout.take().context("failed to read what the package manager prints")?).lines()
+    {
         let output = output?;
         line.show(output.clone());
         tail.push_back(output);

@@ -49,7 +49,7 @@ pub struct Registry {
     #[arg(long, global = true, value_name = "FILE")]
     pub registry_ca: Option<PathBuf>,
 
-    /// Take any certificate: whoever is on the way can read and change what is sent
+    /// Skip TLS verification (insecure)
     #[arg(long, global = true)]
     pub insecure: bool,
 

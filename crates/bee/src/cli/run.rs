@@ -55,7 +55,7 @@ pub struct Run {
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=MOST_SERIES as i64))]
     pub max_series: u32,
 
-    /// End after this time, as in 30s or 5m
+    /// Stop after this long, as in 30s or 5m
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<SignedDuration>,
 
@@ -71,7 +71,7 @@ pub struct Run {
     #[arg(long, conflicts_with = "output")]
     pub no_tty: bool,
 
-    /// Give the maps names in this folder of a BPF file system, for other tools, as long as the run lasts
+    /// Pin the maps in this bpffs directory during the run, for other tools
     #[arg(long, value_name = "FOLDER")]
     pub pin_maps: Option<PathBuf>,
 
@@ -116,7 +116,7 @@ pub struct Replay {
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<Filter>,
 
-    /// End so long after the recording has
+    /// Stop this long after the recording ends
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<SignedDuration>,
 

@@ -35,7 +35,7 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
     let [(_, object), ..] = programs.as_slice() else { return Ok(()) };
     warn(arguments, object)?;
     if let Some(path) = &arguments.output_file {
-        atomic_file::replace(path, object).with_context(|| format!("write {}", path.display()))?;
+        atomic_file::replace(path, object).with_context(|| format!("failed to write {}", path.display()))?;
         print::note(format_args!("wrote {}, {} bytes", path.display(), object.len()));
     }
     if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {

@@ -10,7 +10,8 @@ use crate::cli::{Cli, Import};
 
 pub fn run(cli: &Cli, arguments: &Import) -> Result<()> {
     let file = arguments.file.display();
-    let archive = File::open(&arguments.file).with_context(|| format!("open {file}"))?;
-    let stored = super::store(cli)?.import(BufReader::new(archive)).with_context(|| format!("import {file}"))?;
+    let archive = File::open(&arguments.file).with_context(|| format!("failed to open {file}"))?;
+    let stored =
+        super::store(cli)?.import(BufReader::new(archive)).with_context(|| format!("failed to import {file}"))?;
     Ok(stored.iter().try_for_each(|(reference, digest)| print::line(format_args!("{reference} {digest}")))?)
 }

@@ -75,5 +75,5 @@ fn write(file: &Path, source: &str, on_terminal: bool) -> Result<()> {
         }
         other => other,
     }
-    .with_context(|| format!("write {}", file.display()))
+    .with_context(|| format!("failed to write {}", file.display()))
 }

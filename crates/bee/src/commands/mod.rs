@@ -41,7 +41,7 @@ use crate::cli::Cli;
 /// The store that the command line names, or the user's own.
 fn store(cli: &Cli) -> Result<Store> {
     let folder = cli.global.storage.clone().or_else(Store::default_folder);
-    Ok(Store::at(folder.context("find the home folder: set HOME, or name the store with --storage")?))
+    Ok(Store::at(folder.context("failed to find the home folder: set HOME, or name the store with --storage")?))
 }
 
 /// The bytes of an object's file.
@@ -50,13 +50,13 @@ fn object(file: &Path) -> Result<Vec<u8>> {
         ErrorKind::FileTooLarge => bee::object::Error::TooLong.into(),
         _ => anyhow::Error::new(why),
     });
-    read.with_context(|| format!("read {}", file.display()))
+    read.with_context(|| format!("failed to read {}", file.display()))
 }
 
 /// Says of BumbleBee's options that are given but have no use here why that is.
 pub fn without_use(options: &[(&str, bool)], why: &str) {
     let useless = options.iter().filter(|(_, given)| *given);
-    useless.for_each(|(name, _)| print::note(format_args!("{name} has no use here: {why}")));
+    useless.for_each(|(name, _)| print::note(format_args!("{name} is ignored: {why}")));
 }
 
 /// Nothing if the image does not say it.

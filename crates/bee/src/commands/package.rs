@@ -33,7 +33,7 @@ fn recipe(reference: &Reference, object: Vec<u8>) -> Result<Recipe> {
         ["run", "--no-tty", "--listen=::"].map(str::to_owned).into_iter().chain([probe.display().to_string()]);
     Ok(Recipe {
         name: name.to_owned(),
-        program: std::env::current_exe().context("find bee's own program file")?,
+        program: std::env::current_exe().context("failed to find bee's own program file")?,
         files: vec![(probe, Content::Bytes(object))],
         arguments: arguments.collect(),
     })
@@ -43,9 +43,10 @@ fn recipe(reference: &Reference, object: Vec<u8>) -> Result<Recipe> {
 fn write(recipe: &Recipe, name: &Reference, file: &Path) -> Result<String> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (digest, size) = as_owner(folder, || {
-        let beside = tempfile::tempdir_in(folder).with_context(|| format!("write into {}", folder.display()))?;
+        let beside =
+            tempfile::tempdir_in(folder).with_context(|| format!("failed to write into {}", folder.display()))?;
         let Image { archive, digest, size, .. } = archive::write(beside.path(), recipe, &qualified(name))?;
-        std::fs::rename(archive, file).with_context(|| format!("write {}", file.display()))?;
+        std::fs::rename(archive, file).with_context(|| format!("failed to write {}", file.display()))?;
         anyhow::Ok((digest, size))
     })?;
     print::note(format_args!("wrote {}, {:.1} MB", file.display(), size as f64 / 1e6));

@@ -54,6 +54,6 @@ pub fn become_root(arguments: &[OsString]) -> anyhow::Error {
     }
     match std::env::current_exe() {
         Ok(bee) => Error::NoSudo(sudo.arg("--").arg(bee).args(arguments).exec()).into(),
-        Err(why) => anyhow::Error::new(why).context("find bee's own program file"),
+        Err(why) => anyhow::Error::new(why).context("failed to find bee's own program file"),
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::Replay;
 
 pub fn run(arguments: &Replay) -> Result<()> {
     let Replay { recording: file, speed, filter, timeout, output, serve } = arguments;
-    let recording = Recording::open(file).with_context(|| format!("replay {}", file.display()))?;
+    let recording = Recording::open(file).with_context(|| format!("failed to replay {}", file.display()))?;
     let show = ShowOptions {
         format: format(*output, false)?,
         metrics: serve.address(),

@@ -54,7 +54,7 @@ pub fn format(wanted: Option<Format>, no_tty: bool) -> Result<Format> {
     let is_terminal = io::stdout().is_terminal();
     match wanted {
         Some(Format::Table) if !is_terminal => {
-            bail!("standard output is no terminal to draw a table on: use --output json or columns")
+            bail!("standard output is not a terminal: use --output json or columns")
         }
         Some(format) => Ok(format),
         None if is_terminal && !no_tty => Ok(Format::Table),
@@ -94,7 +94,7 @@ fn named(probe: &Path) -> Result<Reference> {
 
 /// The command line for sudo: root's home folder is another, so the caller's store is named.
 fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
-    let store = std::path::absolute(super::store(cli)?.folder()).context("find the current folder")?;
+    let store = std::path::absolute(super::store(cli)?.folder()).context("failed to find the current folder")?;
     let mut again: Vec<OsString> = vec!["--storage".into(), store.into(), "run".into()];
     let output = arguments.output.and_then(|format| format.to_possible_value());
     again.extend(output.map(|format| format!("--output={}", format.get_name()).into()));

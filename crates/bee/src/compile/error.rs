@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("read the source {path}", path = path.display())]
+    #[error("failed to read the source {path}", path = path.display())]
     Source {
         path: PathBuf,
         #[source]
@@ -27,16 +27,16 @@ pub enum Error {
     #[error("{program:?} is clang {found}; probes need version {oldest} or newer")]
     OldClang { program: OsString, found: u32, oldest: u32 },
 
-    #[error("read the running kernel's types from {path}", path = crate::compile::vmlinux::KERNEL_BTF)]
+    #[error("failed to read the running kernel's types from {path}", path = crate::compile::vmlinux::KERNEL_BTF)]
     KernelTypes(#[source] io::Error),
 
     #[error("{path} does not compile ({status}); clang's messages are above", path = path.display())]
     Compile { path: PathBuf, status: ExitStatus },
 
-    #[error("take the debug information out of the compiled probe")]
+    #[error("failed to take the debug information out of the compiled probe")]
     Link(#[source] libbpf_rs::Error),
 
-    #[error("link the sources: do two of them define the same map or function?")]
+    #[error("failed to link the sources: do two of them define the same map or function?")]
     LinkSeveral(#[source] libbpf_rs::Error),
 
     #[error("{path} compiles, but bee cannot run it", path = path.display())]
@@ -46,7 +46,7 @@ pub enum Error {
         why: crate::object::Error,
     },
 
-    #[error("write to the folder for temporary files (TMPDIR)")]
+    #[error("failed to write to the folder for temporary files (TMPDIR)")]
     Scratch(#[source] io::Error),
 }
 

@@ -27,17 +27,19 @@ enum Test {
 /// Why a text is no filter; says what one looks like.
 #[derive(Debug, thiserror::Error)]
 pub enum Malformed {
-    #[error("{0:?} is no filter: write FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only")]
+    #[error(
+        "invalid filter {0:?}: expected FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only"
+    )]
     Form(String),
-    #[error("{0:?} compares with what is no number")]
+    #[error("invalid filter {0:?}: the right-hand side is not a number")]
     Number(String),
-    #[error("{text:?} has no regular expression that can be read")]
+    #[error("invalid filter {text:?}: invalid regular expression")]
     Regex { text: String, source: regex::Error },
 }
 
 /// A filter that no map can answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no map of the probe has what --filter {filter} asks for; there is {known}")]
+#[error("no map has a field for --filter {filter}; fields: {known}")]
 pub struct Unanswered {
     filter: String,
     known: String,
@@ -176,7 +178,7 @@ mod tests {
         let maps = || std::iter::once(("events", labels()));
         assert!("comm==x".parse::<Filter>().unwrap().check(maps()).is_ok());
         let error = "con==x".parse::<Filter>().unwrap().check(maps()).unwrap_err().to_string();
-        assert_eq!(error, "no map of the probe has what --filter con==x asks for; there is events:comm, events:port");
+        assert_eq!(error, "no map has a field for --filter con==x; fields: events:comm, events:port");
     }
 
     #[test]

@@ -15,7 +15,7 @@ const POWERS: u32 = 36;
 /// A text that is no list of buckets; says what one looks like.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{0:?} are no buckets: write ascending bounds as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT; {MOST} at most"
+    "invalid buckets {0:?}: expected ascending bounds as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT; {MOST} at most"
 )]
 pub struct Malformed(String);
 

@@ -1,4 +1,4 @@
-//! What this machine can run, found out by trying, and how to mend what it can't.
+//! What this machine can run, found out by trying, and how to fix what it can't.
 
 mod machine;
 mod trial;
@@ -13,7 +13,7 @@ pub struct Check {
     pub works: bool,
     /// What was found.
     pub found: String,
-    /// How to mend it, if it does not work.
+    /// How to fix it, if it does not work.
     pub fix: Option<String>,
 }
 
@@ -70,7 +70,7 @@ pub fn examine() -> Report {
     Report { workshop: runs_the_workshop(&checks), checks }
 }
 
-/// What a refusal says after its colon is how to mend it.
+/// What a refusal says after its colon is how to fix it.
 fn check(name: &'static str, success: &str, tried: Result<(), String>, otherwise: &str) -> Check {
     match tried {
         Ok(()) => Check { name, works: true, found: success.to_owned(), fix: None },
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_split_into_what_was_found_and_how_to_mend_it() {
+    fn a_refusal_is_split_into_what_was_found_and_how_to_fix_it() {
         let failed = check("cgroup", "", Err("none are mounted: mount -t cgroup2 none /sys/fs/cgroup".into()), "…");
         assert_eq!(failed.fix.as_deref(), Some("mount -t cgroup2 none /sys/fs/cgroup"));
     }

@@ -32,13 +32,13 @@ pub enum Error {
         "{0} is in no BPF file system: choose a folder in one, or mount it: mkdir -p /sys/fs/bpf && mount -t bpf bpf /sys/fs/bpf"
     )]
     NoFileSystem(PathBuf),
-    #[error("can't make the folder {folder}")]
+    #[error("failed to make the folder {folder}")]
     Folder { folder: PathBuf, source: io::Error },
-    #[error("can't replace {path}, which an earlier run may have left")]
+    #[error("failed to replace {path}, which an earlier run may have left")]
     Replace { path: PathBuf, source: io::Error },
-    #[error("can't pin {name} to {path}")]
+    #[error("failed to pin {name} to {path}")]
     Pin { name: String, path: PathBuf, source: io::Error },
-    #[error("can't start the process that takes pins away again")]
+    #[error("failed to start the process that takes pins away again")]
     Keeper(#[source] io::Error),
 }
 

@@ -24,14 +24,14 @@ pub enum ProbeError {
         "this kernel has no type information (/sys/kernel/btf/vmlinux): use one that was built with CONFIG_DEBUG_INFO_BTF=y"
     )]
     NoBtf,
-    #[error("libbpf does not take the object")]
+    #[error("libbpf failed to open the object")]
     Open(#[source] libbpf_rs::Error),
     #[error(transparent)]
     Hook(#[from] UnsupportedHook),
     /// What each of them says has lines of its own.
-    #[error("this kernel can't run the probe")]
+    #[error("this kernel cannot run the probe")]
     NoVariant(Vec<Refusal>),
-    #[error("can't read map {map}")]
+    #[error("failed to read map {map}")]
     Map { map: String, source: libbpf_rs::Error },
 }
 

@@ -19,7 +19,7 @@ use crate::allowance::Exceeded;
 use crate::metrics::cache::Answers;
 use crate::metrics::exposition::{Format, Rendering};
 
-/// How long the head of a request may take to come.
+/// Timeout for the headers of a request.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A connection is for one answer, and not kept longer than this: a reader that stops reading holds it in memory. Prometheus itself
 /// gives up after ten seconds.

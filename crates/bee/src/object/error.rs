@@ -6,9 +6,9 @@ use crate::decode::btf::BtfError;
 /// What is wrong with a probe's object.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("it is no ELF file: give an object that `bee build` or `clang -target bpf` made")]
+    #[error("not an ELF file: expected an object from `bee build` or `clang -target bpf`")]
     NotElf,
-    #[error("it is an ELF file, but not of BPF (machine {0}): compile it with `clang -target bpf`")]
+    #[error("an ELF file, but not for BPF (machine {0}): compile it with `clang -target bpf`")]
     NotBpf(u16),
     #[error("it is cut off or damaged: {0} lies outside the file")]
     Truncated(&'static str),
@@ -25,7 +25,7 @@ pub enum Error {
     NoBtf,
     #[error("its type information is damaged: {0}")]
     Btf(#[from] BtfError),
-    #[error("the section {0} is none of .maps.print, .maps.counter and .maps.gauge")]
+    #[error("invalid section {0}: expected .maps.print, .maps.counter, .maps.gauge or .maps.hist")]
     Section(String),
     #[error("map {map} can't be exported: {why}")]
     Map { map: String, why: String },

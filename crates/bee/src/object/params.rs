@@ -27,17 +27,17 @@ pub struct Constant {
 
 /// A text that sets no parameter.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} sets no parameter: write NAME=VALUE")]
+#[error("invalid parameter {0:?}: expected NAME=VALUE")]
 pub struct Malformed(String);
 
 /// Why a parameter can't be set.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    #[error("no probe has a parameter {name}; there is {known}")]
+    #[error("no probe has a parameter {name}; parameters: {known}")]
     Unknown { name: String, known: String },
-    #[error("{value:?} is no value for parameter {name}, which is {wanted}")]
+    #[error("invalid value {value:?} for parameter {name}: expected {wanted}")]
     Value { name: String, value: String, wanted: String },
-    #[error("the object does not say where parameter {0} lies: build it again with bee")]
+    #[error("the object has no address for parameter {0}: rebuild it with bee")]
     Place(String),
 }
 

@@ -70,13 +70,13 @@ pub(crate) struct Map {
 /// Why a recording can't be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("can't open {file}")]
+    #[error("failed to open {file}")]
     Open { file: PathBuf, source: io::Error },
-    #[error("{0} exists and is no recording: name another file")]
+    #[error("{0} exists and is not a recording: name another file")]
     Exists(PathBuf),
-    #[error("can't write the recording")]
+    #[error("failed to write the recording")]
     Write(#[source] io::Error),
-    #[error("{0} is no recording that bee made")]
+    #[error("{0} is not a recording made by bee")]
     Foreign(PathBuf),
     #[error("it was made by another version of bee (its format is {0}, this one reads 1)")]
     Version(u8),

@@ -76,9 +76,9 @@ pub struct ShowOptions {
 /// Why a probe does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{name} is no probe that bee can run")]
+    #[error("cannot run {name}")]
     Object { name: String, source: object::Error },
-    #[error("probe {0} is named twice: each runs once")]
+    #[error("probe {0} was given twice")]
     Twice(String),
     #[error(
         "probes {first} and {second} both have a map {map}, and {metric} would be two metrics: rename the map in one of them"
@@ -90,31 +90,31 @@ pub enum Error {
     Parameter(#[from] params::Error),
     #[error(transparent)]
     Filter(#[from] filter::Unanswered),
-    #[error("no map is a histogram, which --hist-buckets and --hist-value-key are for")]
+    #[error("--hist-buckets and --hist-value-key need a histogram map; the probe has none")]
     NoHistogram,
     #[error(
         "map {map} is a histogram of a field {field:?}, and its events have no such integer: name another with --hist-value-key"
     )]
     NoValue { map: String, field: String },
-    #[error("the kernel does not time the runs of programs; it takes root and Linux 5.8")]
+    #[error("failed to enable BPF run-time statistics (needs root and Linux 5.8)")]
     RunTime(#[source] io::Error),
     #[error(transparent)]
     Port(#[from] PortTaken),
     #[error("probe {name}")]
     Probe { name: String, source: ProbeError },
-    #[error("can't read the probes' events")]
+    #[error("failed to read the probes' events")]
     Events(#[source] ProbeError),
     #[error(transparent)]
     Recording(#[from] recording::Error),
-    #[error("can't write {file}")]
+    #[error("failed to write {file}")]
     Debug { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Pin(#[from] pins::Error),
-    #[error("can't wait for signals")]
+    #[error("failed to wait for signals")]
     Signals(#[source] io::Error),
-    #[error("can't start the metrics' thread")]
+    #[error("failed to start the metrics' thread")]
     Thread(#[source] io::Error),
-    #[error("can't write the output")]
+    #[error("failed to write the output")]
     Output(#[source] io::Error),
 }
 

@@ -32,9 +32,9 @@ const TURN: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Speed(Option<f64>);
 
-/// A text that is no speed.
+/// The text is not a speed.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no speed: write a number, as in 2 or 0.5, or max")]
+#[error("invalid speed {0:?}: expected a number, as in 2 or 0.5, or max")]
 pub struct Malformed(String);
 
 impl FromStr for Speed {

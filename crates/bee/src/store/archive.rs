@@ -31,9 +31,9 @@ const MOST_IMAGES: usize = 1000;
 pub enum ImportError {
     #[error("the archive can't be read")]
     Read(#[source] io::Error),
-    #[error("it is no tar archive, or one that is damaged")]
+    #[error("not a tar archive, or a damaged one")]
     NoArchive,
-    #[error("the archive has {0:?}, which is no file of an OCI image layout")]
+    #[error("the archive has {0:?}, which is not part of an OCI image layout")]
     File(String),
     #[error("the archive has {0} twice")]
     Twice(String),
@@ -41,9 +41,9 @@ pub enum ImportError {
     TooLarge,
     #[error("the archive is damaged")]
     Damaged(#[from] Damage),
-    #[error("the archive names no probe")]
+    #[error("the archive has no probe")]
     Empty,
-    #[error("the archive has a probe of the name {0:?}, which is none for the store")]
+    #[error("invalid probe name {0:?} in the archive")]
     Name(String),
     #[error(transparent)]
     Store(#[from] Error),
@@ -174,7 +174,7 @@ fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Imp
 fn manifest(files: &Files, descriptor: &Descriptor) -> Result<Manifest, Damage> {
     let bytes = blob(files, descriptor)?;
     let parsed: ImageManifest = document(&bytes)?;
-    image::one_program(&parsed).map_err(|why| Damage::new("it is no eBPF probe", why))?;
+    image::one_program(&parsed).map_err(|why| Damage::new("not an eBPF probe", why))?;
     let parts = parsed.layers().iter().chain([parsed.config()]);
     let blobs = parts.map(|part| Ok((part.clone(), blob(files, part)?))).collect::<Result<_, Damage>>()?;
     Ok(Manifest { document: bytes, platform: descriptor.platform().clone(), blobs })

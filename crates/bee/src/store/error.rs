@@ -1,4 +1,4 @@
-//! What can be wrong with the store, and how to mend it.
+//! What can be wrong with the store, and how to fix it.
 
 use std::fmt::Display;
 use std::io;
@@ -18,16 +18,16 @@ pub enum Error {
         why: Damage,
     },
 
-    #[error("{reference} is not stored for {lacking}, and goes only whole")]
+    #[error("{reference} is incomplete: {lacking} is missing")]
     Incomplete { reference: Reference, lacking: String },
 
-    #[error("{reference} is for {platforms}, not for this machine's processor")]
+    #[error("{reference} is for {platforms}, not for this machine's architecture")]
     OtherProcessor { reference: Reference, platforms: String },
 
-    #[error("the store {store} has too many probes for one more", store = store.display())]
+    #[error("the store {store} is full: too many probes", store = store.display())]
     Full { store: PathBuf },
 
-    #[error("the image is for no processor")]
+    #[error("the image lists no platform")]
     Empty,
 
     #[error("the store's list of probes, {path}, is damaged", path = path.display())]
@@ -37,17 +37,17 @@ pub enum Error {
         why: Damage,
     },
 
-    #[error("write to the store: {path}", path = path.display())]
+    #[error("failed to write to the store: {path}", path = path.display())]
     Write {
         path: PathBuf,
         #[source]
         why: io::Error,
     },
 
-    #[error("describe the probe in OCI's words")]
+    #[error("failed to build the OCI manifest")]
     Description(#[from] oci_spec::OciSpecError),
 
-    #[error("describe the probe in OCI's words")]
+    #[error("failed to build the OCI manifest")]
     Document(#[source] oci::Error),
 }
 

@@ -53,7 +53,7 @@ impl Layout {
     pub fn index(&self) -> Result<ImageIndex, Error> {
         let damaged = |why| Error::Index { path: self.folder.join(INDEX), why };
         match self.read(INDEX, MAX_INDEX) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no OCI index", why))),
+            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("not an OCI index", why))),
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(empty_index()?),
             Err(why) => Err(damaged(Damage::new("it can't be read", why))),
         }
@@ -133,7 +133,7 @@ impl Writer<'_> {
         let damaged = |why| Error::Index { path: self.layout.folder.join(INDEX), why };
         self.index()?;
         let mut index = match self.layout.read(INDEX, MAX_INDEX) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("it is no JSON", why)))?,
+            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("not JSON", why)))?,
             Err(_) => json!(empty_index()?),
         };
         let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);

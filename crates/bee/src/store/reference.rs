@@ -9,7 +9,7 @@ pub struct Reference(String);
 
 /// Why a text is no name; says what one looks like.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no name for a probe: write NAME:TAG, as in my_probe:v1, in lower case and without spaces")]
+#[error("invalid probe name {0:?}: expected NAME:TAG, as in my_probe:v1, in lower case and without spaces")]
 pub struct Malformed(String);
 
 /// OCI's limit for a whole name.

@@ -28,13 +28,13 @@ pub enum Which {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{0} names no registry")]
+    #[error("{0} has no registry")]
     NoHost(Reference),
 
     #[error("the registry {host} has no {repository}:{tag}", host = .0.host().unwrap_or_default(), repository = .0.repository(), tag = .0.tag())]
     Unknown(Reference),
 
-    #[error("{name} is no eBPF probe: {why}")]
+    #[error("{name} is not an eBPF probe: {why}")]
     NoProbe { name: Reference, why: String },
 
     #[error(transparent)]

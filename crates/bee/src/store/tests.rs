@@ -107,7 +107,7 @@ fn the_layout_is_the_one_that_bumblebee_reads() {
 }
 
 #[test]
-fn a_changed_or_lost_program_is_named_and_building_it_again_mends_it() {
+fn a_changed_or_lost_program_is_named_and_building_it_again_fixes_it() {
     let (_folder, store) = empty();
     put(&store, "x:v1", b"program");
     let blob = blob_of(&store, b"program");
@@ -162,7 +162,7 @@ fn content_bigger_than_any_program_is_not_read() {
 }
 
 #[test]
-fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_mending() {
+fn an_index_that_is_no_json_or_leads_out_of_the_store_is_refused_with_its_fix() {
     let (_folder, store) = empty();
     put(&store, "x:v1", b"program");
     let index = store.folder().join("index.json");
@@ -311,7 +311,7 @@ fn an_archive_with_files_that_no_layout_has_is_refused() {
     let elf = fs::read(std::env::current_exe().unwrap()).unwrap();
     for other in [&b"no archive"[..], &[0xff; 4096], &elf] {
         let said = store.import(other).unwrap_err().to_string();
-        assert_eq!(said, "it is no tar archive, or one that is damaged", "it prints what the file has");
+        assert_eq!(said, "not a tar archive, or a damaged one", "it prints what the file has");
     }
 }
 
@@ -355,7 +355,7 @@ fn an_image_of_which_only_this_machines_part_is_stored_runs_but_goes_nowhere() {
     assert_eq!(store.program(&name("x:v1")).unwrap().len(), 7 + mine);
     assert_eq!(store.entries().unwrap()[0].size.as_ref().unwrap(), &(7 + mine as u64));
     let error = store.export(&[name("x:v1")], vec![]).unwrap_err();
-    assert_eq!(error.to_string(), format!("x:v1 is not stored for linux/{}, and goes only whole", BOTH[other]));
+    assert_eq!(error.to_string(), format!("x:v1 is incomplete: linux/{} is missing", BOTH[other]));
     assert!(error.hint().unwrap().contains("--all-platforms x:v1"));
     put(&store, "y:v1", b"y");
     assert!(store.remove(&[name("y:v1")]).unwrap() > 0, "what is not stored keeps everything else");
@@ -367,5 +367,5 @@ fn an_image_for_another_processor_is_not_run() {
     let (_folder, store) = empty();
     store.put(&name("x:v1"), &built(&programs(b"program", &["s390x", "riscv64"]))).unwrap();
     let error = store.program(&name("x:v1")).unwrap_err();
-    assert_eq!(error.to_string(), "x:v1 is for linux/s390x, linux/riscv64, not for this machine's processor");
+    assert_eq!(error.to_string(), "x:v1 is for linux/s390x, linux/riscv64, not for this machine's architecture");
 }

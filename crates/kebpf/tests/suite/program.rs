@@ -157,7 +157,7 @@ async fn only_requests_for_its_own_names_are_answered() {
         let strange = kebpf.ask(path, |request| request.header("host", "evil.example")).await;
         assert_eq!(strange.status(), 421, "{path}");
         let told = strange.text().await.unwrap();
-        assert!(told.contains("evil.example is no name of this kebpf") && told.contains("--allowed-host"), "{told}");
+        assert!(told.contains("unknown host evil.example") && told.contains("--allowed-host"), "{told}");
     }
 }
 
@@ -202,8 +202,8 @@ async fn the_page_loads_everything_from_here() {
 #[test]
 fn wrong_settings_end_at_once_with_what_is_wrong() {
     for (arguments, told) in [
-        (&["--prometheus", "prom:9090"][..], "`prom:9090` is no address of a Prometheus"),
-        (&["--kubeconfig", "/nowhere/config"], "could not read /nowhere/config"),
+        (&["--prometheus", "prom:9090"][..], "invalid Prometheus address `prom:9090`"),
+        (&["--kubeconfig", "/nowhere/config"], "failed to read /nowhere/config"),
         (&["--cluster-range", "10.1"], "invalid value '10.1'"),
         (&["--interval", "0"], "0 is not in 1..=3600"),
         (&["--allowed-host", "graph.example:80"], "expected the name of a host, without a port"),

@@ -33,10 +33,10 @@ async fn page(client: &Client) -> Result<(), Finding> {
         let page = proxy::get(client, &to, "/productpage").await.map_err(|error| {
             finding("/productpage does not answer 200".into())
                 .because(crate::error::message(&error))
-                .mend("`cargo xtask lab 4` installs Bookinfo; `cargo xtask kubectl get pods` shows its pods")
+                .fix("`cargo xtask lab 4` installs Bookinfo; `cargo xtask kubectl get pods` shows its pods")
         })?;
         complete(&page).map_err(|condition| {
-            finding(condition).mend("`cargo xtask kubectl logs deployment/productpage-v1` says what it could not reach")
+            finding(condition).fix("`cargo xtask kubectl logs deployment/productpage-v1` says what it could not reach")
         })?;
     }
     Ok(())

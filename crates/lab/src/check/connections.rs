@@ -37,15 +37,15 @@ pub async fn bookinfo_seen(client: &Client) -> Result<(), Finding> {
     let finding = |condition: &str| Finding::new(METRIC, condition);
     let samples = promql::query(client, QUERY).await;
     let samples = samples.map_err(|error| {
-        finding("could not be asked for").because(crate::error::message(&error)).mend(MEND_PROMETHEUS)
+        finding("could not be asked for").because(crate::error::message(&error)).fix(FIX_PROMETHEUS)
     })?;
     if samples.is_empty() {
         return Err(finding("has no results")
-            .mend("are the targets up? `cargo xtask check 5` tells; then `cargo xtask traffic`"));
+            .fix("are the targets up? `cargo xtask check 5` tells; then `cargo xtask traffic`"));
     }
     if samples.iter().all(|sample| sample.label("pod_ip").is_empty() || sample.label("cluster_ip").is_empty()) {
         return Err(finding("has no labels pod_ip and cluster_ip")
-            .mend("podmonitor/bumblebee must copy saddr to pod_ip and daddr to cluster_ip (metricRelabelings)"));
+            .fix("podmonitor/bumblebee must copy saddr to pod_ip and daddr to cluster_ip (metricRelabelings)"));
     }
     let names = Names::ask(client)
         .await
@@ -60,10 +60,10 @@ pub async fn bookinfo_seen(client: &Client) -> Result<(), Finding> {
     let seen = format!("{} address pairs are there, of Bookinfo's calls {calls:?}", samples.len());
     Err(finding(&format!("lacks {missing}"))
         .because(seen)
-        .mend("`cargo xtask traffic` makes requests; a scrape later they are there"))
+        .fix("`cargo xtask traffic` makes requests; a scrape later they are there"))
 }
 
-const MEND_PROMETHEUS: &str = "`cargo xtask check 3` says what is wrong with Prometheus";
+const FIX_PROMETHEUS: &str = "`cargo xtask check 3` says what is wrong with Prometheus";
 
 /// Which Bookinfo Service an address belongs to.
 struct Names(HashMap<String, &'static str>);

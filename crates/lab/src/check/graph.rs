@@ -33,14 +33,14 @@ pub fn page_answers() -> Check {
         Box::pin(async move {
             let page = get(workshop, "/").await;
             let page = page.map_err(|error| {
-                finding("its page does not answer").because(crate::error::message(&error)).mend(MEND_REACH)
+                finding("its page does not answer").because(crate::error::message(&error)).fix(FIX_REACH)
             })?;
-            if page.contains("<html") { Ok(()) } else { Err(finding("what answers is not a page").mend(MEND_REACH)) }
+            if page.contains("<html") { Ok(()) } else { Err(finding("what answers is not a page").fix(FIX_REACH)) }
         })
     })
 }
 
-const MEND_REACH: &str = "`cargo xtask check 2` says whether MetalLB is well, `cargo xtask kubectl describe service kebpf` what address it gave";
+const FIX_REACH: &str = "`cargo xtask check 2` says whether MetalLB is well, `cargo xtask kubectl describe service kebpf` what address it gave";
 
 /// Bookinfo's edges, all of them and no other among its services.
 pub fn holds_bookinfo() -> Check {
@@ -50,15 +50,15 @@ pub fn holds_bookinfo() -> Check {
             Box::pin(async move {
                 let graph = graph(workshop).await;
                 let graph = graph.map_err(|error| {
-                    finding("its graph can't be read").because(crate::error::message(&error)).mend(MEND_REACH)
+                    finding("its graph can't be read").because(crate::error::message(&error)).fix(FIX_REACH)
                 })?;
-                judge(&graph, workshop.number).map_err(|condition| finding(&condition).mend(MEND_GRAPH))
+                judge(&graph, workshop.number).map_err(|condition| finding(&condition).fix(FIX_GRAPH))
             })
         },
     )
 }
 
-const MEND_GRAPH: &str = "`cargo xtask traffic` makes requests, a scrape later they are in the graph; `cargo xtask check 5` tells whether Prometheus has them, \
+const FIX_GRAPH: &str = "`cargo xtask traffic` makes requests, a scrape later they are in the graph; `cargo xtask check 5` tells whether Prometheus has them, \
                           `cargo xtask kubectl logs deployment/kebpf` what kebpf could not read";
 
 fn finding(condition: &str) -> Finding {
@@ -92,7 +92,7 @@ async fn get(workshop: &Workshop, path: &str) -> Result<String> {
     let request = plain_http::client()?.get(&url);
     let answer = async { request.send().await?.error_for_status()?.text().await };
     let answer = wait::within(PATIENCE, answer).await.with_context(|| format!("{url} does not answer"))?;
-    answer.with_context(|| format!("ask {url}"))
+    answer.with_context(|| format!("failed to ask {url}"))
 }
 
 /// Nothing if the graph of cluster `number` is right, else what is wrong with it.

@@ -27,7 +27,7 @@ pub async fn client(workshop: &Workshop) -> Result<Client, Finding> {
         let finding = Finding::new(format!("cluster {}", workshop.cluster.name()), "can't be reached").unreachable();
         let message = crate::error::message(&error);
         match workshop.cluster.ails() {
-            Some(obstacle) => finding.because(obstacle.what).because(message).mend(obstacle.mending),
+            Some(obstacle) => finding.because(obstacle.what).because(message).fix(obstacle.fix),
             None => finding.because(message).cluster_down(),
         }
     })

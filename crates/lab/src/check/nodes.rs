@@ -29,7 +29,7 @@ pub fn address_pool() -> Check {
 
 async fn pool(client: &Client) -> Result<(), Finding> {
     let finding = |condition: &str| {
-        Finding::new("ipaddresspool in namespace metallb-system", condition).mend("run `cargo xtask lab 2`")
+        Finding::new("ipaddresspool in namespace metallb-system", condition).fix("run `cargo xtask lab 2`")
     };
     let pools = pools(client)
         .await
@@ -41,5 +41,5 @@ async fn pool(client: &Client) -> Result<(), Finding> {
 async fn pools(client: &Client) -> anyhow::Result<Vec<DynamicObject>> {
     let kind = kube::core::GroupVersionKind::gvk("metallb.io", "v1beta1", "IPAddressPool");
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "metallb-system", &ApiResource::from_gvk(&kind));
-    Ok(api.list(&ListParams::default()).await.context("list the address pools")?.items)
+    Ok(api.list(&ListParams::default()).await.context("failed to list the address pools")?.items)
 }

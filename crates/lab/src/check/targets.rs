@@ -29,14 +29,14 @@ pub async fn all_up(client: &Client) -> Result<(), Finding> {
     let daemonset = daemonset.map_err(|error| {
         Finding::new("daemonset/bumblebee in namespace default", "could not be asked for")
             .because(words(&error))
-            .mend("run `cargo xtask lab 5`")
+            .fix("run `cargo xtask lab 5`")
     })?;
     let finding = |condition: String| Finding::new("podmonitor/bumblebee in namespace default", condition);
     let targets = promql::targets(client, JOB).await;
     let targets = targets.map_err(|error| {
         finding("Prometheus could not be asked for its targets".into())
             .because(crate::error::message(&error))
-            .mend("`cargo xtask check 3` says what is wrong with Prometheus")
+            .fix("`cargo xtask check 3` says what is wrong with Prometheus")
     })?;
     let wanted = daemonset.status.as_ref().map_or(0, |status| status.desired_number_scheduled);
     let Err(condition) = enough(&targets, wanted) else { return Ok(()) };
@@ -47,7 +47,7 @@ pub async fn all_up(client: &Client) -> Result<(), Finding> {
     let missing = targets.iter().filter(|target| target.health != "up");
     let why =
         missing.map(|target| format!("{} is {}: {}", target.scrape_url, target.health, target.last_error)).collect();
-    Err(finding(condition).why(why).mend("a new target is up after its first scrape, which takes seconds; `cargo xtask kubectl logs daemonset/bumblebee` shows bee's own words"))
+    Err(finding(condition).why(why).fix("a new target is up after its first scrape, which takes seconds; `cargo xtask kubectl logs daemonset/bumblebee` shows bee's own words"))
 }
 
 fn enough(targets: &[Target], wanted: i32) -> Result<(), String> {
@@ -66,12 +66,12 @@ async fn no_targets(client: &Client, daemonset: &Value, finding: Finding) -> Fin
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), "default", &ApiResource::from_gvk(&kind));
     match api.get(NAME).await {
         Ok(monitor) => match mismatch(&monitor.data, daemonset) {
-            Some(why) => finding.because(why).mend("correct it, or run `cargo xtask lab 5`, which does"),
+            Some(why) => finding.because(why).fix("correct it, or run `cargo xtask lab 5`, which does"),
             None => finding
                 .because("it fits the DaemonSet: Prometheus has not read it yet")
-                .mend("that takes up to half a minute; then `cargo xtask kubectl logs --namespace prometheus deployment/prom-kube-prometheus-stack-operator`"),
+                .fix("that takes up to half a minute; then `cargo xtask kubectl logs --namespace prometheus deployment/prom-kube-prometheus-stack-operator`"),
         },
-        Err(error) if is_not_found(&error) => finding.because("it does not exist").mend("run `cargo xtask lab 5`"),
+        Err(error) if is_not_found(&error) => finding.because("it does not exist").fix("run `cargo xtask lab 5`"),
         Err(error) => finding.because(words(&error)).cluster_down(),
     }
 }

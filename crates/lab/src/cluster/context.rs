@@ -36,7 +36,7 @@ pub struct Context {
 impl Context {
     /// Copies the context, and nothing else, out of the user's kubeconfig: whatever runs later can't reach another cluster.
     pub fn new(paths: &Paths, name: &str, context: &str) -> Result<Self> {
-        let theirs = Kubeconfig::read().context("read your kubeconfig: set KUBECONFIG, or use --on host")?;
+        let theirs = Kubeconfig::read().context("failed to read your kubeconfig: set KUBECONFIG, or use --on host")?;
         let one = restrict(theirs, context)?;
         let kubeconfig = paths.kubeconfig(name);
         caller::folder(kubeconfig.parent().context("a kubeconfig lies in a folder")?)?;

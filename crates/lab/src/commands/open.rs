@@ -26,11 +26,12 @@ pub async fn run(workshop: &Workshop, listen: Option<SocketAddr>) -> Result<()> 
 
 /// Carries connections until Ctrl-C.
 async fn forward(listen: SocketAddr, target: &str) -> Result<()> {
-    let listener =
-        TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}; choose another address"))?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("failed to listen on {listen}; choose another address"))?;
     print::line(format!("http://{}", listener.local_addr()?))?;
     loop {
-        let (mut near, _) = listener.accept().await.context("take a connection")?;
+        let (mut near, _) = listener.accept().await.context("failed to take a connection")?;
         let target = target.to_owned();
         tokio::spawn(async move {
             match TcpStream::connect(&target).await {

@@ -29,7 +29,9 @@ pub async fn run(workshop: &Workshop, options: &PushOptions) -> Result<()> {
     // Tags come last: whoever pulls meanwhile gets the old images, all of them, or the new ones.
     for (image, layout) in &images {
         live.waiting(format!("tag {}", image.name()));
-        bounded(workshop, client.tag(image, layout)).await.with_context(|| format!("tag {}", image.name()))?;
+        bounded(workshop, client.tag(image, layout))
+            .await
+            .with_context(|| format!("failed to tag {}", image.name()))?;
     }
     live.finish();
     print(workshop, registry, &images, &sent)
@@ -42,7 +44,7 @@ async fn send(workshop: &Workshop, client: &Pushes, images: &[(&Image, &Layout)]
         let (name, started) = (image.name(), Instant::now());
         live.waiting(name);
         let bytes = bounded(workshop, client.send(image, layout, live)).await;
-        let bytes = bytes.with_context(|| format!("push {name}"))?;
+        let bytes = bytes.with_context(|| format!("failed to push {name}"))?;
         let what = match bytes {
             0 => "the registry has it".to_owned(),
             _ => format!("{:.1} MB in {:.1} s", bytes as f64 / 1e6, started.elapsed().as_secs_f64()),
@@ -56,7 +58,7 @@ async fn send(workshop: &Workshop, client: &Pushes, images: &[(&Image, &Layout)]
 async fn bounded<T>(workshop: &Workshop, work: impl Future<Output = Result<T>>) -> Result<T> {
     let limit = workshop.timeout();
     let done = wait::within(limit, work).await;
-    done.with_context(|| format!("it took more than {} s; --timeout allows it more", limit.as_secs()))?
+    done.with_context(|| format!("timed out after {} s; raise it with --timeout", limit.as_secs()))?
 }
 
 fn print(workshop: &Workshop, registry: &Registry, images: &[(&Image, &Layout)], sent: &[u64]) -> Result<()> {

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use crate::{cmd::Cmd, workshop::Workshop};
 
 pub fn run(workshop: &Workshop) -> Result<u8> {
-    let tools = tempfile::tempdir().context("make a folder for the shell's tools")?;
+    let tools = tempfile::tempdir().context("failed to make a folder for the shell's tools")?;
     let programs =
         [("bee", workshop.paths.bin.join("bee")), ("kubectl", workshop.paths.programs.join("bin/hyperkube"))];
     for (name, program) in programs {
-        symlink(program, tools.path().join(name)).with_context(|| format!("link {name}"))?;
+        symlink(program, tools.path().join(name)).with_context(|| format!("failed to link {name}"))?;
     }
     fs::set_permissions(tools.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let path = format!("{}:{}", tools.path().display(), std::env::var("PATH").unwrap_or_default());

@@ -16,10 +16,10 @@ pub fn write(images: &[&Image], into: &File) -> Result<()> {
     let mut tar = tar::Builder::new(BufWriter::new(into));
     let (mut manifests, mut docker, mut written) = (vec![], vec![], BTreeSet::new());
     for image in images {
-        let file = File::open(&image.archive).with_context(|| format!("read {}", image.archive.display()))?;
+        let file = File::open(&image.archive).with_context(|| format!("failed to read {}", image.archive.display()))?;
         let mut archive = tar::Archive::new(BufReader::new(file));
         for entry in archive.entries()? {
-            let mut entry = entry.with_context(|| format!("read {}", image.archive.display()))?;
+            let mut entry = entry.with_context(|| format!("failed to read {}", image.archive.display()))?;
             let path = entry.path()?.to_string_lossy().into_owned();
             match path.as_str() {
                 "index.json" => manifests.extend(list(document(&mut entry)?["manifests"].take())),
@@ -36,11 +36,11 @@ pub fn write(images: &[&Image], into: &File) -> Result<()> {
     });
     append(&mut tar, "index.json", &index)?;
     append(&mut tar, "manifest.json", &json!(docker))?;
-    tar.into_inner()?.flush().context("write an archive of several images")
+    tar.into_inner()?.flush().context("failed to write an archive of several images")
 }
 
 fn document(entry: &mut impl Read) -> Result<Value> {
-    serde_json::from_reader(entry).context("read the index of an image archive")
+    serde_json::from_reader(entry).context("failed to read the index of an image archive")
 }
 
 fn list(value: Value) -> Vec<Value> {

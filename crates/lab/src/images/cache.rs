@@ -70,7 +70,7 @@ fn remembered(note: &Path, stamp: &str) -> Option<Image> {
 
 fn stamp(inputs: &[impl AsRef<Path>]) -> Result<String> {
     let describe = |input: &Path| -> Result<String> {
-        let meta = fs::metadata(input).with_context(|| format!("find {}", input.display()))?;
+        let meta = fs::metadata(input).with_context(|| format!("failed to find {}", input.display()))?;
         Ok(format!("{} {} {} {}.{}", input.display(), meta.len(), meta.ino(), meta.mtime(), meta.mtime_nsec()))
     };
     let mut lines = vec![format!("format {FORMAT}")];

@@ -52,6 +52,6 @@ fn probe(paths: &Paths) -> Result<PathBuf> {
     let headers = paths.checkout.join("probes/include/bee.h");
     cache::derived(paths, "tcpconnect.o", &[&bee, &source, &headers], |object: &Path| {
         let build = Cmd::new(&bee).arg("build").arg(&source).arg("--output-file").arg(object).as_caller();
-        build.run().context("compile the probe that lab 5 runs on every node")
+        build.run().context("failed to compile the probe that lab 5 runs on every node")
     })
 }

@@ -37,9 +37,9 @@ pub fn repository(image: &Image, registry: &Registry) -> String {
 pub fn build(paths: &Paths, live: &Live, names: &[&str]) -> Result<Vec<Image>> {
     let build_one = |(i, name): (usize, &&str)| {
         live.waiting(format!("image {} of {}: {name}", i + 1, names.len()));
-        let recipe =
-            catalog::recipe(paths, name).with_context(|| format!("find what belongs into the image {name}"))?;
-        cache::image(paths, &recipe).with_context(|| format!("build the image {name}"))
+        let recipe = catalog::recipe(paths, name)
+            .with_context(|| format!("failed to find what belongs into the image {name}"))?;
+        cache::image(paths, &recipe).with_context(|| format!("failed to build the image {name}"))
     };
     names.iter().enumerate().map(build_one).collect()
 }

@@ -85,8 +85,8 @@ impl<'a> Applier<'a> {
 
     async fn apply_one(&self, object: &DynamicObject) -> Result<Outcome> {
         let (name, title) = (object.name_any(), manifest::title(object));
-        let api = self.api(object).with_context(|| format!("apply {title}"))?;
-        let before = api.get_metadata_opt(&name).await.with_context(|| format!("look up {title}"))?;
+        let api = self.api(object).with_context(|| format!("failed to apply {title}"))?;
+        let before = api.get_metadata_opt(&name).await.with_context(|| format!("failed to look up {title}"))?;
         let mut object = object.clone();
         manifest::mark(&mut object);
         if let Some(before) = before.as_ref().filter(|before| !self.ours && !is_ours(&before.metadata)) {
@@ -127,7 +127,7 @@ impl<'a> Applier<'a> {
     async fn delete_one(&self, object: &DynamicObject) -> Result<Outcome> {
         let (name, title) = (object.name_any(), manifest::title(object));
         let Ok(api) = self.api(object) else { return Ok(Outcome::Unchanged) };
-        let before = api.get_metadata_opt(&name).await.with_context(|| format!("look up {title}"))?;
+        let before = api.get_metadata_opt(&name).await.with_context(|| format!("failed to look up {title}"))?;
         let Some(before) = before.filter(|before| self.ours || is_ours(&before.metadata)) else {
             return Ok(Outcome::Unchanged);
         };

@@ -31,7 +31,8 @@ pub fn of(file: &Kubeconfig, context: &str, way: Way) -> Result<Config> {
     let context = context.context("it has no such context")?;
     let cluster = find(&file.clusters, |named| (named.name == context.cluster).then_some(named.cluster.as_ref()?));
     let cluster = cluster.with_context(|| format!("it has no cluster {}", context.cluster))?;
-    let server: Uri = cluster.server.as_deref().unwrap_or_default().parse().context("read the server's address")?;
+    let server: Uri =
+        cluster.server.as_deref().unwrap_or_default().parse().context("failed to read the server's address")?;
     let mut config = Config::new(server.clone());
     config.default_namespace = context.namespace.clone().unwrap_or(config.default_namespace);
     config.root_cert = authority(cluster)?;
@@ -62,19 +63,21 @@ fn user(file: &Kubeconfig, context: &Context, cluster: &Cluster) -> Result<AuthI
 
 fn authority(cluster: &Cluster) -> Result<Option<Vec<Vec<u8>>>> {
     let pem = match (&cluster.certificate_authority_data, &cluster.certificate_authority) {
-        (Some(data), _) => BASE64_STANDARD.decode(data).context("read the cluster's certificate authority")?,
-        (None, Some(file)) => std::fs::read(file).with_context(|| format!("read {file}"))?,
+        (Some(data), _) => {
+            BASE64_STANDARD.decode(data).context("failed to read the cluster's certificate authority")?
+        }
+        (None, Some(file)) => std::fs::read(file).with_context(|| format!("failed to read {file}"))?,
         (None, None) => return Ok(None),
     };
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.context("read the cluster's certificate authority")?;
+    let certificates = certificates.context("failed to read the cluster's certificate authority")?;
     Ok(Some(certificates.iter().map(|certificate| certificate.to_vec()).collect()))
 }
 
 fn proxy(cluster: &Cluster, server: &Uri) -> Result<Option<Uri>> {
     let own = cluster.proxy_url.clone().filter(|url| !url.is_empty());
     let url = own.or_else(|| proxies::before(server).map(|proxy| proxy.url));
-    url.map(|url| url.parse().context("read the proxy's address")).transpose()
+    url.map(|url| url.parse().context("failed to read the proxy's address")).transpose()
 }
 
 #[cfg(test)]

@@ -35,11 +35,14 @@ pub async fn outdated(client: &Client, definitions: Vec<Definition>) -> Result<V
     let present = present(client).await?;
     let mut objects = vec![];
     for Definition { name, file } in definitions {
-        let text = fs::read_to_string(&file).with_context(|| format!("read the definition {}", file.display()))?;
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("failed to read the definition {}", file.display()))?;
         let digest = hex::encode(Sha256::digest(&text));
         let annotations = present.get(&name).and_then(|meta| meta.annotations.as_ref());
         if annotations.and_then(|all| all.get(MANIFEST_DIGEST)) != Some(&digest) {
-            objects.extend(read(&text, &digest).with_context(|| format!("read the definition {}", file.display()))?);
+            objects.extend(
+                read(&text, &digest).with_context(|| format!("failed to read the definition {}", file.display()))?,
+            );
         }
     }
     Ok(objects)
@@ -52,7 +55,7 @@ pub async fn names(client: &Client) -> Result<HashSet<String>> {
 
 async fn present(client: &Client) -> Result<HashMap<String, ObjectMeta>> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
-    let present = api.list_metadata(&ListParams::default()).await.context("list the cluster's kinds")?;
+    let present = api.list_metadata(&ListParams::default()).await.context("failed to list the cluster's kinds")?;
     Ok(present.into_iter().map(|crd| (crd.name_any(), crd.metadata)).collect())
 }
 

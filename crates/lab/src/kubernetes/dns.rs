@@ -18,22 +18,22 @@ const SELECTOR: &str = "k8s-app=kube-dns";
 /// The IPv4 addresses of a name, asked of one ready DNS pod.
 pub async fn look_up(client: &Client, name: &str) -> Result<Vec<Ipv4Addr>> {
     let api: Api<Pod> = Api::namespaced(client.clone(), NAMESPACE);
-    let all = api.list(&ListParams::default().labels(SELECTOR)).await.context("list the DNS pods")?;
+    let all = api.list(&ListParams::default().labels(SELECTOR)).await.context("failed to list the DNS pods")?;
     let Some(pod) = all.iter().find(|pod| pods::is_ready(pod)) else {
-        bail!("of {} DNS pods (label {SELECTOR} in {NAMESPACE}) none is ready", all.items.len());
+        bail!("none of the {} DNS pods is ready (label {SELECTOR} in {NAMESPACE})", all.items.len());
     };
-    let mut forward = api.portforward(&pod.name_any(), &[53]).await.context("reach the DNS pod")?;
-    let mut stream = forward.take_stream(53).context("reach the DNS pod")?;
+    let mut forward = api.portforward(&pod.name_any(), &[53]).await.context("failed to reach the DNS pod")?;
+    let mut stream = forward.take_stream(53).context("failed to reach the DNS pod")?;
     // Over TCP a message goes behind its length (RFC 1035, 4.2.2).
     let query = query(name)?;
-    stream.write_all(&u16::try_from(query.len())?.to_be_bytes()).await.context("ask the DNS pod")?;
-    stream.write_all(&query).await.context("ask the DNS pod")?;
+    stream.write_all(&u16::try_from(query.len())?.to_be_bytes()).await.context("failed to ask the DNS pod")?;
+    stream.write_all(&query).await.context("failed to ask the DNS pod")?;
     let length = stream.read_u16().await.context("the DNS pod does not answer")?;
     let mut answer = vec![0; length.into()];
     stream.read_exact(&mut answer).await.context("the DNS pod broke off its answer")?;
     drop(stream);
     forward.abort();
-    addresses(&answer).with_context(|| format!("look up {name}"))
+    addresses(&answer).with_context(|| format!("failed to look up {name}"))
 }
 
 fn query(name: &str) -> Result<Vec<u8>> {
@@ -43,7 +43,7 @@ fn query(name: &str) -> Result<Vec<u8>> {
 }
 
 fn addresses(answer: &[u8]) -> Result<Vec<Ipv4Addr>> {
-    let packet = Packet::parse(answer).context("the answer is no DNS message")?;
+    let packet = Packet::parse(answer).context("invalid DNS response")?;
     if packet.rcode() != RCODE::NoError {
         bail!("the DNS answers {:?}", packet.rcode());
     }

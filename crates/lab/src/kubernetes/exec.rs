@@ -19,7 +19,8 @@ pub struct Output {
 pub async fn run(client: &Client, namespace: &str, pod: &str, command: &[String]) -> Result<Output> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let params = AttachParams::default();
-    let mut process = api.exec(pod, command, &params).await.with_context(|| format!("start a program in pod {pod}"))?;
+    let mut process =
+        api.exec(pod, command, &params).await.with_context(|| format!("failed to start a program in pod {pod}"))?;
     let status = process.take_status().context("the exec stream has no status")?;
     // `join` would drop what was not read yet, so the output comes first.
     let (stdout, stderr) = (process.stdout(), process.stderr());
@@ -46,9 +47,9 @@ pub async fn run(client: &Client, namespace: &str, pod: &str, command: &[String]
 async fn text(stream: Option<impl AsyncRead + Unpin>) -> Result<String> {
     let mut bytes = vec![];
     if let Some(mut stream) = stream {
-        (&mut stream).take(MOST).read_to_end(&mut bytes).await.context("read the program's output")?;
+        (&mut stream).take(MOST).read_to_end(&mut bytes).await.context("failed to read the program's output")?;
         // The rest is read as well, or a program that writes more would never end.
-        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.context("read the program's output")?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await.context("failed to read the program's output")?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -17,15 +17,15 @@ pub const IMAGE_DIGEST: &str = "ebpf-lab/image-digest";
 
 /// The objects of one file, in its order.
 pub fn read(file: &Path) -> Result<Vec<DynamicObject>> {
-    let text = fs::read_to_string(file).with_context(|| format!("read the manifest {}", file.display()))?;
-    parse(&text).with_context(|| format!("read the manifest {}", file.display()))
+    let text = fs::read_to_string(file).with_context(|| format!("failed to read the manifest {}", file.display()))?;
+    parse(&text).with_context(|| format!("failed to read the manifest {}", file.display()))
 }
 
 /// The objects of a multi-document YAML text; empty documents are left out.
 pub fn parse(text: &str) -> Result<Vec<DynamicObject>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text).context("not YAML")?;
     let object = |document| {
-        let object: DynamicObject = serde_json::from_value(document).context("a document that is no object")?;
+        let object: DynamicObject = serde_json::from_value(document).context("a document that is not an object")?;
         ensure!(object.types.is_some() && object.metadata.name.is_some(), "a document without kind or name");
         Ok(object)
     };

@@ -29,10 +29,11 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANA
 
 /// A client for one context of one kubeconfig file. It is made within a runtime.
 pub fn client(kubeconfig: &Path, context: &str, way: Way) -> Result<kube::Client> {
-    let file = Kubeconfig::read_from(kubeconfig)
-        .with_context(|| format!("read the kubeconfig {}: run `cargo xtask lab 2` first", kubeconfig.display()))?;
-    let config = config::of(&file, context, way).context("use the cluster's kubeconfig")?;
-    kube::Client::try_from(config).context("make a Kubernetes client")
+    let file = Kubeconfig::read_from(kubeconfig).with_context(|| {
+        format!("failed to read the kubeconfig {}: run `cargo xtask lab 2` first", kubeconfig.display())
+    })?;
+    let config = config::of(&file, context, way).context("failed to use the cluster's kubeconfig")?;
+    kube::Client::try_from(config).context("failed to make a Kubernetes client")
 }
 
 /// An API server that has nothing to say says so within this time.

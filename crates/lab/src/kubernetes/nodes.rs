@@ -37,7 +37,7 @@ pub async fn ready(client: &Client, least: usize) -> Result<(), Finding> {
     let ready = nodes.items.len() - waiting.len();
     Err(Finding::new("nodes", format!("{ready} of {} Ready", nodes.items.len()))
         .why(waiting)
-        .mend("`cargo xtask lab 2` starts what is not running; `cargo xtask kubectl describe nodes` shows more"))
+        .fix("`cargo xtask lab 2` starts what is not running; `cargo xtask kubectl describe nodes` shows more"))
 }
 
 fn not_ready(node: &Node) -> Option<String> {
@@ -56,7 +56,7 @@ fn not_ready(node: &Node) -> Option<String> {
 /// Asks once for the name that every pod may need first, and compares with what the API server knows itself.
 pub async fn dns_answers(client: &Client) -> Result<(), Finding> {
     let finding = |condition: String| {
-        Finding::new("DNS (pods with k8s-app=kube-dns in namespace kube-system)", condition).mend(
+        Finding::new("DNS (pods with k8s-app=kube-dns in namespace kube-system)", condition).fix(
             "`cargo xtask kubectl logs --namespace kube-system --selector k8s-app=kube-dns` says what CoreDNS misses",
         )
     };

@@ -15,11 +15,11 @@ const MOST_PODS: usize = 2;
 const MOST_EVENTS: usize = 3;
 const LOG_LINES: i64 = 5;
 
-/// What is wrong with a workload's pods, and what usually mends it.
+/// What is wrong with a workload's pods, and what usually fixes it.
 #[derive(Debug, Default)]
 pub struct Troubles {
     pub why: Vec<String>,
-    pub mend: Option<&'static str>,
+    pub fix: Option<&'static str>,
 }
 
 /// Looks at the pods of a workload, and at the warnings about it and them.
@@ -29,7 +29,7 @@ pub async fn troubles(client: &Client, namespace: &str, workload: &str, selector
     let mut troubles = Troubles::default();
     for pod in pods.iter().filter(|pod| !is_ready(pod)).take(MOST_PODS) {
         let reasons = reasons(pod);
-        troubles.mend = troubles.mend.or_else(|| reasons.iter().find_map(|reason| mend(reason)));
+        troubles.fix = troubles.fix.or_else(|| reasons.iter().find_map(|reason| fix(reason)));
         troubles.why.extend(reasons);
         troubles.why.extend(last_words(&api, pod).await);
     }
@@ -40,7 +40,7 @@ pub async fn troubles(client: &Client, namespace: &str, workload: &str, selector
 /// A ready pod of an app, by its label `app`.
 pub async fn one_ready(client: &Client, namespace: &str, app: &str) -> Result<String> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let pods = api.list(&ListParams::default().labels(&format!("app={app}"))).await.context("list pods")?;
+    let pods = api.list(&ListParams::default().labels(&format!("app={app}"))).await.context("failed to list pods")?;
     let pod = pods.iter().find(|pod| is_ready(pod) && pod.metadata.deletion_timestamp.is_none());
     pod.map(ResourceExt::name_any)
         .with_context(|| format!("no pod with the label app={app} is ready: run `cargo xtask lab 4`"))
@@ -95,8 +95,8 @@ fn state(container: &ContainerStatus) -> Option<String> {
     Some(ended.map_or(now.clone(), |ended| format!("{now} (before: {ended})")))
 }
 
-/// What usually mends a reason.
-fn mend(reason: &str) -> Option<&'static str> {
+/// What usually fixes a reason.
+fn fix(reason: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| reason.contains(word));
     if has(&["x509: ", "HTTP response to HTTPS client"]) {
         Some(
@@ -176,19 +176,19 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_is_missing_is_named_with_what_mends_it() {
+    fn an_image_that_is_missing_is_named_with_what_fixes_it() {
         let said = |message: &str| {
             let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": message}});
             reasons(&pod(json!({"containerStatuses": [container(waiting, 0)]})))
         };
         let ours = said("localhost/ebpf-lab/kebpf:lab: not found");
         assert_eq!(ours, ["pod kebpf-1, container kebpf: ErrImagePull: localhost/ebpf-lab/kebpf:lab: not found"]);
-        assert!(mend(&ours[0]).unwrap().contains("cargo xtask images load"));
-        assert!(mend(&said("quay.io/x/y:1: no such host")[0]).unwrap().contains("--profile offline"));
+        assert!(fix(&ours[0]).unwrap().contains("cargo xtask images load"));
+        assert!(fix(&said("quay.io/x/y:1: no such host")[0]).unwrap().contains("--profile offline"));
         let pulled = "r.example:5000/ebpf-lab/kebpf@sha256:0";
-        assert!(mend(&said(&format!("{pulled}: not found"))[0]).unwrap().contains("cargo xtask images push"));
+        assert!(fix(&said(&format!("{pulled}: not found"))[0]).unwrap().contains("cargo xtask images push"));
         let distrust = format!("{pulled}: tls: x509: certificate signed by unknown authority");
-        assert!(mend(&said(&distrust)[0]).unwrap().contains("hosts.toml"));
+        assert!(fix(&said(&distrust)[0]).unwrap().contains("hosts.toml"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ async fn read(client: &Client, to: &ServicePort, path: &str) -> Result<String> {
     body.take(MOST + 1)
         .read_to_end(&mut bytes)
         .await
-        .with_context(|| format!("read the answer of {service}:{port}"))?;
+        .with_context(|| format!("failed to read the answer of {service}:{port}"))?;
     if bytes.len() as u64 > MOST {
         bail!("{service}:{port} answers more than {} MiB", MOST >> 20);
     }

@@ -58,15 +58,15 @@ impl Workload {
         let finding = |condition: String| Finding::new(format!("{self} in namespace {}", self.namespace), condition);
         let object = match self.api(client).get_opt(self.name).await {
             Ok(Some(object)) => object,
-            Ok(None) => return Err(finding("does not exist".into()).mend(format!("run `cargo xtask lab {lab}`"))),
+            Ok(None) => return Err(finding("does not exist".into()).fix(format!("run `cargo xtask lab {lab}`"))),
             Err(error) => return Err(finding("could not be asked for".into()).because(words(&error)).cluster_down()),
         };
         let progress = progress(self.kind, object.metadata.generation, &object.data);
         let Err(condition) = progress else { return Ok(()) };
         let troubles = pods::troubles(client, self.namespace, self.name, &selector(&object.data)).await;
         let describe = format!("cargo xtask kubectl describe {self} --namespace {}", self.namespace);
-        let mend = troubles.mend.map_or(format!("if it stays so: `{describe}`"), str::to_owned);
-        Err(finding(condition).why(troubles.why).mend(mend))
+        let fix = troubles.fix.map_or(format!("if it stays so: `{describe}`"), str::to_owned);
+        Err(finding(condition).why(troubles.why).fix(fix))
     }
 
     fn api(&self, client: &Client) -> Api<DynamicObject> {

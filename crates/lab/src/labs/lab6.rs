@@ -38,7 +38,8 @@ pub fn lab(_workshop: &Workshop) -> Lab {
 /// Whoever comes by `kubectl proxy` asks in the API server's name, which is a name of kebpf's then.
 async fn install(workshop: &Workshop, live: &Live) -> Result<Outcome> {
     let mut objects = manifest::read(&workshop.paths.checkout.join("manifests").join(MANIFEST))?;
-    let kubeconfig = Kubeconfig::read_from(workshop.cluster.kubeconfig()).context("read the cluster's kubeconfig")?;
+    let kubeconfig =
+        Kubeconfig::read_from(workshop.cluster.kubeconfig()).context("failed to read the cluster's kubeconfig")?;
     if let Some(name) = api_server(&kubeconfig) {
         for object in &mut objects {
             manifest::rewrite(&mut object.data, &|text| text.starts_with(NAMES).then(|| format!("{text},{name}")));

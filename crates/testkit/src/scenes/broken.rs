@@ -18,8 +18,8 @@ pub const SCENES: &[(&str, Scene)] = &[
     ("check_6_fails_when_the_image_is_missing", lab6_image),
 ];
 
-/// Mends a lab as a user would, and sees its check pass.
-fn mend(cluster: &TestCluster, lab: &str) {
+/// Fixes a lab as a user would, and sees its check pass.
+fn fix(cluster: &TestCluster, lab: &str) {
     cluster.lab(&["lab", lab]).succeeds();
     cluster.passes(lab, "2m");
 }
@@ -47,13 +47,13 @@ fn lab2(cluster: &TestCluster) {
     cluster.kubectl(&["scale", "deployment/coredns", "-n", "kube-system", "--replicas=0"]);
     cluster.kubectl_waits(&["wait", "pods", "-n", "kube-system", "-l", "k8s-app=kube-dns", "--for=delete"]);
     cluster.does_not_pass("2", &["DNS"]);
-    mend(cluster, "2");
+    fix(cluster, "2");
 }
 
 fn lab3(cluster: &TestCluster) {
     cluster.kubectl(&["delete", "daemonset/prom-prometheus-node-exporter", "-n", "prometheus"]);
     cluster.does_not_pass("3", &["prom-prometheus-node-exporter"]);
-    mend(cluster, "3");
+    fix(cluster, "3");
 }
 
 fn lab3_prometheus(cluster: &TestCluster) {
@@ -72,48 +72,48 @@ fn lab3_prometheus(cluster: &TestCluster) {
     let query = cluster.lab(&["query", "up"]);
     assert_ne!(query.code, 0, "a query without a Prometheus fails");
     assert!(query.stderr.starts_with("error: "), "and says so plainly: {}", query.stderr);
-    mend(cluster, "3");
+    fix(cluster, "3");
 }
 
 fn lab4(cluster: &TestCluster) {
     cluster.kubectl(&["set", "image", "deployment/ratings-v1", "ratings=localhost/ebpf-lab/none:lab"]);
     cluster.kubectl(&["delete", "pods", "-l", "app=ratings"]);
     cluster.does_not_pass("4", &["ratings-v1", "none:lab"]);
-    mend(cluster, "4");
+    fix(cluster, "4");
 }
 
 fn lab5_daemonset(cluster: &TestCluster) {
     cluster.kubectl(&["delete", "daemonset/bumblebee"]);
     cluster.does_not_pass("5", &["daemonset/bumblebee"]);
-    mend(cluster, "5");
+    fix(cluster, "5");
 }
 
 fn lab5_label(cluster: &TestCluster) {
     let wrong = r#"{"spec":{"selector":{"matchLabels":{"app":"bumble"}}}}"#;
     cluster.kubectl(&["patch", "podmonitor/bumblebee", "--type=merge", "-p", wrong]);
     eventually_does_not_pass(cluster, "5", &["podmonitor"]);
-    mend(cluster, "5");
+    fix(cluster, "5");
 }
 
 fn lab5_port(cluster: &TestCluster) {
     let wrong = r#"[{"op":"replace","path":"/spec/podMetricsEndpoints/0/port","value":"http-monitor"}]"#;
     cluster.kubectl(&["patch", "podmonitor/bumblebee", "--type=json", "-p", wrong]);
     eventually_does_not_pass(cluster, "5", &["http-monitor"]);
-    mend(cluster, "5");
+    fix(cluster, "5");
 }
 
 fn lab6_role(cluster: &TestCluster) {
     cluster.kubectl(&["delete", "clusterrolebinding/kebpf"]);
     cluster.kubectl(&["delete", "pods", "-l", "app=kebpf"]);
     cluster.does_not_pass("6", &["kebpf"]);
-    mend(cluster, "6");
+    fix(cluster, "6");
 }
 
 fn lab6_image(cluster: &TestCluster) {
     cluster.kubectl(&["set", "image", "deployment/kebpf", "kebpf=localhost/ebpf-lab/none:lab"]);
     cluster.kubectl(&["delete", "pods", "-l", "app=kebpf"]);
     cluster.does_not_pass("6", &["deployment/kebpf"]);
-    mend(cluster, "6");
+    fix(cluster, "6");
 }
 
 /// Prometheus takes up a changed PodMonitor within some seconds; until then the old targets are up.

@@ -56,7 +56,7 @@ pub fn every_lab(cluster: &TestCluster) -> Run {
         assert!(of_lab("step") > 0, "lab {lab} reports no step");
         assert!(of_lab("check") > 0, "lab {lab} reports no check");
     }
-    assert!(records.iter().all(|record| record["version"] == 1), "every record says its version");
+    assert!(records.iter().all(|record| record["version"] == 2), "every record says its version");
     run
 }
 

@@ -29,7 +29,7 @@ pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
     commands::without_use(&[("--debug", arguments.debug)], "what the registry answers is said anyway");
     let (registry, host) = (&cli.global.registry, &arguments.host);
     let is_host = format!("{host}/{REPOSITORY}").parse::<Reference>().is_ok_and(|name| name.host() == Some(host));
-    anyhow::ensure!(is_host, "{host:?} is no registry: write its HOST or HOST:PORT alone, as in ghcr.io");
+    anyhow::ensure!(is_host, "{host:?} is not a registry: expected HOST or HOST:PORT, as in ghcr.io");
     let (name, password) = ask(arguments, registry)?;
     let as_whom = super::options_as(Some((name.clone(), password.clone())), registry)?;
     let options = Options { login_command: AGAIN, ..as_whom };
@@ -39,7 +39,7 @@ pub fn run(cli: &Cli, arguments: &Login) -> Result<()> {
     })?;
     let file = super::config_file(registry)?;
     credentials::remember(&file, host, &name, &password)?;
-    print::note(format_args!("{host} takes the login; it is in {}, which only you can read", file.display()));
+    print::note(format_args!("logged in to {host}; saved in {} (mode 0600)", file.display()));
     Ok(())
 }
 
@@ -82,7 +82,7 @@ fn validation(text: &str) -> Result<Validation, CustomUserError> {
 /// The line end belongs to whatever wrote it, not to the password.
 fn read_password() -> Result<String> {
     let mut text = String::new();
-    io::stdin().take(LONGEST).read_to_string(&mut text).context("read the password from standard input")?;
+    io::stdin().take(LONGEST).read_to_string(&mut text).context("failed to read the password from standard input")?;
     text.truncate(text.trim_end_matches(['\r', '\n']).len());
     Ok(text)
 }

@@ -41,7 +41,7 @@ pub fn warn_of_password(registry: &Registry) {
 /// The same with a name and a password, which may come from elsewhere.
 pub fn options_as(login: Option<(String, String)>, registry: &Registry) -> Result<Options> {
     if registry.registry_ca.is_some() && registry.plain_http {
-        anyhow::bail!("--registry-ca is for TLS, and --plain-http gives it up: leave one of them out");
+        anyhow::bail!("--registry-ca cannot be used with --plain-http");
     }
     let mut configs = registry.config.clone();
     if configs.is_empty() {
@@ -66,7 +66,9 @@ pub fn config_file(registry: &Registry) -> Result<PathBuf> {
     }
     let home = || Some(etcetera::home_dir().ok()?.join(".bumblebee"));
     let folder = registry.config_dir.clone().or_else(home);
-    Ok(folder.context("find the home folder: set HOME, or name bee's folder with --config-dir")?.join("config.json"))
+    Ok(folder
+        .context("failed to find the home folder: set HOME, or name bee's folder with --config-dir")?
+        .join("config.json"))
 }
 
 /// How many bytes have come or gone; nothing where standard error is no terminal.
@@ -78,7 +80,7 @@ pub fn progress(title: String) -> Result<ProgressBar> {
 /// One command speaks to one registry about one thing at a time.
 pub fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("start what waits for the network")?.block_on(work)
+    runtime.context("failed to start what waits for the network")?.block_on(work)
 }
 
 /// Makes an image and sends it to the registry that its name begins with; `full_name` is what its archive calls it.
@@ -89,7 +91,7 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
             "{name} names no registry to push it to: begin it with one, or write an archive with --output FILE"
         );
     }
-    let folder = tempfile::tempdir().context("make a folder for the image")?;
+    let folder = tempfile::tempdir().context("failed to make a folder for the image")?;
     let progress = progress(format!("push {name}"))?;
     let pushed = block_on(async {
         let client = bee::store::registry::connect(name, Operation::Push, &options).await?;
@@ -97,7 +99,7 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
         Ok(bee::store::registry::push_archive(&client, &image, name.tag(), &progress).await?)
     });
     progress.finish_and_clear();
-    let digest = pushed.with_context(|| format!("push {name}"))?;
+    let digest = pushed.with_context(|| format!("failed to push {name}"))?;
     print::note(format_args!("pushed {name}"));
     Ok(digest)
 }

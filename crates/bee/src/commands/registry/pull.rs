@@ -28,5 +28,5 @@ fn pull(store: &Store, reference: &Reference, which: Which, registry: &Registry)
     let pulled =
         super::block_on(async { Ok(bee::store::registry::pull(store, reference, which, &options, &progress).await?) });
     progress.finish_and_clear();
-    pulled.with_context(|| format!("pull {reference}"))
+    pulled.with_context(|| format!("failed to pull {reference}"))
 }

@@ -12,7 +12,7 @@ pub fn run(cli: &Cli, Push { reference }: &Push) -> Result<()> {
     let pushed =
         super::block_on(async { Ok(bee::store::registry::push(&store, reference, &options, &progress).await?) });
     progress.finish_and_clear();
-    let digest = pushed.with_context(|| format!("push {reference}"))?;
+    let digest = pushed.with_context(|| format!("failed to push {reference}"))?;
     print::note(format_args!("pushed {reference}"));
     Ok(print::line(digest)?)
 }

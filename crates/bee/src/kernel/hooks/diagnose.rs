@@ -1,4 +1,4 @@
-//! Why this kernel does not take a program, in words that name what is missing and how to mend it. Looked for only after it has
+//! Why this kernel does not take a program, in words that name what is missing and how to fix it. Looked for only after it has
 //! refused: what works needs no permission of ours.
 
 use std::fs;
@@ -44,7 +44,7 @@ fn lacking(hook: &Hook) -> Option<String> {
             Some("tracefs can't be read: mount -t tracefs tracefs /sys/kernel/tracing, or run as root".to_owned())
         }
         Kind::Cgroup if cgroup_root().is_none() => {
-            Some("no control groups of version 2 are mounted: mount -t cgroup2 none /sys/fs/cgroup".to_owned())
+            Some("cgroup v2 is not mounted: mount -t cgroup2 none /sys/fs/cgroup".to_owned())
         }
         _ => None,
     }

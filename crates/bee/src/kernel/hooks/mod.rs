@@ -127,7 +127,7 @@ impl Hook {
             return Err(refuse(unknown(word)));
         };
         if let Some(form) = form.filter(|form| !fits(target, form)) {
-            return Err(refuse(format!("says not what calls it: write SEC(\"{word}/{form}\")")));
+            return Err(refuse(format!("has no target: expected SEC(\"{word}/{form}\")")));
         }
         let hook = hook(*kind);
         match kind {
@@ -160,7 +160,7 @@ fn fits(target: &str, form: &str) -> bool {
 
 fn unknown(word: &str) -> String {
     if PACKETS.contains(&word) {
-        return "decides about packets or devices that nobody names to bee; it attaches programs that watch".to_owned();
+        return "is a networking program type; bee attaches tracing programs only".to_owned();
     }
     if PARTS.contains(&word) {
         return "is a part of another program or of the kernel, which nothing calls by itself".to_owned();
@@ -168,8 +168,8 @@ fn unknown(word: &str) -> String {
     let mut search = nearest::Search::new(word);
     FORMS.iter().map(|(known, ..)| *known).chain(CGROUP_WORDS).for_each(|known| search.look_at(known));
     match search.nearest() {
-        Some(nearest) => format!("is no hook; did you mean {nearest}?"),
-        None => "is no hook".to_owned(),
+        Some(nearest) => format!("is not a hook; did you mean {nearest}?"),
+        None => "is not a hook".to_owned(),
     }
 }
 
@@ -209,16 +209,16 @@ mod tests {
 
     #[test]
     fn what_bee_does_not_attach_is_refused_with_program_and_section() {
-        assert!(refusal("xdp").starts_with("program watch can't be attached: SEC(\"xdp\") decides about packets"));
+        assert!(refusal("xdp").starts_with("program watch can't be attached: SEC(\"xdp\") is a networking program"));
         assert!(refusal("freplace/other").contains("is a part of another program"));
-        assert!(refusal("kprob/tcp_connect").ends_with("is no hook; did you mean kprobe?"));
+        assert!(refusal("kprob/tcp_connect").ends_with("is not a hook; did you mean kprobe?"));
     }
 
     #[test]
     fn a_hook_without_its_target_is_refused_with_the_form_that_it_needs() {
-        assert!(refusal("kprobe").ends_with("write SEC(\"kprobe/FUNCTION\")"));
-        assert!(refusal("tracepoint/sys_enter_openat").ends_with("write SEC(\"tracepoint/CATEGORY/NAME\")"));
-        assert!(refusal("uprobe/malloc").ends_with("write SEC(\"uprobe/FILE:FUNCTION\")"));
+        assert!(refusal("kprobe").ends_with("expected SEC(\"kprobe/FUNCTION\")"));
+        assert!(refusal("tracepoint/sys_enter_openat").ends_with("expected SEC(\"tracepoint/CATEGORY/NAME\")"));
+        assert!(refusal("uprobe/malloc").ends_with("expected SEC(\"uprobe/FILE:FUNCTION\")"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Addresses {
     /// # Errors
     /// What was written down is no base.
     pub fn of(folders: &Folders) -> Result<Self> {
-        let number = folders.number().parse().context("read the cluster's number")?;
+        let number = folders.number().parse().context("failed to read the cluster's number")?;
         Ok(Self { base: read(folders)?.unwrap_or(Base::FIRST), ..Self::first(number) })
     }
 
@@ -154,7 +154,7 @@ fn read(folders: &Folders) -> Result<Option<Base>> {
         }
         // To whom may not see it, `--explain` tells of the first.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("read {}", file.display())),
+        Err(error) => Err(error).with_context(|| format!("failed to read {}", file.display())),
     }
 }
 

@@ -35,7 +35,7 @@ const GENERIC: [&str; 8] = ["rw", "ro", "relatime", "nosuid", "nodev", "noexec",
 
 /// Every hierarchy that is mounted.
 pub fn hierarchies() -> Result<Vec<Hierarchy>> {
-    let mounts = fs::read_to_string("/proc/mounts").context("read /proc/mounts")?;
+    let mounts = fs::read_to_string("/proc/mounts").context("failed to read /proc/mounts")?;
     Ok(mounts.lines().filter_map(parse).collect())
 }
 
@@ -61,10 +61,11 @@ pub fn join(number: u8, leaf: &str) -> Result<()> {
             }
             let parent = folder.clone();
             folder.push(level);
-            fs::create_dir_all(&folder).with_context(|| format!("make the cgroup {}", folder.display()))?;
+            fs::create_dir_all(&folder).with_context(|| format!("failed to make the cgroup {}", folder.display()))?;
             inherit_cpuset(&parent, &folder)?;
         }
-        fs::write(folder.join("cgroup.procs"), "0").with_context(|| format!("join the cgroup {}", folder.display()))?;
+        fs::write(folder.join("cgroup.procs"), "0")
+            .with_context(|| format!("failed to join the cgroup {}", folder.display()))?;
     }
     Ok(())
 }
@@ -83,7 +84,7 @@ fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
         let current = fs::read_to_string(child.join(file));
         if current.is_ok_and(|text| text.trim().is_empty()) && !child.join("cgroup.controllers").exists() {
             fs::copy(parent.join(file), child.join(file))
-                .with_context(|| format!("fill {file} of {}", child.display()))?;
+                .with_context(|| format!("failed to fill {file} of {}", child.display()))?;
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ pub fn write_configs(
     ];
     for (name, text) in files {
         let path = config_file(folders, node, name);
-        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
     }
     Ok(())
 }
@@ -256,7 +256,7 @@ fn containerd_config(folders: &Folders, node: &str, pause: &str) -> Result<Strin
         "registry": { "config_path": folders.registries(node) },
     });
     let config = json!({ "version": 2, "plugins": { "io.containerd.grpc.v1.cri": cri } });
-    toml::to_string(&config).context("write containerd's configuration")
+    toml::to_string(&config).context("failed to write containerd's configuration")
 }
 
 /// containerd fills in the pod range that the controller manager gave the node, and writes the result to /etc/cni/net.d.

@@ -66,12 +66,12 @@ fn describe(node: &str, ending: &Ending, log: &Path) -> Obstacle {
     let said = last_words(&fs::read(log).unwrap_or_default());
     let what = format!("{component} of node {node} keeps ending ({count} times, {how}): {said}");
     let anew = "`cargo xtask clean` and `cargo xtask lab 2` make the cluster anew";
-    let mending = match component.as_str() {
+    let fix = match component.as_str() {
         _ if said.contains("inotify") => inotify::FIX.to_owned(),
         "etcd" => format!("its data may be damaged; {anew}"),
         _ => anew.to_owned(),
     };
-    Obstacle::new(what, format!("{mending}; all that it said is in {}", log.display()))
+    Obstacle::new(what, format!("{fix}; all that it said is in {}", log.display()))
 }
 
 /// The last line of a log that says why its writer ended, or else the last one.
@@ -108,21 +108,21 @@ mod tests {
         note_in(&run, &[ending("etcd", 9), ending("kube-apiserver", 12)]);
         let log = "{\"level\":\"info\"}\npanic: invalid page type\n\ngoroutine 1 [running]:\nmain.main()\n";
         fs::write(log_file(&folders.logs(), NODES[0], "etcd"), log).unwrap();
-        let Obstacle { what, mending } = obstacle(&folders).unwrap();
+        let Obstacle { what, fix } = obstacle(&folders).unwrap();
         let words = "etcd of node ebpf-control-plane keeps ending (9 times, exit code 2): panic: invalid page type";
         assert_eq!(what, words);
-        assert!(mending.contains("ebpf-control-plane-etcd.log") && mending.contains("cargo xtask clean"), "{mending}");
+        assert!(fix.contains("ebpf-control-plane-etcd.log") && fix.contains("cargo xtask clean"), "{fix}");
     }
 
     #[test]
-    fn a_kubelet_without_inotify_is_told_what_mends_it() {
+    fn a_kubelet_without_inotify_is_told_what_fixes_it() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("kubelet.log");
         let line = "E1130 20:28:30.2 4412 kubelet.go:1833] \"Failed to start cAdvisor\" err=\"inotify_init: too many open files\"";
         fs::write(&log, format!("{line}\nI1130 20:28:30.3 4412 server.go:1] \"Stopped\"\n")).unwrap();
-        let Obstacle { what, mending } = describe(NODES[1], &ending("kubelet", 12), &log);
+        let Obstacle { what, fix } = describe(NODES[1], &ending("kubelet", 12), &log);
         assert!(what.ends_with(line), "{what}");
-        assert!(mending.starts_with(inotify::FIX), "{mending}");
+        assert!(fix.starts_with(inotify::FIX), "{fix}");
     }
 
     #[test]

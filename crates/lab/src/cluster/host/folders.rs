@@ -111,7 +111,7 @@ impl Folders {
         for folder in [&self.run, &self.data] {
             match fs::remove_dir_all(folder) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| format!("remove {}", folder.display()));
+                    return Err(error).with_context(|| format!("failed to remove {}", folder.display()));
                 }
                 _ => {}
             }
@@ -128,7 +128,7 @@ pub fn private_folder(folder: &Path) -> Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
-        .with_context(|| format!("make the folder {}", folder.display()))
+        .with_context(|| format!("failed to make the folder {}", folder.display()))
 }
 
 /// Writes a file that is never seen half-written, whoever is killed.

@@ -40,7 +40,7 @@ pub fn create(folder: &Path, addresses: Addresses) -> Result<()> {
     let _ = fs::remove_dir_all(&partial);
     fs::DirBuilder::new().mode(0o700).create(&partial)?;
     write_all(&partial, addresses)?;
-    fs::rename(&partial, folder).context("put the cluster's keys in place")
+    fs::rename(&partial, folder).context("failed to put the cluster's keys in place")
 }
 
 /// The administrator's certificate is the one that leaves root's folders; the others lie beside the keys that sign them.
@@ -64,8 +64,8 @@ pub fn renew(folder: &Path, addresses: Addresses) -> Result<()> {
     let _ = fs::remove_dir_all(&partial);
     fs::DirBuilder::new().mode(0o700).create(&partial)?;
     ca.client(user, group, one_year()?)?.write_kubeconfig(&partial, file, user, addresses, &ca)?;
-    fs::rename(admin(&partial), admin(folder)).context("put the administrator's new key in place")?;
-    fs::remove_dir(partial).context("remove an empty folder")
+    fs::rename(admin(&partial), admin(folder)).context("failed to put the administrator's new key in place")?;
+    fs::remove_dir(partial).context("failed to remove an empty folder")
 }
 
 fn admin(folder: &Path) -> PathBuf {
@@ -225,7 +225,8 @@ fn parameters(common_name: &str, organization: Option<&str>, end: Day) -> Certif
 fn write_secret(path: &Path, text: &str) -> Result<()> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-    file.and_then(|mut file| file.write_all(text.as_bytes())).with_context(|| format!("write {}", path.display()))
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("failed to write {}", path.display()))
 }
 
 #[cfg(test)]

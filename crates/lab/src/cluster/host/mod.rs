@@ -222,9 +222,9 @@ impl Host {
             wait::poll("the API server", self.timeout, live, || async { kubernetes::ready(self.client()?).await })
                 .await?;
         let mut applier = Applier::new(client.clone(), true, live);
-        applier.apply(self.dns_objects()?).await.context("install cluster DNS")?;
+        applier.apply(self.dns_objects()?).await.context("failed to install cluster DNS")?;
         let refusal = manifest::read(&self.paths.checkout.join("manifests/lab2/network-policies.yaml"))?;
-        applier.apply(refusal).await.context("refuse NetworkPolicies, which nothing enforces")?;
+        applier.apply(refusal).await.context("failed to refuse NetworkPolicies, which nothing enforces")?;
         wait::poll("the control plane's node", self.timeout, live, || label_control_plane(&client)).await?;
         wait::poll("every node and cluster DNS", self.timeout, live, || self.is_ready()).await
     }
@@ -250,10 +250,13 @@ async fn label_control_plane(client: &Client) -> Result<(), NotYet> {
 
 /// Loads images into all nodes at once.
 async fn load(nodes: Vec<Containerd>, images: &[Image]) -> Result<Outcome> {
-    let loads = nodes.into_iter().map(|containerd| {
-        let images = images.to_vec();
-        async move { tokio::task::spawn_blocking(move || containerd.load(&images)).await.context("load images")? }
-    });
+    let loads =
+        nodes.into_iter().map(|containerd| {
+            let images = images.to_vec();
+            async move {
+                tokio::task::spawn_blocking(move || containerd.load(&images)).await.context("failed to load images")?
+            }
+        });
     let outcomes = try_join_all(loads).await?;
     Ok(if outcomes.contains(&Outcome::Changed) { Outcome::Changed } else { Outcome::Unchanged })
 }
@@ -369,7 +372,7 @@ impl Cluster for Host {
     }
 
     async fn diagnostics(&self, into: &Path) -> Result<()> {
-        for entry in fs::read_dir(self.folders.logs()).context("find the components' logs")? {
+        for entry in fs::read_dir(self.folders.logs()).context("failed to find the components' logs")? {
             let entry = entry?;
             caller::write(&into.join(entry.file_name()), fs::read(entry.path())?, OPEN)?;
         }

@@ -52,12 +52,12 @@ pub async fn of_images(paths: &Paths, folders: &Folders, images: &[Image], live:
     for stale in there.filter(of_older).chain([partial.clone()]) {
         let _ = fs::remove_dir_all(stale);
     }
-    fs::create_dir_all(&seeds).with_context(|| format!("make the folder {}", seeds.display()))?;
+    fs::create_dir_all(&seeds).with_context(|| format!("failed to make the folder {}", seeds.display()))?;
     live.waiting("unpacking the images for new nodes, once");
     let importer = Importer::start(folders, &partial)?;
     importer.import(images, live).await?;
     drop(importer);
-    fs::rename(&partial, &seed).context("put the unpacked images in place")?;
+    fs::rename(&partial, &seed).context("failed to put the unpacked images in place")?;
     Ok(seed)
 }
 
@@ -76,7 +76,7 @@ pub fn plant(seed: &Path, containerd: &Path) -> Result<()> {
 
 fn copy(seed: &Path, into: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(seed).min_depth(1) {
-        let entry = entry.context("look through the unpacked images")?;
+        let entry = entry.context("failed to look through the unpacked images")?;
         let to = into.join(entry.path().strip_prefix(seed)?);
         let kind = entry.file_type();
         let placed = if kind.is_dir() {
@@ -86,7 +86,7 @@ fn copy(seed: &Path, into: &Path) -> Result<()> {
         } else {
             place(entry.path(), &to)
         };
-        placed.with_context(|| format!("place {}", to.display()))?;
+        placed.with_context(|| format!("failed to place {}", to.display()))?;
     }
     Ok(())
 }
@@ -121,8 +121,9 @@ impl Importer {
             "disabled_plugins": without,
             "grpc": { "address": socket },
         });
-        let text = toml::to_string(&table).context("write the configuration of a containerd for importing")?;
-        fs::write(&config, text).context("write the configuration of a containerd for importing")?;
+        let text =
+            toml::to_string(&table).context("failed to write the configuration of a containerd for importing")?;
+        fs::write(&config, text).context("failed to write the configuration of a containerd for importing")?;
         let command = Cmd::new(folders.bin().join("containerd")).arg("--config").arg(config);
         let process = command.spawn(Stdio::null(), Stdio::null())?;
         Ok(Self { containerd: Containerd::at(folders, socket), process, state })

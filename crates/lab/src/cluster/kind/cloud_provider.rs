@@ -43,8 +43,8 @@ pub fn start(folder: &Path) -> Result<()> {
     }
     let path = folder.join(format!("{PROGRAM}.log"));
     caller::write(&path, "", OPEN)?;
-    let log = File::options().append(true).open(path).context("make the log of the load balancer")?;
-    let errors = log.try_clone().context("make the log of the load balancer")?;
+    let log = File::options().append(true).open(path).context("failed to make the log of the load balancer")?;
+    let errors = log.try_clone().context("failed to make the log of the load balancer")?;
     // Lab 6 needs no Gateway API, whose kinds it would install.
     let command = Cmd::new(PROGRAM).args(["--gateway-channel", "disabled"]).with(|command| {
         command.process_group(0);
@@ -56,7 +56,7 @@ pub fn start(folder: &Path) -> Result<()> {
 /// Ends it, and the containers that it ran for this cluster.
 pub fn stop(engine: &Engine, cluster: &str, folder: &Path) -> Result<()> {
     if let Some(pid) = running(folder) {
-        kill(Pid::from_raw(pid), Signal::SIGTERM).context("end the load balancer")?;
+        kill(Pid::from_raw(pid), Signal::SIGTERM).context("failed to end the load balancer")?;
     }
     let filter = format!("label={CLUSTER_LABEL}={cluster}");
     let containers = engine.command(&["ps", "--all", "--quiet", "--filter", &filter]).read()?;

@@ -89,7 +89,7 @@ impl Config {
 
     /// The file's text.
     pub fn to_yaml(&self) -> Result<String> {
-        serde_saphyr::to_string(self).context("write kind's configuration as YAML")
+        serde_saphyr::to_string(self).context("failed to write kind's configuration as YAML")
     }
 
     /// The configuration that a cluster was made with; none if there is no such file.

@@ -72,9 +72,9 @@ impl Kind {
             return Err(self.give_up(engine, failed, live).await);
         }
         self.note_network(engine)?;
-        let text = fs::read_to_string(&kinds).context("read the kubeconfig that kind wrote")?;
+        let text = fs::read_to_string(&kinds).context("failed to read the kubeconfig that kind wrote")?;
         caller::write(&self.kubeconfig(), kubeconfig::renamed(&text)?, SECRET)?;
-        fs::remove_file(&kinds).context("remove the kubeconfig that kind wrote")
+        fs::remove_file(&kinds).context("failed to remove the kubeconfig that kind wrote")
     }
 
     fn write_config(&self, image: &str) -> Result<()> {
@@ -154,7 +154,7 @@ impl Kind {
             live.say(&format!("what was made could not be removed: {}", crate::error::message(&error)));
         }
         match known {
-            Some((what, mending)) => unfit(what, mending),
+            Some((what, fix)) => unfit(what, fix),
             None => {
                 let last = said.trim().lines().next_back().unwrap_or("it says nothing").to_owned();
                 let hint = "`cargo xtask doctor --on kind` looks for the usual causes; --on host needs no Docker";
@@ -206,7 +206,7 @@ impl Kind {
         if network.is_some_and(|network| network.id == id) {
             engine.command(&["network", "rm", &network_name()]).run()?;
         }
-        fs::remove_file(&note).context("forget kind's network")
+        fs::remove_file(&note).context("failed to forget kind's network")
     }
 }
 

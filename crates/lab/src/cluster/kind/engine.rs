@@ -45,7 +45,7 @@ impl Engine {
     /// Docker, or else Podman.
     ///
     /// # Errors
-    /// There is none, or one that can't carry the labs; what mends it is said.
+    /// There is none, or one that can't carry the labs; what fixes it is said.
     pub fn find() -> Result<Self> {
         let engine = engine::Engine::find(&Here).map_err(refusal)?;
         engine.obstacle().map_or(Ok(Self { engine }), |obstacle| Err(refusal(obstacle)))
@@ -105,7 +105,7 @@ impl Engine {
     /// image, because only trying it tells.
     pub fn refuse_without_bpf(&self, image: &str) -> Result<()> {
         let run = ["run", "--rm", "--privileged", "--network=none", "--entrypoint=cat", image, "/proc/self/status"];
-        let status = self.command(&run).read().context("start a privileged container of the nodes' image")?;
+        let status = self.command(&run).read().context("failed to start a privileged container of the nodes' image")?;
         if grants_bpf(&status) { Ok(()) } else { Err(refusal(engine::withheld_bpf(&self.engine.to_string()))) }
     }
 }
@@ -113,7 +113,8 @@ impl Engine {
 impl Container {
     /// Reads what `container inspect` prints, of Docker and Podman alike.
     fn read(text: &str) -> Result<Vec<Self>> {
-        let containers: Vec<Value> = serde_json::from_str(text).context("read the description of containers")?;
+        let containers: Vec<Value> =
+            serde_json::from_str(text).context("failed to read the description of containers")?;
         let mut containers: Vec<_> = containers.iter().map(Self::of).collect();
         containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(containers)

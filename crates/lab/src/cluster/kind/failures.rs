@@ -1,11 +1,11 @@
-//! What kind and the engines say when they fail, and what mends it: the texts that users meet, each once.
+//! What kind and the engines say when they fail, and what fixes it: the texts that users meet, each once.
 
 /// A failure that is known by what is said.
 struct Known {
     /// Any of these is in it.
     words: &'static [&'static str],
     what: &'static str,
-    mending: &'static str,
+    fix: &'static str,
 }
 
 /// These are said in the nodes, by programs that kind only waits for.
@@ -13,12 +13,12 @@ const IN_THE_NODES: [Known; 2] = [
     Known {
         words: &["too many open files", "inotify_add_watch", "inotify_init"],
         what: "the kernel gives no more file watches, of which every node takes many",
-        mending: "sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288",
+        fix: "sudo sysctl fs.inotify.max_user_instances=512 fs.inotify.max_user_watches=524288",
     },
     Known {
         words: &["not run on a host using cgroup v1"],
         what: "Kubernetes from 1.35 on refuses this machine's cgroups of version 1",
-        mending: "leave --node-image out: an image that fits is chosen; or boot with systemd.unified_cgroup_hierarchy=1",
+        fix: "leave --node-image out: an image that fits is chosen; or boot with systemd.unified_cgroup_hierarchy=1",
     },
 ];
 
@@ -27,44 +27,44 @@ const COMMANDS: [Known; 7] = [
     Known {
         words: &["unknown containerd config version"],
         what: "this kind is older than the image of its nodes and can't load images into them",
-        mending: "install kind 0.32 or newer (https://kind.sigs.k8s.io), or leave --node-image out: an image that fits is chosen",
+        fix: "install kind 0.32 or newer (https://kind.sigs.k8s.io), or leave --node-image out: an image that fits is chosen",
     },
     // https://github.com/kubernetes-sigs/kind/issues/3795
     Known {
         words: &["content digest sha256:"],
         what: "the image archive holds only part of an image: Docker's containerd image store saves them so",
-        mending: "save it for one platform: `docker save --platform linux/amd64 IMAGE --output FILE` (Docker 28 or newer), or \
+        fix: "save it for one platform: `docker save --platform linux/amd64 IMAGE --output FILE` (Docker 28 or newer), or \
                   turn the containerd image store off in Docker's settings",
     },
     Known {
         words: &["Pool overlaps with other one on this address space", "networks have overlapping"],
         what: "the addresses of kind's network are taken by another container network",
-        mending: "`docker network ls` lists them, `docker network prune` removes those that nobody uses; or choose the addresses: \
+        fix: "`docker network ls` lists them, `docker network prune` removes those that nobody uses; or choose the addresses: \
                   `docker network create kind --subnet 172.30.0.0/16`",
     },
     Known {
         words: &["non-overlapping IPv4 address pool", "all predefined address pools have been fully subnetted"],
         what: "no range of addresses is left for kind's network: a VPN or other container networks have them all",
-        mending: "end the VPN while the network is made, or choose the addresses: `docker network create kind --subnet 172.30.0.0/16`",
+        fix: "end the VPN while the network is made, or choose the addresses: `docker network create kind --subnet 172.30.0.0/16`",
     },
     Known {
         words: &["could not find a log line that matches"],
         what: "a node's systemd did not start",
-        mending: "`cargo xtask doctor --on kind` looks for the usual causes: too few inotify instances, memory, a rootless engine",
+        fix: "`cargo xtask doctor --on kind` looks for the usual causes: too few inotify instances, memory, a rootless engine",
     },
     Known {
         words: &["no space left on device"],
         what: "the disk on which the engine keeps images and nodes is full",
-        mending: "`docker system df` says what takes it, `docker system prune` frees what nobody uses",
+        fix: "`docker system df` says what takes it, `docker system prune` frees what nobody uses",
     },
     Known {
         words: &["toomanyrequests", "pull rate limit"],
         what: "docker.io limits how much this machine, or the room behind its address, may pull",
-        mending: "--mirror URL names a mirror of docker.io",
+        fix: "--mirror URL names a mirror of docker.io",
     },
 ];
 
-/// What is wrong and what mends it, if what kind or the engine said is known.
+/// What is wrong and what fixes it, if what kind or the engine said is known.
 pub fn explain(said: &str) -> Option<(&'static str, &'static str)> {
     find(said, IN_THE_NODES.iter().chain(&COMMANDS))
 }
@@ -76,7 +76,7 @@ pub fn explain_logs(logs: &str) -> Option<(&'static str, &'static str)> {
 
 fn find(text: &str, mut known: impl Iterator<Item = &'static Known>) -> Option<(&'static str, &'static str)> {
     let known = known.find(|known| known.words.iter().any(|words| text.contains(words)))?;
-    Some((known.what, known.mending))
+    Some((known.what, known.fix))
 }
 
 #[cfg(test)]

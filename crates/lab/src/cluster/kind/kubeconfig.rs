@@ -8,7 +8,7 @@ pub const CONTEXT: &str = "ebpf";
 
 /// kind calls context, cluster and user `kind-NAME`; here they are all `ebpf`, as on the other clusters.
 pub fn renamed(kinds: &str) -> Result<String> {
-    let mut config = Kubeconfig::from_yaml(kinds).context("read the kubeconfig that kind wrote")?;
+    let mut config = Kubeconfig::from_yaml(kinds).context("failed to read the kubeconfig that kind wrote")?;
     let context = config.contexts.first_mut().context("the kubeconfig that kind wrote has no context")?;
     CONTEXT.clone_into(&mut context.name);
     if let Some(context) = &mut context.context {
@@ -18,7 +18,7 @@ pub fn renamed(kinds: &str) -> Result<String> {
     config.clusters.iter_mut().for_each(|cluster| CONTEXT.clone_into(&mut cluster.name));
     config.auth_infos.iter_mut().for_each(|user| CONTEXT.clone_into(&mut user.name));
     config.current_context = Some(CONTEXT.to_owned());
-    serde_json::to_string_pretty(&config).context("write the kubeconfig")
+    serde_json::to_string_pretty(&config).context("failed to write the kubeconfig")
 }
 
 #[cfg(test)]

@@ -16,7 +16,9 @@ pub fn missing<'a>(engine: &Engine, nodes: &[Container], images: &'a [Image]) ->
     let mut known = vec![];
     for node in nodes {
         let list = ["exec", &node.name, "ctr", "--namespace", "k8s.io", "images", "list"];
-        known.push(engine.command(&list).read().with_context(|| format!("list the images of node {}", node.name))?);
+        known.push(
+            engine.command(&list).read().with_context(|| format!("failed to list the images of node {}", node.name))?,
+        );
     }
     let has = |list: &String, image: &Image| {
         list.lines().any(|line| line.starts_with(&format!("{} ", image.reference)) && line.contains(&image.digest))
@@ -28,16 +30,16 @@ pub fn missing<'a>(engine: &Engine, nodes: &[Container], images: &'a [Image]) ->
 pub fn archive(images: &[&Image]) -> Result<tempfile::NamedTempFile> {
     let folder = images.first().and_then(|image| image.archive.parent()).context("an image lies in a folder")?;
     let file = tempfile::Builder::new().prefix(".nodes-").suffix(".tar").tempfile_in(folder);
-    let file = file.context("make a file for the images of the nodes")?;
+    let file = file.context("failed to make a file for the images of the nodes")?;
     bundle::write(images, file.as_file())?;
     Ok(file)
 }
 
-/// A failed load, with the mending if the failure is a known one.
+/// A failed load, with the fix if the failure is a known one.
 pub fn failed(failed: crate::cmd::Failed) -> anyhow::Error {
     match failures::explain(failed.stderr.as_deref().unwrap_or_default()) {
-        Some((what, mending)) => {
-            unfit(format!("{what} ({})", failed.stderr.unwrap_or_default().trim().replace('\n', "; ")), mending)
+        Some((what, fix)) => {
+            unfit(format!("{what} ({})", failed.stderr.unwrap_or_default().trim().replace('\n', "; ")), fix)
         }
         None => failed.into(),
     }

@@ -172,10 +172,10 @@ impl Kind {
         let files = [self.kubeconfig(), self.config_file(), self.order_file()];
         let there = files.iter().any(|file| file.exists());
         for file in files.iter().filter(|file| file.exists()) {
-            fs::remove_file(file).with_context(|| format!("remove {}", file.display()))?;
+            fs::remove_file(file).with_context(|| format!("failed to remove {}", file.display()))?;
         }
         if self.registries().exists() {
-            fs::remove_dir_all(self.registries()).context("remove what the nodes knew of registries")?;
+            fs::remove_dir_all(self.registries()).context("failed to remove what the nodes knew of registries")?;
         }
         Ok(there)
     }

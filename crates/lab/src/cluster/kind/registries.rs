@@ -40,7 +40,7 @@ pub enum Between {
 
 /// A mirror that the command line names.
 pub fn mirror(url: &str) -> Result<Between> {
-    let refused = || unfit(format!("--mirror {url} is no URL"), "give one such as http://10.0.0.5:5000");
+    let refused = || unfit(format!("invalid --mirror {url}: expected a URL"), "give one such as http://10.0.0.5:5000");
     let parsed: http::Uri = url.parse().map_err(|_| refused())?;
     if !matches!(parsed.scheme_str(), Some("http" | "https")) || parsed.host().is_none_or(str::is_empty) {
         return Err(refused());
@@ -51,8 +51,8 @@ pub fn mirror(url: &str) -> Result<Between> {
 /// Writes the files anew: what stands between, and the user's own (`HOST:PORT/hosts.toml` in `theirs`), which come first.
 pub fn describe(folder: &Path, between: &Between, theirs: &Path) -> Result<()> {
     // Not the folder itself: that is what the nodes have mounted.
-    for old in fs::read_dir(folder).with_context(|| format!("look into {}", folder.display()))? {
-        fs::remove_dir_all(old?.path()).context("forget a registry")?;
+    for old in fs::read_dir(folder).with_context(|| format!("failed to look into {}", folder.display()))? {
+        fs::remove_dir_all(old?.path()).context("failed to forget a registry")?;
     }
     for registry in REGISTRIES {
         match between {
@@ -104,7 +104,8 @@ fn write(folder: &Path, (name, server): (&str, &str), first: &str) -> Result<()>
 }
 
 fn write_hosts(folder: &Path, hosts: &impl Serialize) -> Result<()> {
-    let text = toml::to_string(hosts).with_context(|| format!("describe the registry {}", folder.display()))?;
+    let text =
+        toml::to_string(hosts).with_context(|| format!("failed to describe the registry {}", folder.display()))?;
     caller::write(&folder.join("hosts.toml"), text, OPEN)
 }
 

@@ -60,7 +60,7 @@ impl<'a> Helm<'a> {
         let least = &self.pins.tools.helm.least;
         let found = self.command(["version", "--short"]).read().map_err(|failed| missing(&failed, least))?;
         let number =
-            numbers(&found).with_context(|| format!("`helm version --short` says `{found}`, which is no version"))?;
+            numbers(&found).with_context(|| format!("invalid version `{found}` from `helm version --short`"))?;
         if Some(number) < numbers(least) {
             return Err(unfit(format!("helm {found} is too old: the labs need {least}"), INSTALL));
         }
@@ -80,10 +80,10 @@ impl<'a> Helm<'a> {
         );
         let text = self.command(["show", "chart"]).arg(chart).read().map_err(|failed| {
             let said = failed.stderr.unwrap_or(failed.how);
-            unfit(format!("{} is no chart: {said}", chart.display()), &hint)
+            unfit(format!("{} is not a chart: {said}", chart.display()), &hint)
         })?;
         let found: Chart =
-            serde_saphyr::from_str(&text).with_context(|| format!("read the chart {}", chart.display()))?;
+            serde_saphyr::from_str(&text).with_context(|| format!("failed to read the chart {}", chart.display()))?;
         if (&found.name, &found.version) != (&pinned.name, &pinned.version) {
             let (wanted, found) =
                 (format!("{} {}", pinned.name, pinned.version), format!("{} {}", found.name, found.version));
@@ -116,7 +116,7 @@ impl<'a> Helm<'a> {
     pub fn digest(&self) -> Result<String> {
         let mut hash = Sha256::new();
         let values = self.values();
-        hash.update(fs::read(&values).with_context(|| format!("read {}", values.display()))?);
+        hash.update(fs::read(&values).with_context(|| format!("failed to read {}", values.display()))?);
         match &self.workshop.options.chart {
             Some(chart) => hash_files(&mut hash, chart)?,
             None => hash.update(&self.pins.chart.version),
@@ -167,7 +167,7 @@ impl<'a> Helm<'a> {
 pub async fn release(client: &Client) -> Result<Option<Release>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
     let notes = ListParams::default().labels(&format!("owner=helm,name={RELEASE}"));
-    let notes = secrets.list_metadata(&notes).await.context("look for release prom")?;
+    let notes = secrets.list_metadata(&notes).await.context("failed to look for release prom")?;
     let revision = |label: Option<&String>| label.and_then(|text| text.parse::<u32>().ok()).unwrap_or(0);
     let latest = notes.iter().max_by_key(|note| revision(note.labels().get("version")));
     Ok(latest.map(|note| Release {
@@ -183,13 +183,13 @@ pub async fn forget(client: &Client, release: &Release) -> Result<()> {
     secrets
         .delete(&release.secret, &DeleteParams::default())
         .await
-        .context("forget what a killed helm left half-done")?;
+        .context("failed to forget what a killed helm left half-done")?;
     Ok(())
 }
 
-/// Runs helm to its end; a failure comes with what usually mends it.
+/// Runs helm to its end; a failure comes with what usually fixes it.
 pub async fn run(command: Cmd) -> Result<()> {
-    let ended = tokio::task::spawn_blocking(move || command.run()).await.context("wait for helm")?;
+    let ended = tokio::task::spawn_blocking(move || command.run()).await.context("failed to wait for helm")?;
     Ok(ended.map_err(explain)?)
 }
 
@@ -246,10 +246,10 @@ fn numbers(version: &str) -> Option<[u32; 3]> {
 
 fn hash_files(hash: &mut Sha256, chart: &Path) -> Result<()> {
     for entry in walkdir::WalkDir::new(chart).sort_by_file_name() {
-        let entry = entry.with_context(|| format!("look through the chart {}", chart.display()))?;
+        let entry = entry.with_context(|| format!("failed to look through the chart {}", chart.display()))?;
         if entry.file_type().is_file() {
             hash.update(entry.path().as_os_str().as_encoded_bytes());
-            hash.update(fs::read(entry.path()).with_context(|| format!("read {}", entry.path().display()))?);
+            hash.update(fs::read(entry.path()).with_context(|| format!("failed to read {}", entry.path().display()))?);
         }
     }
     if !chart.exists() {

@@ -190,19 +190,19 @@ async fn delete(workshop: &Workshop, live: &Live, object: DynamicObject) -> Resu
 
 fn namespace() -> Result<DynamicObject> {
     let object = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
-    serde_json::from_value(object).context("name the namespace")
+    serde_json::from_value(object).context("failed to name the namespace")
 }
 
 /// Grafana's sidecar takes every ConfigMap with this label for a dashboard.
 fn dashboard(workshop: &Workshop) -> Result<DynamicObject> {
-    let text = fs::read_to_string(workshop.paths.checkout.join(DASHBOARD)).context("read the dashboard")?;
+    let text = fs::read_to_string(workshop.paths.checkout.join(DASHBOARD)).context("failed to read the dashboard")?;
     let object = json!({
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": { "name": "bumblebee-dashboard", "namespace": NAMESPACE, "labels": { "grafana_dashboard": "1" } },
         "data": { "bumblebee.json": text },
     });
-    serde_json::from_value(object).context("make a ConfigMap of the dashboard")
+    serde_json::from_value(object).context("failed to make a ConfigMap of the dashboard")
 }
 
 /// A manifest without its Secrets: diagnostics are sent to people.

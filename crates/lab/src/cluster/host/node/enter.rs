@@ -18,12 +18,13 @@ use crate::{
 /// This process stays in the keepers' cgroup: a version 2 group that has processes can't give controllers to the groups below it.
 pub fn run(place: &Place) -> Result<()> {
     let network = Network::new(place.number).namespace_file(place.name());
-    let network = File::open(&network).with_context(|| format!("open the network namespace {}", network.display()))?;
-    setns(network, CloneFlags::CLONE_NEWNET).context("enter the node's network namespace")?;
+    let network =
+        File::open(&network).with_context(|| format!("failed to open the network namespace {}", network.display()))?;
+    setns(network, CloneFlags::CLONE_NEWNET).context("failed to enter the node's network namespace")?;
     let namespaces = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWUTS;
-    unshare(namespaces).context("make the node's namespaces")?;
+    unshare(namespaces).context("failed to make the node's namespaces")?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE, None::<&str>)
-        .context("keep the node's mounts to itself")?;
+        .context("failed to keep the node's mounts to itself")?;
     let init = Cmd::new(place.folders.bin().join("lab")).args(place.arguments("init"));
     let ended = init.spawn(Stdio::inherit(), Stdio::inherit())?.wait()?;
     anyhow::bail!("process 1 of {} ended ({ended})", place.name())
@@ -31,7 +32,7 @@ pub fn run(place: &Place) -> Result<()> {
 
 /// Called first in process 1: when the process outside ends, so does the node.
 pub fn end_with_parent() -> Result<()> {
-    set_pdeathsig(Signal::SIGKILL).context("tie the node to the process that made it")
+    set_pdeathsig(Signal::SIGKILL).context("failed to tie the node to the process that made it")
 }
 
 /// Makes the node's cgroups the root of all that process 1 and its children see.
@@ -40,7 +41,7 @@ pub fn end_with_parent() -> Result<()> {
 /// `nsdelegate`, as systemd does, nobody moves a process across the border of a namespace.
 pub fn own_cgroups(place: &Place) -> Result<()> {
     cgroups::join(place.number, place.name())?;
-    unshare(CloneFlags::CLONE_NEWCGROUP).context("make the node's cgroup namespace")
+    unshare(CloneFlags::CLONE_NEWCGROUP).context("failed to make the node's cgroup namespace")
 }
 
 /// Whether a process runs and is not just waiting to be reaped.

@@ -41,7 +41,7 @@ const LOG_LIMIT: u64 = 20 << 20;
 pub fn run(place: &Place) -> Result<()> {
     enter::end_with_parent()?;
     enter::own_cgroups(place)?;
-    sethostname(place.name()).context("name the node")?;
+    sethostname(place.name()).context("failed to name the node")?;
     // While it can be read: of the proxy's login the node sees nothing later.
     let components = components::of_node(&place.folders, Addresses::of(&place.folders)?, place.index)?;
     mounts::make(place)?;
@@ -136,7 +136,7 @@ impl<'a> Supervisor<'a> {
                 Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(()),
                 Ok(status) => self.ended(status),
                 Err(Errno::EINTR) => {}
-                Err(error) => return Err(error).context("wait for the node's processes"),
+                Err(error) => return Err(error).context("failed to wait for the node's processes"),
             }
         }
     }

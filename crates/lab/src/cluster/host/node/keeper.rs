@@ -71,7 +71,7 @@ fn orphan(place: &Place) -> bool {
 
 fn log(place: &Place) -> Result<File> {
     let path = place.folders.logs().join(format!("{}.log", place.name()));
-    File::options().create(true).append(true).open(&path).with_context(|| format!("open {}", path.display()))
+    File::options().create(true).append(true).open(&path).with_context(|| format!("failed to open {}", path.display()))
 }
 
 /// The cluster's own programs first, and the tools that were linked beside them.

@@ -68,9 +68,9 @@ pub fn main_if_called() -> Option<ExitCode> {
 
 fn run(arguments: &[String]) -> Result<()> {
     let [step, number, index] = arguments else { bail!("expected a step, a cluster and a node") };
-    let index: usize = index.parse().context("read the node's index")?;
+    let index: usize = index.parse().context("failed to read the node's index")?;
     anyhow::ensure!(index < NODES.len(), "there is no node {index}");
-    let place = Place::new(number.parse().context("read the cluster's number")?, index);
+    let place = Place::new(number.parse().context("failed to read the cluster's number")?, index);
     match step.as_str() {
         "keep" => keeper::run(&place),
         "enter" => enter::run(&place),

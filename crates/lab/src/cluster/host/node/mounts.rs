@@ -31,7 +31,7 @@ pub fn make(place: &Place) -> Result<()> {
     empty(&run)?;
     bind(&run, Path::new("/run"))?;
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SHARED, None::<&str>)
-        .context("let pods see what is mounted for them")
+        .context("failed to let pods see what is mounted for them")
 }
 
 /// The user's folder, which lies where a node sees nothing else.
@@ -48,7 +48,7 @@ fn mask_sysctls(place: &Place) -> Result<()> {
     for name in SYSCTLS {
         let (file, sysctl) = (folder.join(name), Path::new("/proc/sys").join(name));
         fs::create_dir_all(file.parent().unwrap_or(&folder))?;
-        fs::write(&file, fs::read(&sysctl)?).with_context(|| format!("copy {}", sysctl.display()))?;
+        fs::write(&file, fs::read(&sysctl)?).with_context(|| format!("failed to copy {}", sysctl.display()))?;
         bind(&file, &sysctl)?;
     }
     Ok(())
@@ -64,12 +64,12 @@ fn cgroup_hierarchies(hierarchies: &[Hierarchy]) -> Result<()> {
         fs::create_dir_all(&hierarchy.mount)?;
         let options = (!hierarchy.options.is_empty()).then_some(hierarchy.options.as_str());
         mount(Some("cgroup"), &hierarchy.mount, Some(hierarchy.kind.as_str()), MsFlags::empty(), options)
-            .with_context(|| format!("mount {}", hierarchy.mount.display()))?;
+            .with_context(|| format!("failed to mount {}", hierarchy.mount.display()))?;
         if unified {
             // Processes live in leaves only, or controllers can't be given to the kubelet's groups.
             let own = hierarchy.mount.join("init");
             fs::create_dir_all(&own)?;
-            fs::write(own.join("cgroup.procs"), "1").context("move process 1 to a cgroup of its own")?;
+            fs::write(own.join("cgroup.procs"), "1").context("failed to move process 1 to a cgroup of its own")?;
             cgroups::delegate(&hierarchy.mount);
         }
     }
@@ -77,12 +77,13 @@ fn cgroup_hierarchies(hierarchies: &[Hierarchy]) -> Result<()> {
 }
 
 fn filesystem(kind: &str, point: &str) -> Result<()> {
-    mount(Some(kind), point, Some(kind), MsFlags::empty(), None::<&str>).with_context(|| format!("mount {point}"))
+    mount(Some(kind), point, Some(kind), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("failed to mount {point}"))
 }
 
 pub fn bind(from: &Path, to: &Path) -> Result<()> {
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-        .with_context(|| format!("mount {} over {}", from.display(), to.display()))
+        .with_context(|| format!("failed to mount {} over {}", from.display(), to.display()))
 }
 
 /// What an earlier life of the node left in its /run names processes and sockets that are gone.
@@ -91,7 +92,7 @@ fn empty(folder: &Path) -> Result<()> {
         let path = entry?.path();
         let removed =
             if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.with_context(|| format!("remove {}", path.display()))?;
+        removed.with_context(|| format!("failed to remove {}", path.display()))?;
     }
     Ok(())
 }

@@ -50,7 +50,7 @@ async fn watch(place: &Place) -> Result<()> {
 }
 
 fn add_missing(routes: impl Iterator<Item = (String, IpAddr)>) -> Result<()> {
-    let there = procfs::net::route().context("read the kernel's routes")?;
+    let there = procfs::net::route().context("failed to read the kernel's routes")?;
     let there: Vec<_> = there.iter().map(|route| (range(route), IpAddr::V4(route.gateway))).collect();
     for (range, address) in routes.filter(|route| !there.contains(route)) {
         Cmd::new("ip").args(["route", "replace", &range, "via", &address.to_string()]).run()?;

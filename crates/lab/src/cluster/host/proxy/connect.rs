@@ -56,7 +56,7 @@ pub async fn serve(listener: TcpListener, rules: Rules) -> Result<()> {
         let (near, peer) = match listener.accept().await {
             // The peer went away again before its turn came.
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => continue,
-            accepted => accepted.context("take a connection")?,
+            accepted => accepted.context("failed to take a connection")?,
         };
         // Whoever gets no place is hung up on without a word.
         let is_node = rules.nodes.contains(&peer.ip());
@@ -83,7 +83,7 @@ async fn carry(mut near: TcpStream, place: Place, rules: &Rules, slots: &Semapho
         let line = format!("403 this proxy only connects to port {HTTPS}, not to {target}");
         return refuse(&mut near, &line).await;
     };
-    let _slot = slots.acquire().await.context("wait for a connection to end")?;
+    let _slot = slots.acquire().await.context("failed to wait for a connection to end")?;
     let mut far = match dial(&target, even_here).await {
         Ok(far) => far,
         Err(error) => return refuse(&mut near, &format!("502 no way to {target}: {error:#}")).await,
@@ -116,7 +116,7 @@ enum Request {
 async fn read_request(near: &mut TcpStream) -> Result<Request> {
     let mut bytes = Vec::with_capacity(1024);
     loop {
-        let read = near.read_buf(&mut bytes).await.context("read the request")?;
+        let read = near.read_buf(&mut bytes).await.context("failed to read the request")?;
         ensure!(read > 0, "it hung up before its request was complete");
         if let Some(request) = parse(&bytes)? {
             return Ok(request);

@@ -74,7 +74,7 @@ fn tcp() -> HttpConnector {
 async fn directly(target: &str, even_here: bool) -> Result<TcpStream> {
     let found = timeout(PATIENCE, lookup_host(target)).await.context("its name takes too long to look up")?;
     let mut last = None;
-    for address in found.context("look up its name")? {
+    for address in found.context("failed to look up its name")? {
         if !even_here && is_private_to_machine(address.ip()) {
             last = Some(anyhow!("{} is this machine's own", address.ip()));
             continue;

@@ -23,7 +23,9 @@ pub fn create(folders: &Folders) -> Result<()> {
         return Ok(());
     }
     let mut bytes = [0; 16];
-    File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes)).context("read /dev/urandom")?;
+    File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .context("failed to read /dev/urandom")?;
     let _ = fs::remove_file(&partial);
     let written = File::options().write(true).create_new(true).mode(0o600).open(&partial);
     let written = written.and_then(|mut partial| partial.write_all(hex::encode(bytes).as_bytes()));

@@ -147,13 +147,13 @@ pub async fn reaches(registries: &[String]) -> Result<()> {
 
 /// The body of the process that [`Proxy::start`] starts: `lab proxy NUMBER [REGISTRY…]`.
 pub fn run(number: &str, allowed: &[String]) -> Result<()> {
-    let number = number.parse().context("read the cluster's number")?;
+    let number = number.parse().context("failed to read the cluster's number")?;
     held::close_inherited();
     let folders = Folders::new(number);
     let Some(_held) = held::hold(&note(&folders))? else { return Ok(()) };
     let addresses = Addresses::of(&folders)?;
     cgroups::join(number, "keepers")?;
-    let listener = TcpListener::bind(addresses.proxy()).context("listen for the cluster's nodes")?;
+    let listener = TcpListener::bind(addresses.proxy()).context("failed to listen for the cluster's nodes")?;
     listener.set_nonblocking(true)?;
     let login = login::read(&folders)?.context("the cluster has no login for the proxy")?;
     let login = login::header(&login);
