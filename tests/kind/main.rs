@@ -1,7 +1,7 @@
 //! The labs on real kind, in order: the same scenes as on the host cluster, and what is kind's own.
 //!
-//! Needs the scripts of `kind-node` beside the checkout, which make an engine and an image of nodes without any registry;
-//! `cargo xtask test` skips all of it where they are absent. Every image of ours comes into the nodes by `kind load image-archive`.
+//! They bring a Docker engine and an image of nodes of their own, without any registry; `cargo xtask test` skips all of it where what
+//! makes them is absent. Every image of ours comes into the nodes by `kind load image-archive`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 

@@ -124,7 +124,10 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
     let (unable, no_registry) = (unable.map(str::to_owned), no_registry(paths));
     let part = |suite, title, targets, filter, lacking| Part { suite, title, targets, filter, lacking };
     let no_pulls = unable.clone().or_else(|| no_registry.clone());
-    let no_kind = unable.clone().or_else(|| no_kind(paths, options.install));
+    // Nobody who asks for other tests gets a container engine installed.
+    let install =
+        options.install && (named.is_empty() || named.iter().any(|suite| matches!(suite, Suite::Labs | Suite::Kind)));
+    let no_kind = unable.clone().or_else(|| lacking(paths, &[Need::Kind, Need::KindNode], install));
     let no_docker = no_docker(no_kind.as_ref());
     let no_roots = unable.clone().or_else(|| lacking(paths, &[Need::Roots], false));
     let no_previous = unable.clone().or_else(|| no_previous(paths, named));
@@ -236,16 +239,6 @@ fn no_registry(paths: &Paths) -> Option<String> {
     let missing = requirements::ensure(paths, &[Need::Registry], false).err()?;
     let fix = missing.downcast::<requirements::Missing>().map(|missing| missing.fix).unwrap_or_default();
     Some(format!("needs docker-registry and htpasswd ({fix})"))
-}
-
-/// Why no kind can be had here that needs no image registry.
-fn no_kind(paths: &Paths, install: bool) -> Option<String> {
-    if !paths.checkout.join("../shared/kind-node").is_dir() {
-        return Some(
-            "needs ../shared/kind-node beside the checkout, which makes an engine and an image of nodes".to_owned(),
-        );
-    }
-    lacking(paths, &[Need::Kind, Need::KindNode], install)
 }
 
 /// Which of the tools that these need can't be had.

@@ -13,6 +13,7 @@ pub mod api;
 pub mod chart;
 pub mod cluster;
 pub mod connections;
+pub mod debootstrap;
 pub mod exhibits;
 pub mod figures;
 pub mod findings;

@@ -1,4 +1,4 @@
-//! Programs that a test writes.
+//! Programs that a test writes, and those that it calls and must succeed.
 
 use std::{
     io::Write,
@@ -15,4 +15,13 @@ pub fn program(path: &Path, text: &str) {
     let mut child = shell.env("PATH", "/usr/bin:/bin").stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "write {}", path.display());
+}
+
+/// What a program prints that must succeed.
+#[track_caller]
+pub fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{command:?} failed ({}):\n{err}{out}", output.status);
+    out
 }

@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use crate::{debootstrap::debootstrap, program::said};
+
 /// What README asks of a bare machine, and that registries can be trusted.
 const FIRST: &str = "build-essential,git,curl,ca-certificates";
 /// Enters the root as process 1 of its own: a copy of every mount that labs need, and no way back.
@@ -66,10 +68,10 @@ impl Root {
     pub fn new(cache: &Path, suite: &str, packages: &[&str]) -> Self {
         let pristine = cache.join([&[suite], packages].concat().join("-"));
         if !pristine.is_dir() {
-            debootstrap(suite, packages, &pristine);
+            debootstrap(suite, &[&[FIRST], packages].concat().join(","), &pristine);
         }
         let folder = tempfile::Builder::new().prefix(&format!("root-{suite}-")).tempdir_in(cache).unwrap();
-        run(Command::new("cp").arg("-a").arg(pristine.join(".")).arg(folder.path()));
+        said(Command::new("cp").arg("-a").arg(pristine.join(".")).arg(folder.path()));
         fs::copy("/etc/resolv.conf", folder.path().join("etc/resolv.conf")).unwrap();
         fs::write(folder.path().join("etc/hosts"), "127.0.0.1 localhost bare\n::1 localhost\n").unwrap();
         Self { folder, bound: vec![] }
@@ -108,7 +110,7 @@ impl Root {
     /// A fresh clone of a checkout's HEAD.
     #[track_caller]
     pub fn clone(&self, checkout: &Path, inside: &str) {
-        run(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(checkout).arg(self.path(inside)));
+        said(Command::new("git").args(["clone", "--quiet", "--no-hardlinks"]).arg(checkout).arg(self.path(inside)));
     }
 
     /// A command in the root, with an environment of its own; processes that it leaves behind end with it.
@@ -124,37 +126,4 @@ impl Root {
         command.envs(PASSED_ON.iter().filter_map(|name| Some((name, env::var_os(name)?))));
         command
     }
-}
-
-#[track_caller]
-fn debootstrap(suite: &str, packages: &[&str], to: &Path) {
-    let partial = to.with_extension("partial");
-    let _ = fs::remove_dir_all(&partial);
-    fs::create_dir_all(&partial).unwrap();
-    let mut debootstrap = Command::new("debootstrap");
-    debootstrap.arg("--variant=minbase").arg(format!("--include={}", [&[FIRST], packages].concat().join(",")));
-    run(debootstrap.arg(suite).arg(&partial).arg(mirror()));
-    // An authority that this machine alone trusts, such as that of a proxy on the way to the registries.
-    let (ours, theirs) =
-        (Path::new("/usr/local/share/ca-certificates"), partial.join("usr/local/share/ca-certificates"));
-    if ours.is_dir() {
-        run(Command::new("cp").arg("-a").arg(ours.join(".")).arg(&theirs));
-        run(Command::new("chroot").arg(&partial).arg("update-ca-certificates"));
-    }
-    fs::rename(partial, to).unwrap();
-}
-
-/// The mirror from which this machine has its own packages.
-fn mirror() -> String {
-    let targets = Command::new("apt-get").args(["indextargets", "--format", "$(REPO_URI) $(LABEL)"]).output();
-    let targets = String::from_utf8(targets.unwrap().stdout).unwrap();
-    let debian = targets.lines().find_map(|line| line.strip_suffix(" Debian"));
-    debian.unwrap_or("http://deb.debian.org/debian").to_owned()
-}
-
-#[track_caller]
-fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{command:?} failed ({}):\n{said}", output.status);
 }
