@@ -136,7 +136,7 @@ pub const TOOLS: [Tool; 23] = [
         "dockerd",
         "https://docs.docker.com/engine/install",
         &[Need::KindNode],
-        |_| there("dockerd"),
+        |_| docker(),
         ["docker.io", "moby-engine", "docker", "docker", "docker"],
     ),
     packaged(
@@ -172,6 +172,12 @@ fn there(program: &str) -> Result<(), String> {
 fn least(program: &str, pinned: fn(Tools) -> pins::Tool) -> Result<(), String> {
     let tools = pins::pins().map_err(|error| error.to_string())?.tools;
     version(program, pinned(tools).least.parse()?)
+}
+
+/// Debian 13 has the engine's client in a package of its own.
+fn docker() -> Result<(), String> {
+    there("dockerd")?;
+    there("docker").map_err(|_| "its client, docker, is not found".to_owned())
 }
 
 /// kube-proxy's newer way needs a newer nft than Debian 11 has; its older way, and Docker, need iptables.
