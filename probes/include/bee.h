@@ -75,6 +75,7 @@
 
 #define bee_observe(map, key, number, value, failed)                                                                                   \
 	({                                                                                                                             \
+		_Static_assert(sizeof((key)->bucket) >= 4, "the key's `bucket` needs 32 bits: BEE_SUM would be a bucket");             \
 		(key)->bucket = number;                                                                                                \
 		bee_add(map, key, 1, failed);                                                                                          \
 		(key)->bucket = BEE_SUM;                                                                                               \

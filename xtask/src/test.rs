@@ -154,6 +154,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "init",
                 "kernel",
                 "histograms",
+                "values",
                 "together",
                 "bumblebee",
                 "recording",

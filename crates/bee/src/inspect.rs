@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::allowance::Allowance;
 use crate::kernel::probe::{self, ProbeError};
-use crate::metrics;
 use crate::object::map_memory::Dimensions;
+use crate::object::names::metric;
 use crate::object::variants;
 use crate::object::{self, Kind};
 
@@ -128,7 +128,7 @@ impl Export {
 fn export(map: &object::Map) -> Export {
     Export {
         kind: map.kind,
-        metric: (map.kind != Kind::Print).then(|| metrics::name(&map.name)),
+        metric: (map.kind != Kind::Print).then(|| metric(&map.name)),
         labels: map.labels().names().map(str::to_owned).collect(),
     }
 }

@@ -131,7 +131,7 @@ fn what_is_no_probe_is_refused_before_anything_is_attached() {
     }
     let refused = [
         ("text.o", "not an ELF file"),
-        ("program.o", "not of BPF"),
+        ("program.o", "not for BPF"),
         ("cut.o", "cut off or damaged"),
         ("long.o", "longer than 16 MiB"),
     ];
@@ -178,7 +178,7 @@ fn two_probes_are_refused_whose_metrics_would_be_one_and_a_probe_that_is_named_t
     build_map(folder.path(), "b", "counter_calls");
     // What is not refused runs, where it may, and then no longer than this.
     let said = says(folder.path(), &["run", "a.o", "b.o", "--timeout=1s"], 2);
-    assert!(said.contains("probes a.o and b.o both have a map counter_calls"), "{said}");
+    assert!(said.contains("probes a.o and b.o both have a metric ebpf_solo_io_counter_calls"), "{said}");
     let said = says(folder.path(), &["run", "a.o", "a.o", "--timeout=1s"], 2);
     assert!(said.contains("a.o was given twice"), "{said}");
 }

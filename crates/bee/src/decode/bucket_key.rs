@@ -23,6 +23,11 @@ impl BucketKey {
         Some(Self { layout: field.layout.clone(), offset: field.offset / 8 })
     }
 
+    /// Whether it has no number apart from those of buckets, for the sum of all values.
+    pub fn is_narrow(&self) -> bool {
+        self.layout.size < 4
+    }
+
     /// The key without it, and the number.
     pub fn split(&self, key: &[u8]) -> Option<(Vec<u8>, i128)> {
         let mut rest = key.to_vec();

@@ -1,11 +1,13 @@
-//! Which events and elements are shown: `comm==curl`, `dport>=1024`, `comm~^ku`. Metrics hold all of them.
+//! Which events and elements are shown: `comm==curl`, `dport>=1024`, `took>2us`, `comm~^ku`. Metrics hold all of them.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use regex::Regex;
 
-use crate::decode::labels::Labels;
+use crate::decode::comparand::Comparand;
+use crate::decode::labels::{Labels, Part};
 
 /// A condition on a field, of one map or of all that have the field.
 #[derive(Debug, Clone)]
@@ -18,10 +20,18 @@ pub struct Filter {
 
 #[derive(Debug, Clone)]
 enum Test {
-    Equal(String),
-    Unequal(String),
     Matches(Regex),
-    Number(fn(f64, f64) -> bool, f64),
+    Compares(Operator, Comparand),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Equal,
+    Unequal,
+    AtLeast,
+    AtMost,
+    Above,
+    Below,
 }
 
 /// Why a text is no filter; says what one looks like.
@@ -31,18 +41,17 @@ pub enum Malformed {
         "invalid filter {0:?}: expected FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only"
     )]
     Form(String),
-    #[error("invalid filter {0:?}: the right-hand side is not a number")]
-    Number(String),
     #[error("invalid filter {text:?}: invalid regular expression")]
     Regex { text: String, source: regex::Error },
 }
 
-/// A filter that no map can answer.
+/// A filter that some map can't answer.
 #[derive(Debug, thiserror::Error)]
-#[error("no map has a field for --filter {filter}; fields: {known}")]
-pub struct Unanswered {
-    filter: String,
-    known: String,
+pub enum Unanswered {
+    #[error("no map has a field for --filter {filter}; fields: {known}")]
+    Field { filter: String, known: String },
+    #[error("invalid filter {filter:?}: field {field} of map {map} is {what}")]
+    Value { filter: String, field: String, map: String, what: String },
 }
 
 /// Longer ones first: `>=` begins as `>` does.
@@ -65,7 +74,12 @@ impl FromStr for Filter {
             return Err(malformed());
         }
         let map = map.map(|map| map.trim().to_owned());
-        Ok(Self { text: text.to_owned(), map, field: field.to_owned(), test: test(text, operator, value.trim())? })
+        Ok(Self {
+            text: text.to_owned(),
+            map,
+            field: field.to_owned(),
+            test: Test::parse(text, operator, value.trim())?,
+        })
     }
 }
 
@@ -75,24 +89,59 @@ fn bumblebees(text: &str) -> Option<Result<Filter, Malformed>> {
     let (field, expression) = rest.split_once(',')?;
     let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
     (is_name(map) && is_name(field)).then(|| {
-        let test = test(text, "~", expression)?;
+        let test = Test::parse(text, "~", expression)?;
         Ok(Filter { text: text.to_owned(), map: Some(map.to_owned()), field: field.to_owned(), test })
     })
 }
 
-fn test(text: &str, operator: &str, value: &str) -> Result<Test, Malformed> {
-    let number = |compare: fn(f64, f64) -> bool| {
-        let number = value.parse().map_err(|_| Malformed::Number(text.to_owned()))?;
-        Ok(Test::Number(compare, number))
-    };
-    match operator {
-        "==" => Ok(Test::Equal(value.to_owned())),
-        "!=" => Ok(Test::Unequal(value.to_owned())),
-        ">=" => number(|a, b| a >= b),
-        "<=" => number(|a, b| a <= b),
-        ">" => number(|a, b| a > b),
-        "<" => number(|a, b| a < b),
-        _ => Regex::new(value).map(Test::Matches).map_err(|source| Malformed::Regex { text: text.to_owned(), source }),
+impl Test {
+    fn parse(text: &str, operator: &str, value: &str) -> Result<Self, Malformed> {
+        let operator = match operator {
+            "==" => Operator::Equal,
+            "!=" => Operator::Unequal,
+            ">=" => Operator::AtLeast,
+            "<=" => Operator::AtMost,
+            ">" => Operator::Above,
+            "<" => Operator::Below,
+            _ => {
+                let regex = Regex::new(value);
+                return regex.map(Self::Matches).map_err(|source| Malformed::Regex { text: text.to_owned(), source });
+            }
+        };
+        Ok(Self::Compares(operator, Comparand::new(value)))
+    }
+
+    fn takes(&self, part: &Part, record: &[u8]) -> bool {
+        match self {
+            Self::Matches(expression) => expression.is_match(&part.text(record)),
+            Self::Compares(Operator::Equal, wanted) => wanted.is(part, record),
+            Self::Compares(Operator::Unequal, wanted) => !wanted.is(part, record),
+            Self::Compares(operator, wanted) => {
+                wanted.compare(part, record).is_some_and(|ordering| operator.holds(ordering))
+            }
+        }
+    }
+
+    /// What a field is that can't be compared so.
+    fn refusal(&self, part: &Part) -> Option<String> {
+        match self {
+            Self::Matches(_) => None,
+            Self::Compares(Operator::Equal | Operator::Unequal, wanted) => wanted.unequal_to_all(part),
+            Self::Compares(_, wanted) => wanted.uncomparable(part),
+        }
+    }
+}
+
+impl Operator {
+    fn holds(self, ordering: Ordering) -> bool {
+        match self {
+            Self::Equal => ordering.is_eq(),
+            Self::Unequal => ordering.is_ne(),
+            Self::AtLeast => ordering.is_ge(),
+            Self::AtMost => ordering.is_le(),
+            Self::Above => ordering.is_gt(),
+            Self::Below => ordering.is_lt(),
+        }
     }
 }
 
@@ -102,29 +151,31 @@ impl Filter {
         if !self.is_about(map) {
             return true;
         }
-        let Some(index) = labels.names().position(|name| name == self.field) else { return true };
-        let value = labels.values(record).swap_remove(index);
-        match &self.test {
-            Test::Equal(wanted) => value == *wanted,
-            Test::Unequal(wanted) => value != *wanted,
-            Test::Matches(expression) => expression.is_match(&value),
-            Test::Number(compare, number) => value.parse().is_ok_and(|value| compare(value, *number)),
-        }
+        labels.part(&self.field).is_none_or(|part| self.test.takes(part, record))
     }
 
-    /// Sees that some map has the field: a filter that was mistyped would show everything.
+    /// Sees that some map has the field, and that it can be compared: a filter that was mistyped would show everything, or nothing.
     ///
     /// # Errors
-    /// None has; the error names the fields that there are.
+    /// None has, and the error names the fields that there are; or what the field is that can't be compared so.
     pub fn check<'a>(&self, maps: impl Iterator<Item = (&'a str, Labels)>) -> Result<(), Unanswered> {
-        let mut known = vec![];
+        let (mut known, mut is_found) = (vec![], false);
         for (map, labels) in maps {
-            if self.is_about(map) && labels.names().any(|name| name == self.field) {
-                return Ok(());
+            if self.is_about(map)
+                && let Some(part) = labels.part(&self.field)
+            {
+                is_found = true;
+                if let Some(what) = self.test.refusal(part) {
+                    let (filter, field, map) = (self.text.clone(), self.field.clone(), map.to_owned());
+                    return Err(Unanswered::Value { filter, field, map, what });
+                }
             }
             known.extend(labels.names().map(|name| format!("{map}:{name}")));
         }
-        Err(Unanswered { filter: self.text.clone(), known: known.join(", ") })
+        if is_found {
+            return Ok(());
+        }
+        Err(Unanswered::Field { filter: self.text.clone(), known: known.join(", ") })
     }
 
     fn is_about(&self, map: &str) -> bool {
@@ -182,8 +233,19 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_be_compared_is_refused() {
+        let refused = |filter: &str| {
+            let filter = filter.parse::<Filter>().unwrap();
+            filter.check(std::iter::once(("events", labels()))).unwrap_err().to_string()
+        };
+        assert!(refused("port>=many").ends_with("field port of map events is a number"));
+        assert!(refused("port==many").ends_with("is a number"));
+        assert!(refused("comm>3").ends_with("field comm of map events is text, which has no order"));
+    }
+
+    #[test]
     fn what_is_no_filter_is_refused() {
-        for wrong in ["comm", "==x", "port>=many", "comm~(", "events,comm"] {
+        for wrong in ["comm", "==x", "comm~(", "events,comm"] {
             assert!(wrong.parse::<Filter>().is_err(), "{wrong}");
         }
     }

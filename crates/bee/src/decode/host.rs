@@ -61,6 +61,19 @@ pub fn time_of_day(nanoseconds: u64) -> Option<Timestamp> {
     origin().boot?.checked_add(Duration::from_nanos(nanoseconds)).ok()
 }
 
+/// How many nanoseconds of the kernel's clock a time of day is.
+pub fn nanoseconds_at(time: Timestamp) -> Option<i128> {
+    Some(time.duration_since(origin().boot?).as_nanos())
+}
+
+/// The number of the system call with this name.
+pub fn system_call_number(name: &str) -> Option<i128> {
+    match origin().architecture? {
+        Architecture::Amd64 => name.parse::<x86_64::Sysno>().ok().map(|call| call as i128),
+        Architecture::Arm64 => name.parse::<aarch64::Sysno>().ok().map(|call| call as i128),
+    }
+}
+
 /// The name of the system call with this number.
 pub fn system_call(number: usize) -> Option<&'static str> {
     call_on(origin().architecture?, number)

@@ -8,6 +8,9 @@ use clikit::escaped_lines;
 use crate::decode;
 use crate::decode::layout::{Layout, Shape};
 
+/// What a key is called that is no struct.
+const KEY: &str = "key";
+
 /// What a key or event shows as labels.
 pub struct Labels {
     /// By name.
@@ -15,13 +18,22 @@ pub struct Labels {
 }
 
 /// A value that is no struct and no array.
-struct Part {
+pub struct Part {
     name: String,
-    layout: Layout,
+    pub layout: Layout,
     /// From the beginning of the record, in bits.
-    offset: usize,
+    pub offset: usize,
     /// For a bit field.
-    bits: Option<usize>,
+    pub bits: Option<usize>,
+}
+
+impl Part {
+    /// As it is shown.
+    pub fn text(&self, record: &[u8]) -> String {
+        let mut text = String::new();
+        decode::write(&mut text, &self.layout, record, self.offset, self.bits);
+        text
+    }
 }
 
 impl Labels {
@@ -43,12 +55,12 @@ impl Labels {
 
     /// Their values, in the order of the names.
     pub fn values(&self, record: &[u8]) -> Vec<String> {
-        let value = |part: &Part| {
-            let mut text = String::new();
-            decode::write(&mut text, &part.layout, record, part.offset, part.bits);
-            text
-        };
-        self.parts.iter().map(value).collect()
+        self.parts.iter().map(|part| part.text(record)).collect()
+    }
+
+    /// The value of this name.
+    pub fn part(&self, name: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.name == name)
     }
 
     /// `daddr="10.0.0.1",saddr="10.0.0.2"`; what lies beyond the end of a record that is too short is zero.
@@ -82,7 +94,8 @@ fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), 
         }
         Shape::Array { element, length } => {
             for index in 0..*length {
-                flatten(element, &below(&index.to_string()), (offset + index * element.size * 8, None), parts);
+                let name = format!("{}_{index}", if name.is_empty() { KEY } else { name });
+                flatten(element, &name, (offset + index * element.size * 8, None), parts);
             }
         }
         _ => parts.push(Part { name: name.to_owned(), layout: layout.clone(), offset, bits }),
@@ -92,9 +105,11 @@ fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), 
 /// C's names are Prometheus' names as well, except for what a section or array may add.
 pub fn label_name(name: &str) -> String {
     if name.is_empty() {
-        return "key".to_owned();
+        return KEY.to_owned();
     }
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect()
+    let legal = name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' });
+    let begin = if name.starts_with(|c: char| c.is_ascii_digit()) { "_" } else { "" };
+    begin.chars().chain(legal).collect()
 }
 
 /// A label's value as it stands between quotes.

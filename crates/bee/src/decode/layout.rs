@@ -36,6 +36,8 @@ pub enum Shape {
     },
     /// `char[]`, ended by a zero or by its length.
     Text,
+    /// `unsigned char[]`, which programs have for both: text where that is all there is, else bytes.
+    TextOrBytes,
     /// `u8[]`.
     Bytes,
     /// `ipv4_addr`: an address in network order.
@@ -184,7 +186,8 @@ impl Reader<'_> {
     fn array(&mut self, element: TypeId, length: usize, depth: usize) -> Result<Layout, LayoutError> {
         // `u8` and `unsigned char` have the same base type: only their own names tell bytes from text.
         let shape = match self.element_name(element).as_deref() {
-            Some("char" | "unsigned char" | "signed char") => Some(Shape::Text),
+            Some("char" | "signed char") => Some(Shape::Text),
+            Some("unsigned char") => Some(Shape::TextOrBytes),
             Some("u8" | "__u8" | "uint8_t") => Some(Shape::Bytes),
             _ => None,
         };

@@ -3,12 +3,15 @@
 pub mod architecture;
 pub mod btf;
 pub(crate) mod bucket_key;
+pub mod canonical;
+mod comparand;
 pub mod filter;
 pub mod histogram;
 pub(crate) mod host;
 mod kallsyms;
 pub mod labels;
 pub mod layout;
+mod number;
 pub mod typedefs;
 
 use std::fmt::Write;
@@ -51,8 +54,14 @@ pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: u
 
 /// The integer of a metric's value.
 pub fn integer(layout: &Layout, bytes: &[u8]) -> Option<i128> {
-    let raw = bits(bytes, 0, layout.size.checked_mul(8)?)?;
-    Some(if layout.shape == Shape::Signed { signed(raw, layout.size * 8) } else { raw as i128 })
+    integer_at(layout, bytes, 0, None)
+}
+
+/// The integer in a record, at an offset in bits, which may be a bit field.
+pub(crate) fn integer_at(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Option<i128> {
+    let width = width.unwrap_or(layout.size.checked_mul(8)?);
+    let raw = bits(record, offset, width)?;
+    Some(if layout.shape == Shape::Signed { signed(raw, width) } else { raw as i128 })
 }
 
 fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Value {
@@ -63,11 +72,12 @@ fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) ->
         Shape::Unsigned => number(raw() as i128, raw()),
         Shape::Signed => number(signed(raw(), width), raw()),
         Shape::Bool => Value::Bool(raw() != 0),
-        Shape::Float => float(slice()),
+        Shape::Float => float_value(slice()),
         Shape::Pointer => Value::String(format!("{:#x}", raw())),
         Shape::Enum { signed: is_signed, names } => enumeration(raw(), width, *is_signed, names),
         Shape::Text => Value::String(text(slice())),
-        Shape::Bytes => Value::String(slice().iter().map(|byte| format!("{byte:02x}")).collect()),
+        Shape::TextOrBytes if is_text(slice()) => Value::String(text(slice())),
+        Shape::Bytes | Shape::TextOrBytes => Value::String(hex(slice())),
         Shape::Ipv4 => Value::String(Ipv4Addr::from((raw() as u32).to_ne_bytes()).to_string()),
         Shape::Ipv6 => Value::String(
             <[u8; 16]>::try_from(slice()).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
@@ -112,11 +122,21 @@ fn number(signed: i128, raw: u128) -> Value {
     u64::try_from(raw).map_or_else(|_| Value::String(raw.to_string()), Value::from)
 }
 
-fn float(bytes: &[u8]) -> Value {
-    let wide = <[u8; 8]>::try_from(bytes).map(f64::from_le_bytes);
-    let narrow = <[u8; 4]>::try_from(bytes).map(|bytes| f64::from(f32::from_le_bytes(bytes)));
-    wide.or(narrow)
-        .map_or(Value::Null, |number| if number.is_finite() { number.into() } else { number.to_string().into() })
+/// A number of 4 or 8 bytes.
+pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
+    match bytes.len() {
+        8 => <[u8; 8]>::try_from(bytes).map(f64::from_le_bytes).ok(),
+        _ => <[u8; 4]>::try_from(bytes).map(|bytes| f64::from(f32::from_le_bytes(bytes))).ok(),
+    }
+}
+
+/// JSON has no infinite numbers.
+fn float_value(bytes: &[u8]) -> Value {
+    match float(bytes) {
+        Some(number) if number.is_finite() => number.into(),
+        Some(number) => number.to_string().into(),
+        None => Value::Null,
+    }
 }
 
 /// Compilers before clang 15 mark no enumeration as signed and cut values to 32 bits: names are looked up both ways.
@@ -130,9 +150,32 @@ fn enumeration(raw: u128, width: usize, is_signed: bool, names: &[(String, i64)]
     }
 }
 
+/// What is no UTF-8 is shown byte by byte, as in `\xf0`: texts that differ are shown differently.
 fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+    let mut text = String::new();
+    for chunk in before_zero(bytes).utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Whether all of it can be shown as text: printable, and nothing behind its end.
+fn is_text(bytes: &[u8]) -> bool {
+    let shown = before_zero(bytes);
+    let is_printable = std::str::from_utf8(shown).is_ok_and(|text| !text.contains(char::is_control));
+    is_printable && bytes[shown.len()..].iter().all(|byte| *byte == 0)
+}
+
+fn before_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -165,7 +208,16 @@ mod tests {
         let text = |bytes: &[u8]| decode(&plain(bytes.len(), Shape::Text), bytes).unwrap();
         assert_eq!(text(b"ab\0d"), "ab");
         assert_eq!(text(b"ABCD"), "ABCD");
-        assert_eq!(text(&[0x80, 0]), "\u{fffd}");
+        assert_eq!(text(&[0x80, b'a', 0]), "\\x80a");
+    }
+
+    #[test]
+    fn unsigned_characters_are_text_where_they_are_nothing_else() {
+        let shown = |bytes: &[u8]| decode(&plain(bytes.len(), Shape::TextOrBytes), bytes).unwrap();
+        assert_eq!(shown(b"curl\0\0"), "curl");
+        assert_eq!(shown(&[0, 0x16, 0, 0, 0, 1]), "001600000001");
+        assert_eq!(shown(&[0xf0, b'x', 0]), "f07800");
+        assert_eq!(shown(b"a\0b"), "610062");
     }
 
     #[test]

@@ -60,6 +60,20 @@ fn error(number: i32) -> Value {
     }
 }
 
+/// The number of an error, as in `ENOENT`.
+pub fn error_number(name: &str) -> Option<i32> {
+    // Linux' last one is 133, EHWPOISON.
+    (1..256).find(|number| format!("{:?}", Errno::from_raw(*number)) == name)
+}
+
+/// The number that stands for all that are shown as an error is: the kernel returns -EACCES, and programs have EACCES.
+pub fn without_sign(number: i32) -> i32 {
+    match Errno::from_raw(number.saturating_abs()) {
+        Errno::UnknownErrno => number,
+        _ => number.saturating_abs(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,10 @@
 //! is added up in one more, so that a sum over all of them stays right.
 
 use std::collections::{HashMap, HashSet};
+use std::mem;
 
 use crate::allowance::{Allowance, Held};
+use crate::decode::canonical::Canonical;
 
 /// What an entry of a table takes besides its key.
 pub const ENTRY: usize = 64;
@@ -22,16 +24,30 @@ pub struct Bounded<Value> {
     others: Option<Value>,
     /// How often something had no room.
     pub left_out: u64,
+    /// Where keys are made canonical.
+    key: Vec<u8>,
 }
 
 impl<Value: Default> Bounded<Value> {
     /// Of values that take `each` bytes.
     pub fn new(most: usize, each: usize, allowance: &Allowance) -> Self {
-        Self { most, each, held: allowance.hold(), by_key: HashMap::new(), others: None, left_out: 0 }
+        Self { most, each, held: allowance.hold(), by_key: HashMap::new(), others: None, left_out: 0, key: vec![] }
     }
 
-    /// Changes the value of a key, or of all that have no room.
-    pub fn change(&mut self, key: &[u8], change: impl FnOnce(&mut Value)) {
+    /// Changes the value of a record's key, or of all that have no room.
+    pub fn change(&mut self, record: &[u8], canonical: &Canonical, change: impl FnOnce(&mut Value)) {
+        if canonical.is_identity() {
+            return self.change_key(record, change);
+        }
+        let mut key = mem::take(&mut self.key);
+        key.clear();
+        key.extend_from_slice(record);
+        canonical.apply(&mut key);
+        self.change_key(&key, change);
+        self.key = key;
+    }
+
+    fn change_key(&mut self, key: &[u8], change: impl FnOnce(&mut Value)) {
         if let Some(value) = self.by_key.get_mut(key) {
             change(value);
         } else if self.by_key.len() < self.most && self.held.add(SHOWN * (key.len() + self.each + ENTRY)).is_ok() {
@@ -93,7 +109,7 @@ mod tests {
     fn what_has_no_room_is_added_up_and_counted() {
         let mut counts = Bounded::<i128>::new(2, size_of::<i128>(), &Allowance::unbounded());
         for key in [b"a", b"b", b"c", b"a", b"d"] {
-            counts.change(key, |count| *count += 1);
+            counts.change(key, &Canonical::default(), |count| *count += 1);
         }
         let mut all: Vec<_> = counts.iter().map(|(key, count)| (key.to_vec(), *count)).collect();
         all.sort();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::allowance::{Exceeded, Held};
 use crate::decode::bucket_key::BucketKey;
+use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{Buckets, Histogram};
 use crate::export::cardinality::ENTRY;
 use crate::kernel::map_reader::Elements;
@@ -12,18 +13,26 @@ use crate::kernel::map_reader::Elements;
 /// The number that is no bucket's: the element of this key is the sum of all values.
 const SUM: i128 = u32::MAX as i128;
 
-/// The histograms that a map's elements are, each by its key without the number. `value` adds up an element's value; what they take is
-/// held.
+/// The histograms that a map's elements are.
+pub struct Gathered {
+    /// Each by its key without the number.
+    pub histograms: BTreeMap<Vec<u8>, Histogram>,
+    /// A bucket's number that is beyond all bounds; what is in it is counted above the last.
+    pub beyond: Option<i128>,
+}
+
+/// Puts elements together. `value` adds up an element's value; what the histograms take is held.
 pub fn gather(
     elements: &Elements,
-    key: &BucketKey,
+    (key, canonical): (&BucketKey, &Canonical),
     buckets: &Buckets,
     value: impl Fn(&[u8]) -> Option<i128>,
     held: &mut Held,
-) -> Result<BTreeMap<Vec<u8>, Histogram>, Exceeded> {
-    let mut histograms = BTreeMap::<Vec<u8>, Histogram>::new();
+) -> Result<Gathered, Exceeded> {
+    let (mut histograms, mut beyond) = (BTreeMap::<Vec<u8>, Histogram>::new(), None);
     for (bytes, values) in elements.iter() {
-        let (Some((key, number)), Some(value)) = (key.split(bytes), value(values)) else { continue };
+        let (Some((mut key, number)), Some(value)) = (key.split(bytes), value(values)) else { continue };
+        canonical.apply(&mut key);
         if !histograms.contains_key(&key) {
             held.add(key.len() + buckets.memory() + ENTRY)?;
         }
@@ -32,8 +41,12 @@ pub fn gather(
         if number & SUM == SUM {
             histogram.sum = Some(value);
         } else {
-            histogram.put(buckets, usize::try_from(number).unwrap_or(0), u64::try_from(value).unwrap_or(0));
+            let bucket = usize::try_from(number).unwrap_or(usize::MAX);
+            if bucket > buckets.len() {
+                beyond.get_or_insert(number);
+            }
+            histogram.put(buckets, bucket, u64::try_from(value).unwrap_or(0));
         }
     }
-    Ok(histograms)
+    Ok(Gathered { histograms, beyond })
 }

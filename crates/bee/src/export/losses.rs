@@ -9,7 +9,7 @@ use libbpf_rs::{MapCore, MapFlags, MapHandle};
 use crate::decode::btf::Btf;
 use crate::export::map::Exported;
 use crate::kernel::probe::Probe;
-use crate::object::{Map, Source};
+use crate::object::{FAILURES, Map, Source};
 
 /// The account of one probe.
 pub struct Losses {
@@ -45,7 +45,7 @@ impl Losses {
         if let Some(lost) = self.told.get(&map.name) {
             return Some(lost.load(Ordering::Relaxed));
         }
-        let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { "bee_failed_" };
+        let prefix = if matches!(map.source, Source::Events(_)) { "bee_lost_" } else { FAILURES };
         let offset = *self.offsets.get(&format!("{prefix}{}", map.name))? as usize;
         let globals = self.globals.as_ref()?.lookup(&0u32.to_ne_bytes(), MapFlags::ANY).ok()??;
         let bytes = globals.get(offset..offset + 8)?;

@@ -1,21 +1,26 @@
-//! What a probe's maps amount to: events added up by their bytes, elements read when somebody asks.
+//! What a probe's maps amount to: events added up by their canonical bytes, elements read when somebody asks.
 //!
-//! Adding up by raw bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
+//! Adding up by bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::hash_map;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use clikit::print;
 
 use crate::allowance::{Accounts, Allowance, Exceeded, Held};
 use crate::decode::bucket_key::BucketKey;
+use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{Buckets, Histogram};
-use crate::decode::integer;
 use crate::decode::labels::Labels;
 use crate::decode::layout::Layout;
+use crate::decode::{integer, integer_at};
 use crate::export::cardinality::{Admitted, Bounded, ENTRY};
 use crate::export::hash_histogram;
+use crate::export::series::{Histograms, Series};
 use crate::export::source::Backing;
 use crate::kernel::map_reader::{self, Elements};
 use crate::object::{Kind, Map, Source};
@@ -47,6 +52,8 @@ pub struct Exported {
     pub probe: usize,
     pub map: Map,
     pub labels: Labels,
+    /// Keys that are shown alike are one.
+    canonical: Canonical,
     pub(crate) backing: Backing,
     /// For what it amounts to when somebody asks.
     answers: Allowance,
@@ -61,6 +68,8 @@ pub struct Exported {
     most: usize,
     /// Of a hash or array: elements that are no series of their own. Of a buffer: events that were added to none.
     left_out: AtomicU64,
+    /// Whether it was said that there are buckets beyond the last.
+    has_told_beyond: AtomicBool,
     /// Records that could not be decoded.
     pub bad: AtomicU64,
     /// Of a hash or array: its elements when it was last read.
@@ -69,13 +78,16 @@ pub struct Exported {
 
 impl Exported {
     pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds, accounts: &Accounts) -> Self {
-        let buckets = bounds.buckets.clone().or_else(|| map.buckets.clone()).unwrap_or_default();
+        // Those of a histogram that the probe keeps are the probe's.
+        let asked = bounds.buckets.clone().filter(|_| matches!(map.source, Source::Events(_)));
+        let buckets = asked.or_else(|| map.buckets.clone()).unwrap_or_default();
         // A histogram is as many series as it has buckets, and three.
         let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1), buckets.memory(), &accounts.kept);
         Self {
             probe,
             map: map.clone(),
             labels: map.labels(),
+            canonical: map.canonical(),
             backing,
             answers: accounts.answers.clone(),
             events: Mutex::new(Bounded::new(bounds.most, size_of::<i128>(), &accounts.kept)),
@@ -84,6 +96,7 @@ impl Exported {
             admitted: Mutex::default(),
             most: bounds.most,
             left_out: AtomicU64::new(0),
+            has_told_beyond: AtomicBool::new(false),
             bad: AtomicU64::new(0),
             count: AtomicU64::new(0),
         }
@@ -98,18 +111,25 @@ impl Exported {
         };
         match self.map.kind {
             Kind::Print => {}
-            Kind::Counter => lock(&self.events).change(record, |count| *count += 1),
+            Kind::Counter => lock(&self.events).change(record, &self.canonical, |count| *count += 1),
             Kind::Gauge => {
-                if let Some((key, value)) = split(&self.map, record) {
-                    lock(&self.events).change(&key, |last| *last = value);
+                if let Some(value) = self.value(record) {
+                    lock(&self.events).change(record, &self.canonical, |last| *last = value);
                 }
             }
             Kind::Histogram => {
-                if let Some((key, value)) = split(&self.map, record) {
-                    lock(&self.observed).change(&key, |histogram| histogram.observe(&self.buckets, value));
+                if let Some(value) = self.value(record) {
+                    let observe = |histogram: &mut Histogram| histogram.observe(&self.buckets, value);
+                    lock(&self.observed).change(record, &self.canonical, observe);
                 }
             }
         }
+    }
+
+    /// The value of a gauge's or histogram's event.
+    fn value(&self, record: &[u8]) -> Option<i128> {
+        let field = self.map.value()?;
+        integer_at(&field.layout, record, field.offset, field.bits)
     }
 
     /// How many events, or elements, are no series of their own because there were too many different ones.
@@ -119,7 +139,7 @@ impl Exported {
 
     /// The histograms at this moment, by their labels as Prometheus writes them between braces.
     pub fn histograms(&self) -> Result<Histograms, Unreadable> {
-        let mut histograms = Histograms { by_labels: BTreeMap::new(), held: self.answers.hold() };
+        let mut histograms = Histograms::new(&self.answers);
         let observed = lock(&self.observed);
         for (key, histogram) in observed.iter() {
             histograms.add(self.written(key), histogram)?;
@@ -153,7 +173,16 @@ impl Exported {
             return Ok((BTreeMap::new(), held));
         };
         let value = |values: &[u8]| sum(value, values, *per_cpu);
-        Ok((hash_histogram::gather(elements, &bucket, &self.buckets, value, &mut held)?, held))
+        let gathered = hash_histogram::gather(elements, (&bucket, &self.canonical), &self.buckets, value, &mut held)?;
+        if let Some(number) = gathered.beyond
+            && !self.has_told_beyond.swap(true, Ordering::Relaxed)
+        {
+            let (name, last) = (&self.map.name, self.buckets.len());
+            print::note(format_args!(
+                "map {name}: bucket {number} is beyond its {last} bounds; what it counts is shown above the last"
+            ));
+        }
+        Ok((gathered.histograms, held))
     }
 
     /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
@@ -171,26 +200,60 @@ impl Exported {
         if let Some(others) = others.filter(|_| self.map.kind != Kind::Gauge) {
             series.push(&self.labels.overflow(), others)?;
         }
-        series.merge(self.map.kind)?;
+        if self.canonical.has_lookalikes() {
+            series.merge(self.map.kind)?;
+        }
         Ok(series)
     }
 
     /// Answers what the elements amount to that are no series of their own.
     fn add_elements(&self, series: &mut Series, layout: &Layout, per_cpu: bool) -> Result<Option<i128>, Unreadable> {
         let elements = self.elements()?;
-        let count = elements.len();
-        self.left_out.store(count.saturating_sub(self.most) as u64, Ordering::Relaxed);
+        let mut held = self.answers.hold();
+        let totals = self.totals(&elements, layout, per_cpu, &mut held)?;
+        self.left_out.store(totals.len().saturating_sub(self.most) as u64, Ordering::Relaxed);
         let mut admitted = lock(&self.admitted);
-        admitted.look(elements.iter().map(|(key, _)| key), count, self.most);
+        admitted.look(totals.iter().map(|(key, _)| &**key), totals.len(), self.most);
         let mut others = None;
-        for (key, values) in elements.iter() {
-            let Some(value) = sum(layout, values, per_cpu) else { continue };
-            match admitted.has(key) {
-                true => series.add(&self.labels, key, value)?,
-                false => *others.get_or_insert_default() += value,
+        for (key, value) in &totals {
+            if admitted.has(key) {
+                series.add(&self.labels, key, *value)?;
+            } else {
+                *others.get_or_insert_default() += value;
             }
         }
         Ok(others)
+    }
+
+    /// The values of elements by canonical key. Of a gauge's elements that are shown alike, nobody knows which is the latest: the
+    /// largest is the same at each look.
+    fn totals<'a>(
+        &self,
+        elements: &'a Elements,
+        layout: &Layout,
+        per_cpu: bool,
+        held: &mut Held,
+    ) -> Result<Vec<(Cow<'a, [u8]>, i128)>, Exceeded> {
+        let values = elements.iter().filter_map(|(key, values)| Some((key, sum(layout, values, per_cpu)?)));
+        if self.canonical.is_identity() {
+            return Ok(values.map(|(key, value)| (Cow::Borrowed(key), value)).collect());
+        }
+        held.add(elements.len() * (elements.key_size + ENTRY))?;
+        let mut totals = HashMap::<Vec<u8>, i128>::with_capacity(elements.len());
+        for (key, value) in values {
+            let mut key = key.to_vec();
+            self.canonical.apply(&mut key);
+            match totals.entry(key) {
+                hash_map::Entry::Vacant(room) => {
+                    room.insert(value);
+                }
+                hash_map::Entry::Occupied(mut there) if self.map.kind == Kind::Gauge => {
+                    *there.get_mut() = value.max(*there.get());
+                }
+                hash_map::Entry::Occupied(mut there) => *there.get_mut() += value,
+            }
+        }
+        Ok(totals.into_iter().map(|(key, value)| (Cow::Owned(key), value)).collect())
     }
 
     /// Those with the largest values (of a histogram: the most events), the largest first: the values of their labels, and their own. Only these are decoded.
@@ -198,25 +261,25 @@ impl Exported {
         let elements = self.elements()?;
         let (kept, _held) = self.kept(&elements)?;
         let (events, observed) = (lock(&self.events), lock(&self.observed));
-        let mut all: Vec<(&[u8], i128)> = match &self.map.source {
+        let mut held = self.answers.hold();
+        let mut all: Vec<(Cow<[u8]>, i128)> = match &self.map.source {
             Source::Events(_) => {
                 let counts = observed.iter().map(|(key, histogram)| (key, histogram.count().into()));
-                events.iter().map(|(key, value)| (key, *value)).chain(counts).collect()
+                let values = events.iter().map(|(key, value)| (key, *value)).chain(counts);
+                values.map(|(key, value)| (Cow::Borrowed(key), value)).collect()
             }
             Source::Elements { .. } if self.map.kind == Kind::Histogram => {
-                kept.iter().map(|(key, histogram)| (key.as_slice(), histogram.count().into())).collect()
+                kept.iter().map(|(key, histogram)| (Cow::Borrowed(&**key), histogram.count().into())).collect()
             }
-            Source::Elements { value, per_cpu, .. } => {
-                elements.iter().filter_map(|(key, values)| Some((key, sum(value, values, *per_cpu)?))).collect()
-            }
+            Source::Elements { value, per_cpu, .. } => self.totals(&elements, value, *per_cpu, &mut held)?,
         };
         all.retain(|(key, _)| shown(key));
         if all.len() > most {
             all.select_nth_unstable_by_key(most, |(_, value)| Reverse(*value));
             all.truncate(most);
         }
-        all.sort_by_key(|(key, value)| (Reverse(*value), *key));
-        Ok(all.into_iter().map(|(key, value)| (self.labels.values(key), value)).collect())
+        all.sort_by(|(a, one), (b, other)| (Reverse(one), a).cmp(&(Reverse(other), b)));
+        Ok(all.into_iter().map(|(key, value)| (self.labels.values(&key), value)).collect())
     }
 
     /// How many series it may become.
@@ -246,93 +309,8 @@ impl Exported {
     }
 }
 
-/// Histograms by their labels.
-pub struct Histograms {
-    pub by_labels: BTreeMap<String, Histogram>,
-    held: Held,
-}
-
-impl Histograms {
-    /// Keys that are the same as labels are the same histogram.
-    fn add(&mut self, labels: String, histogram: &Histogram) -> Result<(), Exceeded> {
-        match self.by_labels.entry(labels) {
-            Entry::Occupied(there) => there.into_mut().add(histogram),
-            Entry::Vacant(room) => {
-                self.held.add(room.key().len() + histogram.memory() + ENTRY)?;
-                room.insert(histogram.clone());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Time series: their labels in one text, one after the other, and their values.
-#[derive(Debug)]
-pub struct Series {
-    text: String,
-    /// Where the labels of each end, and its value.
-    ends: Vec<(usize, i128)>,
-    held: Held,
-}
-
-impl Series {
-    fn new(allowance: &Allowance) -> Self {
-        Self { text: String::new(), ends: vec![], held: allowance.hold() }
-    }
-
-    /// Labels, as Prometheus writes them between braces, and value of each.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, i128)> {
-        let begins = std::iter::once(0).chain(self.ends.iter().map(|(end, _)| *end));
-        begins.zip(&self.ends).map(|(begin, (end, value))| (&self.text[begin..*end], *value))
-    }
-
-    fn add(&mut self, labels: &Labels, record: &[u8], value: i128) -> Result<(), Exceeded> {
-        labels.write(&mut self.text, record);
-        self.end(value)
-    }
-
-    fn push(&mut self, labels: &str, value: i128) -> Result<(), Exceeded> {
-        self.text.push_str(labels);
-        self.end(value)
-    }
-
-    /// The labels that were written last are those of this value.
-    fn end(&mut self, value: i128) -> Result<(), Exceeded> {
-        self.ends.push((self.text.len(), value));
-        self.held.cover(self.text.len() + self.ends.len() * size_of::<(usize, i128)>())
-    }
-
-    /// Keys that differ only in padding, or in text after its end, are the same series.
-    fn merge(&mut self, kind: Kind) -> Result<(), Exceeded> {
-        let mut seen = HashSet::with_capacity(self.ends.len());
-        if self.iter().all(|(labels, _)| seen.insert(labels)) {
-            return Ok(());
-        }
-        let mut merged = BTreeMap::<&str, i128>::new();
-        for (labels, value) in self.iter() {
-            let sum = merged.entry(labels).or_default();
-            *sum = if kind == Kind::Gauge { value } else { *sum + value };
-        }
-        let mut series = Self::new(self.held.allowance());
-        merged.into_iter().try_for_each(|(labels, value)| series.push(labels, value))?;
-        *self = series;
-        Ok(())
-    }
-}
-
 fn lock<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The value of a gauge's or histogram's event, and the event without it, which is its series.
-fn split(map: &Map, record: &[u8]) -> Option<(Vec<u8>, i128)> {
-    let field = map.value()?;
-    let start = field.offset / 8;
-    let mut key = record.to_vec();
-    let bytes = key.get_mut(start..start + field.layout.size)?;
-    let value = integer(&field.layout, bytes)?;
-    bytes.fill(0);
-    Some((key, value))
 }
 
 /// The value of an element, added up over the processors.
@@ -346,7 +324,7 @@ fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::layout::{Field, Shape};
+    use crate::decode::layout::Shape;
 
     #[test]
     fn values_of_several_processors_are_added_up() {
@@ -354,27 +332,5 @@ mod tests {
         let values = [[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], [2, 0, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(sum(&layout, &values, true), Some(3));
         assert_eq!(sum(&layout, &values, false), Some(1));
-    }
-
-    #[test]
-    fn a_gauges_value_is_no_part_of_its_series() {
-        let number = |name: &str, byte: usize| Field {
-            name: name.into(),
-            offset: byte * 8,
-            bits: None,
-            layout: Layout { size: 4, shape: Shape::Signed },
-        };
-        let layout = Layout { size: 8, shape: Shape::Struct(vec![number("cpu", 0), number("value", 4)]) };
-        let map = Map {
-            name: "load".into(),
-            kind: Kind::Gauge,
-            source: Source::Events(layout),
-            help: None,
-            unit: None,
-            buckets: None,
-            value: "value".into(),
-        };
-        let split = split(&map, &[3, 0, 0, 0, 0xfe, 0xff, 0xff, 0xff]);
-        assert_eq!(split, Some((vec![3, 0, 0, 0, 0, 0, 0, 0], -2)));
     }
 }

@@ -4,5 +4,6 @@ pub(crate) mod cardinality;
 pub(crate) mod hash_histogram;
 pub(crate) mod losses;
 pub mod map;
+pub(crate) mod series;
 pub(crate) mod source;
 pub(crate) mod state;

@@ -9,20 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use clikit::print;
 
 use crate::allowance::Exceeded;
-use crate::decode::labels::{escaped, label_name};
+use crate::decode::labels::escaped;
 use crate::export::map::{Exported, Unreadable};
 use crate::export::state::{Instance, Running};
 use crate::kernel::prog_stats::Account;
 use crate::metrics::exposition::{Exposition, Format, Rendering, Type};
+use crate::object::names::metric;
 use crate::object::{Kind, Map, Source};
-
-/// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
-const PREFIX: &str = "ebpf_solo_io_";
-
-/// The name of the metric that a map is.
-pub fn name(map: &str) -> String {
-    format!("{PREFIX}{}", label_name(map))
-}
 
 /// All metrics at this moment.
 ///
@@ -55,7 +48,7 @@ fn map_labels(running: &Running, exported: &Exported) -> String {
 
 /// What the probe keeps in one map.
 fn probes(exposition: &mut Exposition, exported: &Exported) {
-    let name = name(&exported.map.name);
+    let name = metric(&exported.map.name);
     let help = help(&exported.map);
     if exported.map.kind == Kind::Histogram {
         return histograms(exposition, exported, &name, &help);

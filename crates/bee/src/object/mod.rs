@@ -9,6 +9,7 @@ mod functions;
 pub mod map_memory;
 mod map_sections;
 mod map_uses;
+pub mod names;
 pub mod params;
 pub mod variants;
 
@@ -19,6 +20,7 @@ use serde::Serialize;
 use crate::allowance::Allowance;
 use crate::decode::btf::{Btf, TypeId};
 use crate::decode::bucket_key::{self, BucketKey};
+use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{self, Buckets};
 use crate::decode::labels::Labels;
 use crate::decode::layout::{Field, Layout, LayoutError};
@@ -80,6 +82,10 @@ pub struct Map {
 
 /// The field that gauges and histograms take their value from if nobody names another.
 const VALUE: &str = "value";
+/// What bee.h calls its count of the keys that a hash refused, before the map's name.
+pub(crate) const FAILURES: &str = "bee_failed_";
+/// The field that histograms take it from where there is none of that name.
+const BOUND: &str = "le";
 
 impl Map {
     /// How much memory it takes to know it, in bytes.
@@ -90,6 +96,14 @@ impl Map {
         };
         let said = [&self.help, &self.unit].into_iter().flatten().map(String::len).sum::<usize>();
         size_of::<Self>() + self.name.len() + said + layouts
+    }
+
+    /// How the keys of its series become canonical.
+    pub fn canonical(&self) -> Canonical {
+        match &self.source {
+            Source::Events(layout) => Canonical::new(layout, self.value()),
+            Source::Elements { key, .. } => Canonical::new(key, None),
+        }
     }
 
     /// The labels of its series.
@@ -159,9 +173,15 @@ fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> 
             return Err(Error::TooMany);
         }
         let tags = tags.get(name).map(Vec::as_slice).unwrap_or_default();
-        let map = map(btf, definition, kind, (name, tags)).map_err(|why| Error::Map { map: name.to_owned(), why })?;
+        let map = map(btf, definition, kind, (name, tags))
+            .and_then(|map| has_known_buckets(map, btf))
+            .map_err(|why| Error::Map { map: name.to_owned(), why })?;
         allowance.take(COPIES * map.memory())?;
         maps.push(map);
+    }
+    if let Some((first, second, name)) = names::clash(maps.iter()) {
+        let why = format!("its metric {name} would be map {}'s as well: rename one of them", first.name);
+        return Err(Error::Map { map: second.name.clone(), why });
     }
     Ok(maps)
 }
@@ -172,7 +192,27 @@ fn map(btf: &Btf, definition: TypeId, kind: Kind, (name, tags): (&str, &[&str]))
     let buckets = tag("buckets=").map(|text| text.parse()).transpose();
     let buckets = buckets.map_err(|error: histogram::Malformed| error.to_string())?;
     let (help, unit) = (tag("help="), tag("unit="));
-    Ok(Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned() })
+    let mut map = Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned() };
+    // BumbleBee's histograms have it so.
+    if kind == Kind::Histogram && map.value().is_none() && map.integer_field(BOUND).is_some() {
+        map.value = BOUND.to_owned();
+    }
+    names::check_labels(&map)?;
+    Ok(map)
+}
+
+/// A histogram in a hash has its buckets from `BEE_OBSERVE`, which counts its failures with `BEE_HASH`, or says which they are.
+/// ebpf_exporter's probes do neither, and have the sum of all values in the bucket behind the last.
+fn has_known_buckets(map: Map, btf: &Btf) -> Result<Map, String> {
+    let is_kept = map.kind == Kind::Histogram && matches!(map.source, Source::Elements { .. });
+    let failures = format!("{FAILURES}{}", map.name);
+    if is_kept && map.buckets.is_none() && !btf.offsets(".bss").contains_key(failures.as_str()) {
+        let name = &map.name;
+        return Err(format!(
+            "nothing says what its buckets are: use BEE_OBSERVE with BEE_HASH({name}), or BEE_BUCKETS at the map"
+        ));
+    }
+    Ok(map)
 }
 
 impl Kind {
@@ -232,6 +272,12 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
         | map_type::PERCPU_ARRAY
         | map_type::LRU_PERCPU_HASH) => {
             let (key, value) = (layout("key")?, layout("value")?);
+            if kind == Kind::Histogram && BucketKey::new(&key).is_some_and(|key| key.is_narrow()) {
+                return Err(format!(
+                    "its key's `{}` has less than 32 bits: the sum of all values would be counted as a bucket",
+                    bucket_key::FIELD
+                ));
+            }
             if kind == Kind::Histogram && BucketKey::new(&key).is_none() {
                 return Err(format!(
                     "a histogram in a hash has a bucket in each element, and its key no integer named `{}` that says which",

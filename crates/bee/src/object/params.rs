@@ -121,7 +121,7 @@ fn encode(layout: &Layout, value: &str) -> Option<Vec<u8>> {
         Shape::Ipv4 => Some(value.parse::<Ipv4Addr>().ok()?.octets().to_vec()),
         Shape::Ipv6 => Some(value.parse::<Ipv6Addr>().ok()?.octets().to_vec()),
         // With room for the zero that ends it.
-        Shape::Text if value.len() < size => {
+        Shape::Text | Shape::TextOrBytes if value.len() < size => {
             let mut bytes = value.as_bytes().to_vec();
             bytes.resize(size, 0);
             Some(bytes)
@@ -150,7 +150,7 @@ fn describe(layout: &Layout) -> String {
             format!("one of {}", names.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", "))
         }
         Shape::Ipv4 | Shape::Ipv6 => "an address".to_owned(),
-        Shape::Text => format!("text of at most {} bytes", layout.size.saturating_sub(1)),
+        Shape::Text | Shape::TextOrBytes => format!("text of at most {} bytes", layout.size.saturating_sub(1)),
         _ => "of a kind that bee can't set".to_owned(),
     }
 }

@@ -80,9 +80,7 @@ pub enum Error {
     Object { name: String, source: object::Error },
     #[error("probe {0} was given twice")]
     Twice(String),
-    #[error(
-        "probes {first} and {second} both have a map {map}, and {metric} would be two metrics: rename the map in one of them"
-    )]
+    #[error("probes {first} and {second} both have a metric {metric} (map {map}): rename the map in one of them")]
     SameMetric { first: String, second: String, map: String, metric: String },
     #[error(transparent)]
     Variant(#[from] NoSuchVariant),
@@ -92,6 +90,8 @@ pub enum Error {
     Filter(#[from] filter::Unanswered),
     #[error("--hist-buckets and --hist-value-key need a histogram map; the probe has none")]
     NoHistogram,
+    #[error("--hist-buckets cannot change histogram {map}: the probe itself counts in its buckets")]
+    KeptBuckets { map: String },
     #[error(
         "map {map} is a histogram of a field {field:?}, and its events have no such integer: name another with --hist-value-key"
     )]

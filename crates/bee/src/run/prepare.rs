@@ -3,11 +3,11 @@
 //! What is asked of several probes at once (a variant, a parameter, a filter, a histogram's value) is for those that have it, and
 //! refused if none has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::decode::filter::{Filter, Unanswered};
 use crate::kernel::probe;
-use crate::metrics;
+use crate::object::names;
 use crate::object::params;
 use crate::object::variants;
 use crate::object::{self, Inspection, Kind, Source};
@@ -66,20 +66,27 @@ fn candidate(NamedObject { name, object }: NamedObject) -> Result<Candidate, Err
 
 /// Neither two probes nor two metrics may have the same name.
 fn each_has_its_name(candidates: &[Candidate]) -> Result<(), Error> {
-    let (mut names, mut metrics) = (BTreeSet::new(), BTreeMap::new());
-    for Candidate { name, inspection, .. } in candidates {
-        if !names.insert(name) {
-            return Err(Error::Twice(name.clone()));
-        }
-        for map in inspection.maps.iter().filter(|map| map.kind != Kind::Print) {
-            let metric = metrics::name(&map.name);
-            if let Some(first) = metrics.insert(metric.clone(), name) {
-                let (first, second) = (first.clone(), name.clone());
-                return Err(Error::SameMetric { first, second, map: map.name.clone(), metric });
-            }
-        }
+    let mut names = BTreeSet::new();
+    if let Some(twice) = candidates.iter().find(|candidate| !names.insert(&candidate.name)) {
+        return Err(Error::Twice(twice.name.clone()));
+    }
+    let maps = candidates.iter().flat_map(|candidate| &candidate.inspection.maps);
+    if let Some((first, second, metric)) = names::clash(maps) {
+        return Err(Error::SameMetric {
+            first: owner(candidates, first),
+            second: owner(candidates, second),
+            map: second.name.clone(),
+            metric,
+        });
     }
     Ok(())
+}
+
+/// The name of the probe that a map is of.
+fn owner(candidates: &[Candidate], map: &object::Map) -> String {
+    let mut owners =
+        candidates.iter().filter(|candidate| candidate.inspection.maps.iter().any(|own| std::ptr::eq(own, map)));
+    owners.next().map_or_else(String::new, |candidate| candidate.name.clone())
 }
 
 fn choose_variants(candidates: &mut [Candidate], wanted: Option<&str>) -> Result<(), Error> {
@@ -102,7 +109,11 @@ fn histograms(candidates: &mut [Candidate], options: &RunOptions) -> Result<(), 
         return Err(Error::NoHistogram);
     }
     // One that the probe keeps in a hash has its buckets there, and no value.
+    let kept = maps.iter().find(|map| !matches!(map.source, Source::Events(_))).map(|map| map.name.clone());
     maps.retain(|map| matches!(map.source, Source::Events(_)));
+    if let (Some(map), [], Some(_)) = (kept, maps.as_slice(), &options.bounds.buckets) {
+        return Err(Error::KeptBuckets { map });
+    }
     let wanted = options.histogram_value.as_deref();
     let some_has_it = wanted.is_some_and(|field| maps.iter().any(|map| map.integer_field(field).is_some()));
     for map in &mut maps {
