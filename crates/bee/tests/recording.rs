@@ -90,7 +90,12 @@ fn record(folder: &Path) -> (PathBuf, String, String) {
         std::thread::Builder::new().name(name.into()).spawn(nix::unistd::getppid).unwrap().join().unwrap();
     }
     // Events come at once; a printed hash is looked at each second.
-    let counted = ["ebpf_solo_io_hist_calls_count 3\n", "bee_map_elements{map=\"print_names\"} 2\n"];
+    let counted = [
+        "ebpf_solo_io_hist_calls_count 3\n",
+        "ebpf_solo_io_events{comm=\"asks\"} 2\n",
+        "ebpf_solo_io_events{comm=\"others\"} 1\n",
+        "bee_map_elements{map=\"print_names\"} 2\n",
+    ];
     let all_is_counted = || counted.iter().all(|line| run.metrics().contains(line));
     assert!(until(all_is_counted), "{}", run.metrics());
     let metrics = run.metrics();

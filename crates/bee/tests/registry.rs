@@ -78,7 +78,7 @@ fn what_the_registry_lacks_and_what_names_no_registry_is_said() {
     let (world, registry) = (World::new(), start(Wants::default()));
     let host = registry.host();
     world.refuses(&["pull", &format!("{host}/room/none:v1")], &[&format!("the registry {host} has no room/none:v1")]);
-    world.refuses(&["pull", "probe:v1"], &["probe:v1 names no registry", "hint:"]);
+    world.refuses(&["pull", "probe:v1"], &["probe:v1 has no registry", "hint:"]);
     world.refuses(&["push", &format!("{host}/room/none:v1")], &["room/none:v1"]);
     drop(registry);
     world.refuses(&["pull", &format!("{host}/room/none:v1")], &["can't be reached", "Connection refused"]);
@@ -169,10 +169,12 @@ fn what_is_no_probe_is_said_for_what_it_is() {
         format!("{host}/room/probe:{tag}")
     };
     let twice = put("twice", &|it| it["layers"] = json!([it["layers"][0], it["layers"][0]]));
-    there.refuses(&["pull", &twice], &["is no eBPF probe: it has 2 layers, and a probe has one"]);
+    there.refuses(&["pull", &twice], &["is not an eBPF probe: it has 2 layers, and a probe has one"]);
     let other = put("other", &|it| it["layers"][0]["mediaType"] = "text/plain".into());
-    there
-        .refuses(&["pull", &other], &["is no eBPF probe: it holds text/plain, not application/ebpf.oci.image.program"]);
+    there.refuses(
+        &["pull", &other],
+        &["is not an eBPF probe: it holds text/plain, not application/ebpf.oci.image.program"],
+    );
 }
 
 #[test]
@@ -231,7 +233,7 @@ fn an_image_for_several_processors_is_pushed_whole_and_pulled_for_this_one_or_fo
     there.succeeds(&["inspect", &name]);
     let described: Value = serde_json::from_str(&there.succeeds(&["describe", &name, "--json"])).unwrap();
     assert_eq!(described["platform"], "linux/amd64,linux/arm64");
-    there.refuses(&["push", &name], &[&format!("not stored for linux/{other}"), "bee pull --all-platforms"]);
+    there.refuses(&["push", &name], &[&format!("linux/{other} is missing"), "bee pull --all-platforms"]);
     there.succeeds(&["pull", "--all-platforms", &name]);
     assert_eq!(there.succeeds(&["push", &name]), built);
 }
@@ -301,9 +303,9 @@ fn an_image_that_runs_a_probe_is_pushed_and_is_no_probe_itself() {
         config["config"]["Entrypoint"],
         json!(["/bin/bee", "run", "--no-tty", "--listen=::", "/probes/probe.o"])
     );
-    let said = world.refuses(&["pull", &image], &["is no eBPF probe"]);
+    let said = world.refuses(&["pull", &image], &["is not an eBPF probe"]);
     assert_eq!(said.status.code(), Some(3));
-    world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 names no registry", "--output"]);
+    world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 has no registry", "--output"]);
 }
 
 fn start(wants: Wants) -> TestRegistry {

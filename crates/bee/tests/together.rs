@@ -108,7 +108,7 @@ fn columns_are_lines_of_text_under_a_header() {
     assert_eq!(lines.first(), Some(&"MAP           COMM"), "{output}");
     assert!(lines.len() == 3 && lines[1..].iter().all(|line| *line == "print_calls   asks"), "{output}");
     let refused = bee().arg("run").arg(&object).args(["--output=table", "--prom-port=0"]).output().unwrap();
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("no terminal to draw a table on"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("standard output is not a terminal"));
 }
 
 /// A BPF file system of the test's own.
