@@ -80,7 +80,7 @@ fn another_chart(cluster: &TestCluster) {
     assert!(run.stderr.contains("is kube-prometheus-stack 1.2.3, the labs need"), "{}", run.stderr);
     let run = lab3(cluster, Path::new("/nowhere"));
     assert_eq!(run.code, 4, "{}", run.stderr);
-    assert!(run.stderr.contains("/nowhere is no chart"), "{}", run.stderr);
+    assert!(run.stderr.contains("/nowhere is not a chart"), "{}", run.stderr);
     let namespace = cluster.try_kubectl(&["get", "namespace", "prometheus"]);
     assert!(namespace.stderr.contains("not found"), "nothing is half-made: {}", namespace.stdout);
 }

@@ -44,3 +44,4 @@ pub mod decode;
 pub mod allowance;
 pub mod atomic_file;
 mod c_format;
+mod shutdown;

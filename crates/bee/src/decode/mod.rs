@@ -69,8 +69,8 @@ fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) ->
     let raw = || bits(record, offset, width).unwrap_or(0);
     let slice = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
     match &layout.shape {
-        Shape::Unsigned => number(raw() as i128, raw()),
-        Shape::Signed => number(signed(raw(), width), raw()),
+        Shape::Unsigned => unsigned(raw()),
+        Shape::Signed => number(signed(raw(), width)),
         Shape::Bool => Value::Bool(raw() != 0),
         Shape::Float => float_value(slice()),
         Shape::Pointer => Value::String(format!("{:#x}", raw())),
@@ -115,11 +115,14 @@ fn signed(raw: u128, width: usize) -> i128 {
 }
 
 /// JSON numbers have 64 bits; a longer one is written as text.
-fn number(signed: i128, raw: u128) -> Value {
-    if let Ok(number) = i64::try_from(signed) {
-        return number.into();
-    }
-    u64::try_from(raw).map_or_else(|_| Value::String(raw.to_string()), Value::from)
+pub(crate) fn number(number: i128) -> Value {
+    let narrow = i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from));
+    narrow.unwrap_or_else(|_| Value::String(number.to_string()))
+}
+
+/// The same for 128 bits without a sign.
+fn unsigned(raw: u128) -> Value {
+    i128::try_from(raw).map_or_else(|_| Value::String(raw.to_string()), number)
 }
 
 /// A number of 4 or 8 bytes.
@@ -145,8 +148,8 @@ fn enumeration(raw: u128, width: usize, is_signed: bool, names: &[(String, i64)]
     let known = names.iter().find(|(_, value)| i128::from(*value) == as_signed || i128::from(*value) == raw as i128);
     match known {
         Some((name, _)) => Value::String(name.clone()),
-        None if is_signed => number(as_signed, raw),
-        None => number(raw as i128, raw),
+        None if is_signed => number(as_signed),
+        None => unsigned(raw),
     }
 }
 

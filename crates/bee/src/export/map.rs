@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use clikit::print;
+use serde_json::Value;
 
 use crate::allowance::{Accounts, Allowance, Exceeded, Held};
 use crate::decode::bucket_key::BucketKey;
@@ -17,7 +18,7 @@ use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{Buckets, Histogram};
 use crate::decode::labels::Labels;
 use crate::decode::layout::Layout;
-use crate::decode::{integer, integer_at};
+use crate::decode::{decode, integer, integer_at, number};
 use crate::export::cardinality::{Admitted, Bounded, ENTRY};
 use crate::export::hash_histogram;
 use crate::export::series::{Histograms, Series};
@@ -45,6 +46,9 @@ pub enum Unreadable {
     #[error(transparent)]
     TooMuch(#[from] Exceeded),
 }
+
+/// Values by canonical key.
+type Totals<'a> = Vec<(Cow<'a, [u8]>, i128)>;
 
 /// One exported map of a running probe.
 pub struct Exported {
@@ -233,7 +237,7 @@ impl Exported {
         layout: &Layout,
         per_cpu: bool,
         held: &mut Held,
-    ) -> Result<Vec<(Cow<'a, [u8]>, i128)>, Exceeded> {
+    ) -> Result<Totals<'a>, Exceeded> {
         let values = elements.iter().filter_map(|(key, values)| Some((key, sum(layout, values, per_cpu)?)));
         if self.canonical.is_identity() {
             return Ok(values.map(|(key, value)| (Cow::Borrowed(key), value)).collect());
@@ -262,7 +266,7 @@ impl Exported {
         let (kept, _held) = self.kept(&elements)?;
         let (events, observed) = (lock(&self.events), lock(&self.observed));
         let mut held = self.answers.hold();
-        let mut all: Vec<(Cow<[u8]>, i128)> = match &self.map.source {
+        let mut all: Totals = match &self.map.source {
             Source::Events(_) => {
                 let counts = observed.iter().map(|(key, histogram)| (key, histogram.count().into()));
                 let values = events.iter().map(|(key, value)| (key, *value)).chain(counts);
@@ -280,6 +284,27 @@ impl Exported {
         }
         all.sort_by(|(a, one), (b, other)| (Reverse(one), a).cmp(&(Reverse(other), b)));
         Ok(all.into_iter().map(|(key, value)| (self.labels.values(&key), value)).collect())
+    }
+
+    /// The value of an element, as it is shown: of several processors, their sum.
+    pub(crate) fn shown(&self, values: &[u8]) -> Option<Value> {
+        match &self.map.source {
+            Source::Elements { value, per_cpu: true, .. } => sum(value, values, true).map(number),
+            Source::Elements { value, .. } => decode(value, values).ok(),
+            Source::Events(_) => None,
+        }
+    }
+
+    /// Elements of a printed hash, as many as `most`: the values of their labels, and their own.
+    pub fn printed(
+        &self,
+        most: usize,
+        shows: &dyn Fn(&[u8]) -> bool,
+    ) -> Result<Vec<(Vec<String>, String)>, Unreadable> {
+        let elements = self.elements()?;
+        let shown = elements.iter().filter(|(key, _)| shows(key)).take(most);
+        let row = |(key, values): (&[u8], &[u8])| Some((self.labels.values(key), self.shown(values)?.to_string()));
+        Ok(shown.filter_map(row).collect())
     }
 
     /// How many series it may become.

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 
 use clikit::escaped;
 
-use crate::decode;
 use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
@@ -83,10 +82,12 @@ impl<W: Write> Output for Columns<'_, W> {
 
     fn elements(&self, map: usize, elements: &Elements) {
         let exported = &self.running.maps[map];
-        let Source::Elements { value, .. } = &exported.map.source else { return };
+        if let Source::Events(_) = exported.map.source {
+            return;
+        }
         let shows = |key: &[u8]| self.running.shows(exported, key);
         for (key, bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
-            let value = decode::decode(value, bytes).map(|value| value.to_string());
+            let value = exported.shown(bytes).map(|value| value.to_string());
             self.line(map, Some("value"), key, Some(value.unwrap_or_default()));
         }
     }

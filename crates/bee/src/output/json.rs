@@ -55,10 +55,10 @@ impl<W: Write> Output for JsonLines<'_, W> {
     /// `{"map":"sizes","key":{…},"value":…}` for each element that is new or changed.
     fn elements(&self, map: usize, elements: &Elements) {
         let exported = &self.running.maps[map];
-        let Source::Elements { key, value, .. } = &exported.map.source else { return };
+        let Source::Elements { key, .. } = &exported.map.source else { return };
         let shows = |key: &[u8]| self.running.shows(exported, key);
         for (key_bytes, value_bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
-            if let (Ok(key), Ok(value)) = (decode(key, key_bytes), decode(value, value_bytes)) {
+            if let (Ok(key), Some(value)) = (decode(key, key_bytes), exported.shown(value_bytes)) {
                 self.line(exported.probe, json!({ "map": exported.map.name, "key": key, "value": value }));
             }
         }

@@ -23,7 +23,8 @@ impl<W: Write> Lines<W> {
     pub fn flush(&mut self) -> io::Result<bool> {
         let written = self.error.take().map_or_else(|| self.output.flush(), Err);
         match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            // Or the run is over, and whoever reads has not read for long.
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::TimedOut) => Ok(false),
             written => written.map(|()| true),
         }
     }

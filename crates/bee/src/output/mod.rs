@@ -4,6 +4,7 @@ mod columns;
 mod diff;
 mod json;
 mod lines;
+mod outlet;
 #[cfg(feature = "whole")]
 mod terminal;
 
@@ -15,6 +16,8 @@ use clikit::print;
 
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
+use crate::output::outlet::Outlet;
+use crate::shutdown::End;
 
 /// What it is shown as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -96,7 +99,12 @@ impl Title {
 }
 
 /// Begins to show a run.
-pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> io::Result<Box<dyn Output + 'a>> {
+pub(crate) fn open<'a>(
+    format: Format,
+    title: &Title,
+    running: &'a Running,
+    end: &End,
+) -> io::Result<Box<dyn Output + 'a>> {
     #[cfg(feature = "whole")]
     if format == Format::Table {
         return Ok(Box::new(terminal::Table::open(title, running)?));
@@ -111,7 +119,7 @@ pub(crate) fn open<'a>(format: Format, title: &Title, running: &'a Running) -> i
         format
     };
     print::note(title.sentence());
-    let stdout = io::BufWriter::with_capacity(1 << 16, io::stdout());
+    let stdout = io::BufWriter::with_capacity(1 << 16, Outlet::new(io::stdout(), end.clone())?);
     Ok(match format {
         Format::Columns => Box::new(columns::Columns::new(running, stdout)),
         Format::Table | Format::Json => Box::new(json::JsonLines::new(running, stdout)),

@@ -10,7 +10,7 @@ use crate::kernel::ring_reader::{Consumer, Events};
 use crate::object::Source;
 use crate::output::Output;
 use crate::run::Error;
-use crate::run::shutdown::End;
+use crate::shutdown::End;
 
 /// How often the elements of a printed hash are looked at, and iterators run.
 const LOOK: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
             look(running, output);
         }
         let goes_on = output.round().map_err(Error::Output)?;
-        if !goes_on || (last && !more) {
+        if !goes_on || (last && !more) || end.is_drained() {
             look(running, output);
             return output.round().map(drop).map_err(Error::Output);
         }

@@ -3,7 +3,6 @@
 mod live;
 mod prepare;
 mod replay;
-pub(crate) mod shutdown;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -30,7 +29,7 @@ use crate::object::variants::NoSuchVariant;
 use crate::output::{self, Format, Output, Title};
 use crate::recording::{self, Recorder, Recording};
 use crate::run::replay::Replay;
-use crate::run::shutdown::End;
+use crate::shutdown::End;
 
 use prepare::Candidate;
 pub use prepare::{Prepared, prepare};
@@ -202,7 +201,7 @@ impl Session {
         let served = running.clone();
         let serve = move || server::serve(self.listener, move |format| metrics::text(&served, format));
         thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
-        let mut output = output::open(self.options.format, title, &running).map_err(Error::Output)?;
+        let mut output = output::open(self.options.format, title, &running, &end).map_err(Error::Output)?;
         if let Some((file, objects)) = record {
             output = Box::new(Recorder::new(file, &running, &objects, title, output)?);
         }

@@ -19,7 +19,7 @@ use crate::kernel::prog_stats::Programs;
 use crate::object::Source;
 use crate::output::{Output, Title};
 use crate::recording::{Error, Frame, Recording, functions};
-use crate::run::shutdown::End;
+use crate::shutdown::End;
 
 /// What the output notes of an element, and what an account takes besides its name.
 const ELEMENT: usize = 48;

@@ -113,6 +113,12 @@ impl Rows {
         if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
             return Self { columns, rows: latest.of(tab), ..Self::default() };
         }
+        if matches!(&exported.map.source, Source::Elements { value, .. } if !value.is_integer()) {
+            columns.push("value".to_owned());
+            let printed = exported.printed(KEPT, &|key| running.shows(exported, key)).unwrap_or_default();
+            let rows = printed.into_iter().map(|(labels, value)| labels.into_iter().chain([value]).collect()).collect();
+            return Self { columns, rows, ..Self::default() };
+        }
         columns.extend(["value", "per second"].map(str::to_owned));
         // A map that can't be read says so with its metrics.
         let largest = exported.largest(KEPT, &|key| running.shows(exported, key)).unwrap_or_default();
