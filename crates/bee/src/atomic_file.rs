@@ -42,7 +42,7 @@ pub struct Draft {
 
 impl Draft {
     /// In the same folder, because only a file of the same file system can take the name in one step.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub fn new(path: &Path) -> io::Result<Self> {
         let mut draft = tempfile::Builder::new();
         draft.prefix(UNFINISHED).permissions(Permissions::from_mode(0o644));
         let folder = folder(path);
@@ -57,7 +57,7 @@ impl Draft {
 }
 
 fn whole(path: &Path, content: &[u8]) -> io::Result<Draft> {
-    let mut draft = Draft::of(path)?;
+    let mut draft = Draft::new(path)?;
     draft.file.write_all(content)?;
     draft.file.as_file().sync_all()?;
     Ok(draft)

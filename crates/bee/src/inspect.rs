@@ -64,7 +64,7 @@ pub enum Error {
 impl Contents {
     /// # Errors
     /// It is no probe that bee can run.
-    pub fn of(bytes: &[u8]) -> Result<Self, Error> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let allowance = Allowance::of_a_file();
         let inspection = object::inspect_within(bytes, &allowance)?;
         let program = |probe::Program { name, section }| Program {

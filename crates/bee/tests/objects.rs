@@ -72,7 +72,7 @@ proptest! {
             damaged[at % length] = byte;
         }
         let _ = inspect(&damaged);
-        let _ = Sources::of_object(Path::new("probe.o"), &damaged);
+        let _ = Sources::from_object(Path::new("probe.o"), &damaged);
     }
 }
 

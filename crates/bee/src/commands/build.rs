@@ -65,12 +65,12 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
         arguments.cflags.iter().flat_map(|flags| flags.split_whitespace()).map(str::to_owned).collect();
     let request = Request { source, link, architecture, vmlinux: *vmlinux, cflags: &cflags };
     let object = bee::compile::build(&request)?;
-    Ok((Config::of(&object, architecture.oci())?, object))
+    Ok((Config::from_object(&object, architecture.oci())?, object))
 }
 
 /// What `bee lint` would say.
 fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
-    let sources = Sources::of(&arguments.source).and(&arguments.link);
+    let sources = Sources::from_file(&arguments.source).and(&arguments.link);
     let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
     findings.iter().for_each(print::note);
     Ok(())

@@ -9,7 +9,7 @@ use crate::cli::{Cli, Inspect};
 
 pub fn run(cli: &Cli, arguments: &Inspect) -> Result<()> {
     let object = super::run::stored(cli, &arguments.probe)?;
-    let contents = Contents::of(&object)?;
+    let contents = Contents::parse(&object)?;
     if arguments.mermaid {
         contents.mermaid().iter().try_for_each(print::line)?;
     } else if arguments.json {

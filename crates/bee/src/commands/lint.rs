@@ -29,10 +29,10 @@ pub fn run(arguments: &Lint) -> Result<()> {
 fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
     let path = &arguments.probe;
     let (object, sources) = match path.extension() == Some(OsStr::new("c")) {
-        true => (compile(path, &arguments.cflags), Sources::of(path)),
+        true => (compile(path, &arguments.cflags), Sources::from_file(path)),
         false => {
             let object = super::object(path)?;
-            let sources = Sources::of_object(path, &object);
+            let sources = Sources::from_object(path, &object);
             (Ok(object), sources)
         }
     };

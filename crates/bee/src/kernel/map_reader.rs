@@ -38,7 +38,7 @@ impl Elements {
         Self { keys, values, key_size: *key_size, value_size: *value_size }
     }
 
-    fn of(map: &MapHandle) -> Result<Self, libbpf_rs::Error> {
+    fn new(map: &MapHandle) -> Result<Self, libbpf_rs::Error> {
         let (key_size, plain) = (map.key_size() as usize, map.value_size() as usize);
         let value_size = if is_per_cpu(map) { stride(plain) * libbpf_rs::num_possible_cpus()? } else { plain };
         Ok(Self { keys: vec![], values: vec![], key_size, value_size })
@@ -47,7 +47,7 @@ impl Elements {
 
 /// Reads every element.
 pub fn read(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
-    let mut elements = Elements::of(map)?;
+    let mut elements = Elements::new(map)?;
     match in_batches(map, &mut elements) {
         Err(error) if elements.len() == 0 && is_unsupported(&error) => one_by_one(map),
         Err(error) => Err(error),
@@ -103,7 +103,7 @@ fn batch(map: &MapHandle, elements: &mut Elements, position: &mut [u8], first: b
 
 /// For kernels without batches.
 fn one_by_one(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
-    let mut elements = Elements::of(map)?;
+    let mut elements = Elements::new(map)?;
     for key in map.keys() {
         // It may have been deleted since it was listed.
         let value = match is_per_cpu(map) {

@@ -75,7 +75,7 @@ impl Probe {
             match try_variant(inspection, variant.as_deref()) {
                 Ok((object, attached)) => {
                     verifier_log::forget();
-                    let rests = Rests::of(&object, &inspection.btf);
+                    let rests = Rests::from_object(&object, &inspection.btf);
                     return Ok(Self { attached, object, rests, variant: variant.clone(), refused });
                 }
                 Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
@@ -177,7 +177,7 @@ pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeEr
 /// Refuses a probe with a program that bee does not attach. Loads nothing.
 pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
     for Program { name, section } in programs_of(inspection)? {
-        Hook::of(&name, &section)?;
+        Hook::parse(&name, &section)?;
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Vec<(Strin
     let programs = programs_of(inspection).map_err(|error| error.to_string())?;
     let wanted = programs.into_iter().filter(|program| variants::belongs(&program.name, variant));
     let hook = |Program { name, section }| {
-        let hook = Hook::of(&name, &section).map_err(|error| error.to_string())?;
+        let hook = Hook::parse(&name, &section).map_err(|error| error.to_string())?;
         Ok((name, hook))
     };
     wanted.map(hook).collect()

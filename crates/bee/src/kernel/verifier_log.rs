@@ -43,7 +43,7 @@ fn keep(message: &str) {
 /// Writes what libbpf says from now on to a file, in place of what has its name.
 pub fn write_to(file: &Path) -> io::Result<()> {
     // A process runs its probes once.
-    let _ = LOG.set(Draft::of(file)?.publish()?);
+    let _ = LOG.set(Draft::new(file)?.publish()?);
     Ok(())
 }
 

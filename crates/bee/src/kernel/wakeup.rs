@@ -13,7 +13,7 @@ pub struct Rests(MapHandle);
 
 impl Rests {
     /// `None` without the variable, or with others beside it: the kernel takes a section as a whole, and those are the probe's to change.
-    pub fn of(object: &Object, btf: &Btf) -> Option<Self> {
+    pub fn from_object(object: &Object, btf: &Btf) -> Option<Self> {
         let variables = btf.offsets(SECTION);
         let map = object.maps().find(|map| map.name().to_string_lossy().ends_with(SECTION))?;
         let is_alone = variables.keys().eq(&[VARIABLE]);

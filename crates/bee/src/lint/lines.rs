@@ -24,7 +24,7 @@ pub struct Line {
 }
 
 /// One line for each section; none if the object does not say, or is damaged.
-pub fn of(object: &[u8]) -> Vec<Line> {
+pub fn parse(object: &[u8]) -> Vec<Line> {
     read(object).unwrap_or_default()
 }
 

@@ -90,7 +90,7 @@ pub fn refused(map: &str, why: &str, sources: &Sources) -> Finding {
 fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, ProbeError> {
     let programs = probe::programs_of(inspection)?.into_iter();
     let finding = |program: probe::Program| {
-        let message = Hook::of(&program.name, &program.section).err()?.to_string();
+        let message = Hook::parse(&program.name, &program.section).err()?.to_string();
         Some(Finding { rule: Rule::Hook, place: sources.program(&program.section), message })
     };
     Ok(programs.filter_map(finding).collect())

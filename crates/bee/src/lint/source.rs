@@ -24,7 +24,7 @@ pub struct Sources {
 
 impl Sources {
     /// Those of a C file; of one that can't be read there are none.
-    pub fn of(path: &Path) -> Self {
+    pub fn from_file(path: &Path) -> Self {
         Self { main: path.to_owned(), files: read(vec![path.to_owned()]), programs: vec![] }
     }
 
@@ -35,9 +35,9 @@ impl Sources {
     }
 
     /// Those of a compiled object.
-    pub fn of_object(path: &Path, object: &[u8]) -> Self {
+    pub fn from_object(path: &Path, object: &[u8]) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let programs = lines::of(object);
+        let programs = lines::parse(object);
         // No object makes us read what lies elsewhere.
         let beside = |file: &&PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
         let files = programs.iter().map(|line| &line.file).filter(beside).map(|file| folder.join(file)).collect();
@@ -140,7 +140,7 @@ mod tests {
         let (main, header) = (folder.path().join("probe.c"), folder.path().join("types.h"));
         fs::write(&main, SOURCE).unwrap();
         fs::write(&header, HEADER).unwrap();
-        let sources = Sources::of(&main);
+        let sources = Sources::from_file(&main);
         let place = |file: &Path, line| Place { file: file.to_owned(), line };
         assert_eq!(sources.map("events"), place(&main, Some(5)));
         assert_eq!(sources.program("xdp"), place(&main, Some(7)));
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn an_object_that_says_nothing_has_no_lines() {
         let object = Path::new("probe.o");
-        let sources = Sources::of_object(object, &[0x7f, b'E', b'L', b'F', 0xff]);
+        let sources = Sources::from_object(object, &[0x7f, b'E', b'L', b'F', 0xff]);
         assert_eq!(sources.map("events"), Place { file: object.to_owned(), line: None });
     }
 }

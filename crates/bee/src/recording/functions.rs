@@ -36,7 +36,7 @@ struct Places {
 }
 
 impl Functions {
-    pub fn of(maps: &[Exported]) -> Self {
+    pub fn new(maps: &[Exported]) -> Self {
         let addresses = |layout: &Layout| layout.places(Meaning::KernelAddress);
         let places = |exported: &Exported| match &exported.map.source {
             Source::Events(layout) => Places { key: addresses(layout), value: vec![] },

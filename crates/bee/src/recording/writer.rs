@@ -36,9 +36,9 @@ const MARGIN: usize = 1 << 10;
 pub fn create(file: &Path) -> Result<Draft, Error> {
     let failed = |source| Error::Open { file: file.to_owned(), source };
     match may_be_replaced(file) {
-        Ok(true) => Draft::of(file).map_err(failed),
+        Ok(true) => Draft::new(file).map_err(failed),
         Ok(false) => Err(Error::Exists(file.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Draft::of(file).map_err(failed),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Draft::new(file).map_err(failed),
         Err(error) => Err(failed(error)),
     }
 }
@@ -85,7 +85,7 @@ impl<'a> Recorder<'a> {
         let file = Writer::begin(file, &header(running, objects, title), objects).map_err(Error::Write)?;
         let (file, known) = (RefCell::new(file), RefCell::default());
         let (now, noted) = (Cell::default(), Cell::default());
-        let functions = RefCell::new(Functions::of(&running.maps));
+        let functions = RefCell::new(Functions::new(&running.maps));
         Ok(Self { running, output, file, start: Instant::now(), now, noted, known, functions })
     }
 

@@ -47,8 +47,8 @@ pub struct Map {
 impl Config {
     /// # Errors
     /// The object is no probe.
-    pub fn of(object: &[u8], architecture: &str) -> Result<Self, inspect::Error> {
-        let Contents { programs, maps, .. } = Contents::of(object)?;
+    pub fn from_object(object: &[u8], architecture: &str) -> Result<Self, inspect::Error> {
+        let Contents { programs, maps, .. } = Contents::parse(object)?;
         let program = |inspect::Program { name, section, .. }| Program { name, section };
         // libbpf makes maps of its own, with a dot, of global variables.
         let maps = maps.into_iter().filter(|map| !map.name.contains('.')).map(Map::from).collect();

@@ -120,7 +120,7 @@ mod tests {
 
     fn why(section: &str, errno: i32) -> String {
         let error = libbpf_rs::Error::from_raw_os_error(errno);
-        why_not(&Hook::of("watch", section).unwrap(), &error)
+        why_not(&Hook::parse("watch", section).unwrap(), &error)
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Hook {
     ///
     /// # Errors
     /// There is no such hook, bee does not attach to it, or its target is missing.
-    pub fn of(program: &str, section: &str) -> Result<Self, UnsupportedHook> {
+    pub fn parse(program: &str, section: &str) -> Result<Self, UnsupportedHook> {
         // "?" is libbpf's mark for a program that does not load unasked.
         let section = section.strip_prefix('?').unwrap_or(section);
         let refuse = |why: String| UnsupportedHook { program: program.to_owned(), section: section.to_owned(), why };
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     fn refusal(section: &str) -> String {
-        Hook::of("watch", section).unwrap_err().to_string()
+        Hook::parse("watch", section).unwrap_err().to_string()
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             ("?kprobe/tcp_connect", Kind::Kprobe),
         ];
         for (section, kind) in kinds {
-            assert_eq!(Hook::of("watch", section).map(|hook| hook.kind), Ok(kind), "{section}");
+            assert_eq!(Hook::parse("watch", section).map(|hook| hook.kind), Ok(kind), "{section}");
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn the_rate_of_a_sampling_program_stands_behind_the_slash() {
-        let hertz = |section| Hook::of("watch", section).map(|hook| hook.hertz());
+        let hertz = |section| Hook::parse("watch", section).map(|hook| hook.hertz());
         assert_eq!((hertz("perf_event"), hertz("perf_event/49")), (Ok(Some(99)), Ok(Some(49))));
         assert!(refusal("perf_event/fast").contains("no rate of 1 to 10000 hertz"));
     }

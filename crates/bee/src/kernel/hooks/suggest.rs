@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn this_kernels_tracepoints_are_found_by_their_types() {
         for name in ["sys_enter", "inet_sock_set_state"] {
-            let hook = Hook::of("watch", &format!("tp_btf/{name}")).unwrap();
+            let hook = Hook::parse("watch", &format!("tp_btf/{name}")).unwrap();
             let Some(search) = search(&hook, name) else { return assert!(!Path::new(KERNEL_BTF).exists()) };
             assert!(search.is_there(), "{name}: {search:?}");
         }
