@@ -73,18 +73,7 @@ impl Store {
         let mut index = layout::empty_index()?;
         index.set_manifests(manifests);
         let index = layout::document(&index)?;
-        let failed = |why| Error::Write { path: "the archive".into(), why };
-        let mut archive = Builder::new(output);
-        let mut file = |path: &str, bytes: &[u8]| {
-            let mut header = Header::new_ustar();
-            header.set_size(bytes.len() as u64);
-            header.set_mode(0o644);
-            archive.append_data(&mut header, path, bytes).map_err(failed)
-        };
-        file(layout::MARKER.0, layout::MARKER.1.as_bytes())?;
-        file(layout::INDEX, &index)?;
-        blobs.iter().try_for_each(|(digest, bytes)| file(&layout::blob_path(digest), bytes))?;
-        archive.into_inner().and_then(|mut output| output.flush()).map_err(failed)
+        write_archive(output, &index, &blobs).map_err(|why| Error::Write { path: "the archive".into(), why })
     }
 
     /// Stores all probes of an archive under their names; returns names and digests. None is stored if one of them can't be.
@@ -107,6 +96,24 @@ impl Store {
     }
 }
 
+fn write_archive(output: impl Write, index: &[u8], blobs: &BTreeMap<String, Bytes>) -> io::Result<()> {
+    let mut archive = Builder::new(output);
+    append(&mut archive, layout::MARKER.0, layout::MARKER.1.as_bytes())?;
+    append(&mut archive, layout::INDEX, index)?;
+    for (digest, bytes) in blobs {
+        append(&mut archive, &layout::blob_path(digest), bytes)?;
+    }
+    archive.into_inner()?.flush()
+}
+
+/// Without owner and time, so that the same content gives the same bytes.
+fn append(archive: &mut Builder<impl Write>, path: &str, bytes: &[u8]) -> io::Result<()> {
+    let mut header = Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, path, bytes)
+}
+
 /// The archive's files by their paths.
 type Files = HashMap<String, Bytes>;
 
@@ -121,7 +128,10 @@ fn files(input: impl Read) -> Result<Files, ImportError> {
             EntryType::Regular if is_of_layout(&path) => {}
             _ => return Err(ImportError::File(beginning(&path))),
         }
-        left = left.checked_sub(entry.size()).filter(|_| files.len() < MOST_FILES).ok_or(ImportError::TooLarge)?;
+        if files.len() >= MOST_FILES {
+            return Err(ImportError::TooLarge);
+        }
+        left = left.checked_sub(entry.size()).ok_or(ImportError::TooLarge)?;
         let mut bytes = vec![];
         entry.take(MOST_BYTES).read_to_end(&mut bytes)?;
         hold_against_digest(&path, &bytes)?;
@@ -130,6 +140,18 @@ fn files(input: impl Read) -> Result<Files, ImportError> {
         }
     }
     Ok(files)
+}
+
+/// `manifest.json` is docker's own description beside OCI's.
+fn is_of_layout(path: &str) -> bool {
+    match path.strip_prefix(BLOBS) {
+        Some(digest) => is_hex_sha256(digest),
+        None => [layout::INDEX, layout::MARKER.0, "manifest.json"].contains(&path),
+    }
+}
+
+fn is_hex_sha256(digest: &str) -> bool {
+    digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Once, however many images name it.
@@ -142,13 +164,6 @@ fn hold_against_digest(path: &str, bytes: &[u8]) -> Result<(), Damage> {
     }
 }
 
-/// `manifest.json` is docker's own description beside OCI's.
-fn is_of_layout(path: &str) -> bool {
-    let is_blob =
-        |digest: &str| digest.len() == 64 && digest.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    [layout::INDEX, layout::MARKER.0, "manifest.json"].contains(&path) || path.strip_prefix(BLOBS).is_some_and(is_blob)
-}
-
 /// One image of the archive, every digest verified.
 fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
     let name = annotation(named, ANNOTATION_REF_NAME).unwrap_or_default();
@@ -158,9 +173,7 @@ fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Imp
     }
     let bytes = blob(files, named)?;
     let index: ImageIndex = document(&bytes)?;
-    let is_there =
-        |it: &&Descriptor| it.as_digest_sha256().is_some_and(|it| files.contains_key(&layout::blob_path(it)));
-    let listed: Vec<_> = index.manifests().iter().filter(is_there).collect();
+    let listed: Vec<_> = index.manifests().iter().filter(|it| has(files, it)).collect();
     if listed.len() > MOST_PLATFORMS {
         return Err(Damage::new("it is for too many processors", listed.len()).into());
     }
@@ -171,12 +184,18 @@ fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), Imp
     Ok((reference, Image { index: Some((named.media_type().clone(), bytes)), manifests }))
 }
 
+fn has(files: &Files, descriptor: &Descriptor) -> bool {
+    descriptor.as_digest_sha256().is_some_and(|digest| files.contains_key(&layout::blob_path(digest)))
+}
+
 fn manifest(files: &Files, descriptor: &Descriptor) -> Result<Manifest, Damage> {
     let bytes = blob(files, descriptor)?;
     let parsed: ImageManifest = document(&bytes)?;
     image::one_program(&parsed).map_err(|why| Damage::new("not an eBPF probe", why))?;
-    let parts = parsed.layers().iter().chain([parsed.config()]);
-    let blobs = parts.map(|part| Ok((part.clone(), blob(files, part)?))).collect::<Result<_, Damage>>()?;
+    let mut blobs = vec![];
+    for part in parsed.layers().iter().chain([parsed.config()]) {
+        blobs.push((part.clone(), blob(files, part)?));
+    }
     Ok(Manifest { document: bytes, platform: descriptor.platform().clone(), blobs })
 }
 

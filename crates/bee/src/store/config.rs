@@ -49,11 +49,16 @@ impl Config {
     /// The object is no probe.
     pub fn from_object(object: &[u8], architecture: &str) -> Result<Self, inspect::Error> {
         let Contents { programs, maps, .. } = Contents::parse(object)?;
-        let program = |inspect::Program { name, section, .. }| Program { name, section };
         // libbpf makes maps of its own, with a dot, of global variables.
         let maps = maps.into_iter().filter(|map| !map.name.contains('.')).map(Map::from).collect();
-        let programs = programs.into_iter().map(program).collect();
+        let programs = programs.into_iter().map(Program::from).collect();
         Ok(Self { architecture: architecture.to_owned(), os: "linux".to_owned(), programs, maps })
+    }
+}
+
+impl From<inspect::Program> for Program {
+    fn from(inspect::Program { name, section, .. }: inspect::Program) -> Self {
+        Self { name, section }
     }
 }
 

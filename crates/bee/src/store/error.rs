@@ -66,6 +66,10 @@ impl Damage {
 }
 
 impl Error {
+    pub(super) fn damaged(reference: &Reference, why: Damage) -> Self {
+        Self::Damaged { reference: reference.to_string(), why }
+    }
+
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {

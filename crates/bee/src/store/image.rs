@@ -39,8 +39,8 @@ impl Image {
 
     /// Everything that it consists of, in the order in which each finds what it names.
     pub(super) fn into_contents(self) -> impl Iterator<Item = Bytes> {
-        let whole = |it: Manifest| it.blobs.into_iter().map(|(_, bytes)| bytes).chain([it.document]);
-        self.manifests.into_iter().flat_map(whole).chain(self.index.map(|(_, document)| document))
+        let manifests = self.manifests.into_iter().flat_map(Manifest::into_contents);
+        manifests.chain(self.index.map(|(_, document)| document))
     }
 }
 
@@ -51,23 +51,22 @@ impl Manifest {
         descriptor.set_platform(self.platform.clone());
         descriptor
     }
+
+    fn into_contents(self) -> impl Iterator<Item = Bytes> {
+        self.blobs.into_iter().map(|(_, bytes)| bytes).chain([self.document])
+    }
 }
 
 impl Store {
     /// The image that `reference` names, for all its processors, every digest verified.
     pub fn image(&self, reference: &Reference) -> Result<Image, Error> {
         let named = self.find(reference)?;
-        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
-        let manifests = self.manifests_of(&named).map_err(damaged)?;
+        let manifests = self.manifests_of(&named).map_err(|why| Error::damaged(reference, why))?;
         let lacking: Vec<_> = manifests.iter().filter(|it| !self.layout.has(it)).filter_map(platform::words).collect();
         if !lacking.is_empty() {
             return Err(Error::Incomplete { reference: reference.clone(), lacking: lacking.join(", ") });
         }
-        let manifests =
-            manifests.iter().map(|it| self.manifest_whole(it)).collect::<Result<_, _>>().map_err(damaged)?;
-        let index = platform::is_index(named.media_type())
-            .then(|| Ok((named.media_type().clone(), self.layout.blob(&named, layout::MAX_JSON)?.into())));
-        Ok(Image { index: index.transpose().map_err(damaged)?, manifests })
+        self.read_image(&named, &manifests).map_err(|why| Error::damaged(reference, why))
     }
 
     /// The manifests of an image, stored or not: itself, or what its index lists.
@@ -88,11 +87,21 @@ impl Store {
         serde_json::from_slice(&manifest).map_err(|why| Damage::new("its manifest is not readable", why))
     }
 
-    fn manifest_whole(&self, descriptor: &Descriptor) -> Result<Manifest, Damage> {
+    fn read_image(&self, named: &Descriptor, manifests: &[Descriptor]) -> Result<Image, Damage> {
+        let manifests = manifests.iter().map(|it| self.read_manifest(it)).collect::<Result<_, _>>()?;
+        if !platform::is_index(named.media_type()) {
+            return Ok(Image { index: None, manifests });
+        }
+        let index = self.layout.blob(named, layout::MAX_JSON)?;
+        Ok(Image { index: Some((named.media_type().clone(), index.into())), manifests })
+    }
+
+    fn read_manifest(&self, descriptor: &Descriptor) -> Result<Manifest, Damage> {
         let parsed = self.manifest(descriptor)?;
-        let named = parsed.layers().iter().chain([parsed.config()]);
-        let blob = |it: &Descriptor| Ok((it.clone(), self.layout.blob(it, layout::MAX_PROGRAM)?.into()));
-        let blobs = named.map(blob).collect::<Result<_, Damage>>()?;
+        let mut blobs = vec![];
+        for part in parsed.layers().iter().chain([parsed.config()]) {
+            blobs.push((part.clone(), self.layout.blob(part, layout::MAX_PROGRAM)?.into()));
+        }
         let document = self.layout.blob(descriptor, layout::MAX_JSON)?.into();
         Ok(Manifest { document, platform: descriptor.platform().clone(), blobs })
     }
@@ -122,16 +131,22 @@ impl Store {
             }
             named.push((reference, descriptor));
         }
-        let name = |(reference, mut descriptor): (Reference, Descriptor)| {
-            descriptor.set_annotations(Some(HashMap::from([
-                (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
-                (ANNOTATION_CREATED.to_owned(), created.to_string()),
-            ])));
+        let mut stored = vec![];
+        for (reference, mut descriptor) in named {
+            descriptor.set_annotations(Some(index_annotations(&reference, created)));
             self.name(&writer, &reference, &descriptor)?;
-            Ok((reference, descriptor.digest().to_string()))
-        };
-        named.into_iter().map(name).collect()
+            stored.push((reference, descriptor.digest().to_string()));
+        }
+        Ok(stored)
     }
+}
+
+/// What the store's index says of an image.
+fn index_annotations(reference: &Reference, created: Timestamp) -> HashMap<String, String> {
+    HashMap::from([
+        (ANNOTATION_REF_NAME.to_owned(), reference.to_string()),
+        (ANNOTATION_CREATED.to_owned(), created.to_string()),
+    ])
 }
 
 /// Whether an image is a probe, and nothing else besides.

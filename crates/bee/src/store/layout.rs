@@ -51,11 +51,12 @@ impl Layout {
 
     /// The list of what is stored; empty where nothing was stored yet.
     pub fn index(&self) -> Result<ImageIndex, Error> {
-        let damaged = |why| Error::Index { path: self.folder.join(INDEX), why };
         match self.read(INDEX, MAX_INDEX) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("not an OCI index", why))),
+            Ok(text) => {
+                serde_json::from_slice(&text).map_err(|why| self.damaged_index(Damage::new("not an OCI index", why)))
+            }
             Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(empty_index()?),
-            Err(why) => Err(damaged(Damage::new("it can't be read", why))),
+            Err(why) => Err(self.damaged_index(Damage::new("it can't be read", why))),
         }
     }
 
@@ -79,16 +80,22 @@ impl Layout {
 
     /// Waits for its turn, makes the folder a layout if it is none yet, and clears away what a killed writer left.
     pub fn lock(&self) -> Result<Writer<'_>, Error> {
-        let failed = |why| Error::Write { path: self.folder.clone(), why };
-        let blobs = self.folder.join("blobs/sha256");
-        as_owner(&blobs, || fs::create_dir_all(&blobs)).map_err(failed)?;
-        let lock = File::open(&self.folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
+        let lock = self.open_locked().map_err(|why| Error::Write { path: self.folder.clone(), why })?;
         let writer = Writer { layout: self, _lock: lock };
-        atomic_file::sweep(&self.folder).and_then(|()| atomic_file::sweep(&blobs)).map_err(failed)?;
         if !self.folder.join(MARKER.0).exists() {
             writer.write(MARKER.0, MARKER.1.as_bytes())?;
         }
         Ok(writer)
+    }
+
+    fn open_locked(&self) -> io::Result<File> {
+        let blobs = self.folder.join("blobs/sha256");
+        as_owner(&blobs, || fs::create_dir_all(&blobs))?;
+        let lock = File::open(&self.folder)?;
+        lock.lock()?;
+        atomic_file::sweep(&self.folder)?;
+        atomic_file::sweep(&blobs)?;
+        Ok(lock)
     }
 
     fn read(&self, path: &str, limit: u64) -> io::Result<Vec<u8>> {
@@ -102,6 +109,10 @@ impl Layout {
         }
         files::read_open(file, limit)
     }
+
+    fn damaged_index(&self, why: Damage) -> Error {
+        Error::Index { path: self.folder.join(INDEX), why }
+    }
 }
 
 impl Writer<'_> {
@@ -114,12 +125,12 @@ impl Writer<'_> {
         self.write(&blob_path(&sha256(content)), content)
     }
 
-    /// Removes all content but what has these digests; answers how many bytes that was. What can't be removed stays.
+    /// Removes all content but what has these digests; returns how many bytes that was. What can't be removed stays.
     pub fn keep_only(&self, digests: &HashSet<String>) -> Result<u64, Error> {
         let folder = self.layout.folder.join("blobs/sha256");
-        let failed = |why| Error::Write { path: folder.clone(), why };
+        let files = fs::read_dir(&folder).map_err(|why| Error::Write { path: folder, why })?;
         let mut bytes = 0;
-        for file in fs::read_dir(&folder).map_err(failed)?.flatten() {
+        for file in files.flatten() {
             let size = file.metadata().map_or(0, |metadata| metadata.len());
             if !digests.contains(file.file_name().to_string_lossy().as_ref()) && fs::remove_file(file.path()).is_ok() {
                 bytes += size;
@@ -130,14 +141,17 @@ impl Writer<'_> {
 
     /// Changes the list of what is stored. It is JSON here: what others wrote stays as it is, with what only they know.
     pub fn edit_index(&self, edit: impl FnOnce(&mut Vec<Value>)) -> Result<(), Error> {
-        let damaged = |why| Error::Index { path: self.layout.folder.join(INDEX), why };
         self.index()?;
         let mut index = match self.layout.read(INDEX, MAX_INDEX) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|why| damaged(Damage::new("not JSON", why)))?,
+            Ok(text) => {
+                serde_json::from_slice(&text).map_err(|why| self.layout.damaged_index(Damage::new("not JSON", why)))?
+            }
             Err(_) => json!(empty_index()?),
         };
-        let manifests = index.get_mut("manifests").and_then(Value::as_array_mut);
-        edit(manifests.ok_or_else(|| damaged(Damage::new("it has no list", "manifests")))?);
+        let Some(manifests) = index.get_mut("manifests").and_then(Value::as_array_mut) else {
+            return Err(self.layout.damaged_index(Damage::new("it has no list", "manifests")));
+        };
+        edit(manifests);
         let index = document(&index)?;
         if index.len() as u64 > MAX_INDEX {
             return Err(Error::Full { store: self.layout.folder.clone() });
@@ -155,13 +169,11 @@ impl Writer<'_> {
 pub fn verify(descriptor: &Descriptor, content: &[u8]) -> Result<(), Damage> {
     let is_it = content.len() as u64 == descriptor.size()
         && descriptor.as_digest_sha256().is_some_and(|digest| digest == sha256(content));
-    let why = || {
-        Damage::new(
-            "its content is not what was stored",
-            format!("{} is the digest of other bytes", descriptor.digest()),
-        )
-    };
-    is_it.then_some(()).ok_or_else(why)
+    if is_it {
+        return Ok(());
+    }
+    let detail = format!("{} is the digest of other bytes", descriptor.digest());
+    Err(Damage::new("its content is not what was stored", detail))
 }
 
 /// A document whose bytes depend on nothing but its content: oci-spec keeps annotations in hash maps.

@@ -87,23 +87,24 @@ impl Store {
     /// The program that `reference` names, for this machine if it is for several.
     pub fn program(&self, reference: &Reference) -> Result<Vec<u8>, Error> {
         let named = self.find(reference)?;
-        let damaged = |why| Error::Damaged { reference: reference.to_string(), why };
-        let manifests = self.manifests_of(&named).map_err(damaged)?;
-        let mine = match platform::is_index(named.media_type()) {
-            true => manifests.iter().find(|it| is_for_this_machine(it) && self.layout.has(it)),
+        let manifests = self.manifests_of(&named).map_err(|why| Error::damaged(reference, why))?;
+        let mine = if platform::is_index(named.media_type()) {
+            manifests.iter().find(|it| is_for_this_machine(it) && self.layout.has(it))
+        } else {
             // BPF code is the same everywhere, and who says no processor may mean any.
-            false => manifests.first(),
+            manifests.first()
         };
-        let platforms = || manifests.iter().filter_map(platform::words).collect::<Vec<_>>().join(", ");
-        let mine =
-            mine.ok_or_else(|| Error::OtherProcessor { reference: reference.clone(), platforms: platforms() })?;
-        self.program_of(mine).map_err(damaged)
+        let Some(mine) = mine else {
+            let platforms: Vec<_> = manifests.iter().filter_map(platform::words).collect();
+            return Err(Error::OtherProcessor { reference: reference.clone(), platforms: platforms.join(", ") });
+        };
+        self.program_of(mine).map_err(|why| Error::damaged(reference, why))
     }
 
     /// What the store knows about one probe, and what that says of itself. Its program is not looked into.
     pub fn describe(&self, reference: &Reference) -> Result<Description, Error> {
         let named = self.find(reference)?;
-        self.description_of(&named).map_err(|why| Error::Damaged { reference: reference.to_string(), why })
+        self.description_of(&named).map_err(|why| Error::damaged(reference, why))
     }
 
     /// Everything in the store, by name; each program is read and verified.
@@ -123,15 +124,22 @@ impl Store {
     fn entry(&self, named: &Descriptor) -> Entry {
         let manifests = self.manifests_of(named);
         let platforms = manifests.as_ref().map_or(vec![], |all| all.iter().filter_map(platform::words).collect());
-        let is_stored = |it: &&Descriptor| self.layout.has(it) || *it == named;
-        let size = |it: &Descriptor| self.program_of(it).map(|program| program.len() as u64);
+
         Entry {
             reference: annotation(named, ANNOTATION_REF_NAME).unwrap_or("<none>").to_owned(),
             digest: named.digest().to_string(),
             platforms,
             created: annotation(named, ANNOTATION_CREATED).and_then(|text| text.parse().ok()),
-            size: manifests.and_then(|all| all.iter().filter(is_stored).map(size).sum()),
+            size: manifests.and_then(|all| self.stored_size(named, &all)),
         }
+    }
+
+    fn stored_size(&self, named: &Descriptor, manifests: &[Descriptor]) -> Result<u64, Damage> {
+        let mut size = 0;
+        for manifest in manifests.iter().filter(|it| self.layout.has(it) || *it == named) {
+            size += self.program_of(manifest)?.len() as u64;
+        }
+        Ok(size)
     }
 
     fn description_of(&self, named: &Descriptor) -> Result<Description, Damage> {
@@ -143,18 +151,15 @@ impl Store {
         // BumbleBee's config is of no use to us, so a strange one is no damage.
         let config = self.layout.blob(manifest.config(), layout::MAX_JSON)?;
         let config = serde_json::from_slice(&config).unwrap_or_default();
-        let annotations = match first == named {
-            true => manifest.annotations().clone(),
-            false => self.index_of(named)?.annotations().clone(),
-        };
+        let annotations =
+            if first == named { manifest.annotations().clone() } else { self.index_of(named)?.annotations().clone() };
         let annotations = annotations.unwrap_or_default().into_iter().collect();
         Ok(Description { entry: self.entry(named), annotations, config })
     }
 
     fn program_of(&self, descriptor: &Descriptor) -> Result<Vec<u8>, Damage> {
         let manifest = self.manifest(descriptor)?;
-        let is_program = |layer: &&Descriptor| *layer.media_type() == MediaType::from(PROGRAM);
-        let program = manifest.layers().iter().find(is_program);
+        let program = manifest.layers().iter().find(|layer| *layer.media_type() == MediaType::from(PROGRAM));
         let program = program.ok_or_else(|| Damage::new("it is an image, but no eBPF program", PROGRAM))?;
         self.layout.blob(program, layout::MAX_PROGRAM)
     }

@@ -33,15 +33,15 @@ impl Store {
     /// Removes names, all or none, and what no name needs any more; returns how many bytes that was.
     pub fn remove(&self, references: &[Reference]) -> Result<u64, Error> {
         let writer = self.layout.lock()?;
-        references.iter().try_for_each(|reference| self.find(reference).map(drop))?;
-        let goes = |manifest: &Value| references.iter().any(|reference| names(manifest, reference));
-        // First the list: whoever reads it finds all that it names.
-        let shorten = || writer.edit_index(|manifests| manifests.retain(|it| !goes(it)));
+        for reference in references {
+            self.find(reference)?;
+        }
         let mut bytes = 0;
-        if shorten().is_err() {
+        // First the list: whoever reads it finds all that it names.
+        if unlist(&writer, references).is_err() {
             // On a full disk there is no room for a shorter list either, unless what a killed writer left goes before.
             bytes += self.sweep(&writer)?;
-            shorten()?;
+            unlist(&writer, references)?;
         }
         Ok(bytes + self.sweep(&writer)?)
     }
@@ -49,9 +49,13 @@ impl Store {
     /// Removes what no name needs; returns how many bytes that was.
     fn sweep(&self, writer: &Writer) -> Result<u64, Error> {
         let index = writer.index()?;
-        let needed = index.manifests().iter().map(|it| self.needed_by(it)).collect::<Option<Vec<_>>>();
-        // What a damaged manifest needs nobody knows: then everything stays.
-        needed.map_or(Ok(0), |needed| writer.keep_only(&needed.into_iter().flatten().collect::<HashSet<_>>()))
+        let mut needed = HashSet::new();
+        for named in index.manifests() {
+            // What a damaged manifest needs nobody knows: then everything stays.
+            let Some(digests) = self.needed_by(named) else { return Ok(0) };
+            needed.extend(digests);
+        }
+        writer.keep_only(&needed)
     }
 
     /// The digests of an image's parts, as far as they are stored.
@@ -60,12 +64,18 @@ impl Store {
         let mut digests = vec![named.as_digest_sha256()?.to_owned()];
         for descriptor in manifests.iter().filter(|it| self.layout.has(it) || *it == named) {
             let manifest = self.manifest(descriptor).ok()?;
-            let parts = manifest.layers().iter().chain([manifest.config(), descriptor]);
-            let parts = parts.map(|part| Some(part.as_digest_sha256()?.to_owned()));
-            digests.extend(parts.collect::<Option<Vec<_>>>()?);
+            for part in manifest.layers().iter().chain([manifest.config(), descriptor]) {
+                digests.push(part.as_digest_sha256()?.to_owned());
+            }
         }
         Some(digests)
     }
+}
+
+fn unlist(writer: &Writer, references: &[Reference]) -> Result<(), Error> {
+    writer.edit_index(|manifests| {
+        manifests.retain(|manifest| !references.iter().any(|reference| names(manifest, reference)));
+    })
 }
 
 fn names(manifest: &Value, reference: &Reference) -> bool {

@@ -28,7 +28,8 @@ pub fn words(descriptor: &Descriptor) -> Option<String> {
 /// What an image's config says; BumbleBee's says nothing.
 pub fn of_config(config: &[u8]) -> Option<Platform> {
     let Config { architecture, os, .. } = serde_json::from_slice(config).ok()?;
-    let is_said = !architecture.is_empty() && !os.is_empty();
-    let platform = PlatformBuilder::default().architecture(architecture.as_str()).os(Os::from(os.as_str())).build();
-    platform.ok().filter(|_| is_said)
+    if architecture.is_empty() || os.is_empty() {
+        return None;
+    }
+    PlatformBuilder::default().architecture(architecture.as_str()).os(Os::from(os.as_str())).build().ok()
 }

@@ -47,9 +47,10 @@ impl FromStr for Reference {
         };
         let (host, path) = split_host(name);
         let is_name = path.split('/').all(is_path_component) && host.is_none_or(is_host) && is_tag(tag);
-        match is_name && text.len() <= LONGEST {
-            true => Ok(Self(format!("{name}:{tag}"))),
-            false => Err(Malformed(text.to_owned())),
+        if is_name && text.len() <= LONGEST {
+            Ok(Self(format!("{name}:{tag}")))
+        } else {
+            Err(Malformed(text.to_owned()))
         }
     }
 }
@@ -70,24 +71,34 @@ fn split_host(name: &str) -> (Option<&str>, &str) {
 
 /// `[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*`
 fn is_path_component(text: &str) -> bool {
-    let is_word = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let mut separators = text.as_bytes().split(|&c| is_word(c)).filter(|it| !it.is_empty());
-    let ends_in_words = text.bytes().next().is_some_and(is_word) && text.bytes().last().is_some_and(is_word);
-    ends_in_words && separators.all(|it| matches!(it, b"." | b"_" | b"__") || it.iter().all(|&c| c == b'-'))
+    let mut separators = text.as_bytes().split(|&c| is_path_word(c)).filter(|it| !it.is_empty());
+    text.bytes().next().is_some_and(is_path_word)
+        && text.bytes().last().is_some_and(is_path_word)
+        && separators.all(|it| matches!(it, b"." | b"_" | b"__") || it.iter().all(|&c| c == b'-'))
+}
+
+fn is_path_word(c: u8) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
 }
 
 /// `[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}`
 fn is_tag(text: &str) -> bool {
-    let is_word = |c: u8| c.is_ascii_alphanumeric() || c == b'_';
     text.len() <= 128
-        && text.bytes().next().is_some_and(is_word)
-        && text.bytes().all(|c| is_word(c) || matches!(c, b'.' | b'-'))
+        && text.bytes().next().is_some_and(is_tag_word)
+        && text.bytes().all(|c| is_tag_word(c) || matches!(c, b'.' | b'-'))
+}
+
+fn is_tag_word(c: u8) -> bool {
+    c.is_ascii_alphanumeric() || c == b'_'
 }
 
 fn is_host(text: &str) -> bool {
     let (name, port) = text.split_once(':').unwrap_or((text, "0"));
-    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
-    name.split('.').all(is_label) && port.parse::<u16>().is_ok()
+    name.split('.').all(is_host_label) && port.parse::<u16>().is_ok()
+}
+
+fn is_host_label(label: &str) -> bool {
+    !label.is_empty() && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
 }
 
 #[cfg(test)]

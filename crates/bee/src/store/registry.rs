@@ -45,6 +45,10 @@ pub enum Error {
 }
 
 impl Error {
+    fn no_probe(name: &Reference, why: String) -> Self {
+        Self::NoProbe { name: name.clone(), why }
+    }
+
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -98,7 +102,7 @@ pub async fn pull(
     let all = found.manifests.iter().flat_map(|(parsed, ..)| parts(parsed));
     let size = all.fold(0u64, |sum, part| sum.saturating_add(part.size()));
     if size > MOST_BYTES {
-        return Err(Error::NoProbe { name: name.clone(), why: format!("it has {size} bytes, more than any probe") });
+        return Err(Error::no_probe(name, format!("it has {size} bytes, more than any probe")));
     }
     progress.set_length(size);
     let mut manifests = vec![];
@@ -121,42 +125,47 @@ struct Found {
 }
 
 async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, Error> {
-    let unknown = || Error::Unknown(name.clone());
-    let no_probe = |why| Error::NoProbe { name: name.clone(), why };
-    let (document, media_type) = client.manifest(name.tag(), store::MAX_JSON).await?.ok_or_else(unknown)?;
+    let found = client.manifest(name.tag(), store::MAX_JSON).await?;
+    let (document, media_type) = found.ok_or_else(|| Error::Unknown(name.clone()))?;
     let media_type = MediaType::from(media_type.as_str());
     if !store::is_index(&media_type) {
-        let parsed = probe_in(&document).map_err(no_probe)?;
+        let parsed = probe_in(&document).map_err(|why| Error::no_probe(name, why))?;
         return Ok(Found { index: None, manifests: vec![(parsed, document.into(), None)] });
     }
-    let index: ImageIndex = serde_json::from_slice(&document).map_err(|why| no_probe(why.to_string()))?;
+    let index: ImageIndex = serde_json::from_slice(&document).map_err(|why| Error::no_probe(name, why.to_string()))?;
     let mut manifests = vec![];
-    for descriptor in which.of(&index).map_err(no_probe)? {
-        let manifest = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?;
-        let (manifest, _) = manifest.ok_or_else(unknown)?;
-        let (says, has) = (descriptor.size(), manifest.len());
-        if says != has as u64 {
-            return Err(no_probe(format!("its index says {says} bytes of a manifest that has {has}")));
-        }
-        manifests.push((probe_in(&manifest).map_err(no_probe)?, manifest.into(), descriptor.platform().clone()));
+    for descriptor in which.select(&index).map_err(|why| Error::no_probe(name, why))? {
+        let found = client.manifest(descriptor.digest().as_ref(), store::MAX_JSON).await?;
+        let (manifest, _) = found.ok_or_else(|| Error::Unknown(name.clone()))?;
+        let parsed = listed_probe(descriptor, &manifest).map_err(|why| Error::no_probe(name, why))?;
+        manifests.push((parsed, manifest.into(), descriptor.platform().clone()));
     }
     Ok(Found { index: Some((media_type, document.into())), manifests })
 }
 
 impl Which {
-    fn of(self, index: &ImageIndex) -> Result<Vec<&Descriptor>, String> {
+    fn select(self, index: &ImageIndex) -> Result<Vec<&Descriptor>, String> {
         let manifests = index.manifests();
         match self {
             Self::All if manifests.len() > MOST_PLATFORMS => Err(format!("it is for {} processors", manifests.len())),
             Self::All if manifests.is_empty() => Err("it has no content".to_owned()),
             Self::All => Ok(manifests.iter().collect()),
             Self::ThisMachine => {
-                let mine = manifests.iter().find(|it| store::is_for_this_machine(it));
-                mine.map(|mine| vec![mine])
-                    .ok_or_else(|| "it is there for other processors than this machine's".to_owned())
+                let Some(mine) = manifests.iter().find(|it| store::is_for_this_machine(it)) else {
+                    return Err("it is there for other processors than this machine's".to_owned());
+                };
+                Ok(vec![mine])
             }
         }
     }
+}
+
+fn listed_probe(descriptor: &Descriptor, manifest: &[u8]) -> Result<ImageManifest, String> {
+    let (says, has) = (descriptor.size(), manifest.len());
+    if says != has as u64 {
+        return Err(format!("its index says {says} bytes of a manifest that has {has}"));
+    }
+    probe_in(manifest)
 }
 
 /// The program, then the config.
