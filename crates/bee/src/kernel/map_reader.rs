@@ -106,11 +106,11 @@ fn one_by_one(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
     let mut elements = Elements::new(map)?;
     for key in map.keys() {
         // It may have been deleted since it was listed.
-        let value = match is_per_cpu(map) {
-            true => map
-                .lookup_percpu(&key, libbpf_rs::MapFlags::ANY)?
-                .map(|values| padded(values, stride(map.value_size() as usize))),
-            false => map.lookup(&key, libbpf_rs::MapFlags::ANY)?,
+        let value = if is_per_cpu(map) {
+            map.lookup_percpu(&key, libbpf_rs::MapFlags::ANY)?
+                .map(|values| padded(values, stride(map.value_size() as usize)))
+        } else {
+            map.lookup(&key, libbpf_rs::MapFlags::ANY)?
         };
         if let Some(mut value) = value {
             value.resize(elements.value_size, 0);
@@ -122,6 +122,8 @@ fn one_by_one(map: &MapHandle) -> Result<Elements, libbpf_rs::Error> {
 }
 
 fn padded(mut values: Vec<Vec<u8>>, size: usize) -> Vec<u8> {
-    values.iter_mut().for_each(|value| value.resize(size, 0));
+    for value in &mut values {
+        value.resize(size, 0);
+    }
     values.concat()
 }

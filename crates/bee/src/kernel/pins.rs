@@ -61,7 +61,10 @@ struct Keeper {
 impl PinOptions {
     /// Sees that there can be names at all, before anything is loaded.
     pub fn check(&self) -> Result<(), Error> {
-        [&self.maps, &self.programs].into_iter().flatten().try_for_each(|folder| check(folder))
+        for folder in [&self.maps, &self.programs].into_iter().flatten() {
+            check(folder)?;
+        }
+        Ok(())
     }
 }
 
@@ -77,14 +80,16 @@ impl Pins {
     pub fn new(options: &PinOptions, probes: &[(&str, &Probe)]) -> Result<Self, Error> {
         let mut pins = Self::default();
         for (name, probe) in probes {
-            let own = |folder: &PathBuf| if probes.len() > 1 { folder.join(label_name(name)) } else { folder.clone() };
-            if let Some(folder) = options.maps.as_ref().map(own) {
+            let own = (probes.len() > 1).then_some(*name);
+            if let Some(folder) = &options.maps {
+                let folder = folder_of(own, folder);
                 pins.make(&folder)?;
                 for (name, map) in probe.named_maps() {
                     pins.pin(&folder, &name, |path| sys::pin(map.as_fd(), path))?;
                 }
             }
-            if let Some(folder) = options.programs.as_ref().map(own) {
+            if let Some(folder) = &options.programs {
+                let folder = folder_of(own, folder);
                 pins.make(&folder)?;
                 for (name, program) in probe.programs() {
                     pins.pin(&folder, &name, |path| sys::pin(program.as_fd(), path))?;
@@ -97,7 +102,9 @@ impl Pins {
     fn make(&mut self, folder: &Path) -> Result<(), Error> {
         let missing: Vec<_> = folder.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
         // The outer ones first.
-        missing.into_iter().rev().try_for_each(|folder| self.note(folder))?;
+        for folder in missing.into_iter().rev() {
+            self.note(folder)?;
+        }
         fs::create_dir_all(folder).map_err(|source| Error::Folder { folder: folder.to_owned(), source })
     }
 
@@ -113,12 +120,18 @@ impl Pins {
 
     /// Has a path taken away at the end, which is not there yet.
     fn note(&mut self, path: &Path) -> Result<(), Error> {
-        if self.keeper.is_none() {
-            self.keeper = Some(Keeper::start().map_err(Error::Keeper)?);
-        }
-        let paths = self.keeper.iter_mut().filter_map(|keeper| keeper.paths.as_mut());
-        let noted = [path.as_os_str().as_bytes(), &[0]].concat();
-        paths.into_iter().try_for_each(|paths| paths.write_all(&noted)).map_err(Error::Keeper)
+        let keeper = match &mut self.keeper {
+            Some(keeper) => keeper,
+            none => none.insert(Keeper::start().map_err(Error::Keeper)?),
+        };
+        keeper.note(path).map_err(Error::Keeper)
+    }
+}
+
+fn folder_of(probe: Option<&str>, folder: &Path) -> PathBuf {
+    match probe {
+        Some(name) => folder.join(label_name(name)),
+        None => folder.to_owned(),
     }
 }
 
@@ -129,6 +142,13 @@ impl Keeper {
         command.arg(KEEPER).process_group(0).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut process = command.spawn()?;
         Ok(Self { paths: process.stdin.take(), process })
+    }
+
+    fn note(&mut self, path: &Path) -> io::Result<()> {
+        match &mut self.paths {
+            Some(paths) => paths.write_all(&[path.as_os_str().as_bytes(), &[0]].concat()),
+            None => Ok(()),
+        }
     }
 }
 

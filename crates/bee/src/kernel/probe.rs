@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use libbpf_rs::{Iter, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
 use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::kernel::verifier_log;
@@ -33,6 +33,12 @@ pub enum ProbeError {
     NoVariant(Vec<Refusal>),
     #[error("failed to read map {map}")]
     Map { map: String, source: libbpf_rs::Error },
+}
+
+impl ProbeError {
+    pub(crate) fn reading(map: &str, source: libbpf_rs::Error) -> Self {
+        Self::Map { map: map.to_owned(), source }
+    }
 }
 
 /// Why one variant does not run.
@@ -86,20 +92,22 @@ impl Probe {
 
     /// A handle to a map by its name.
     pub fn map(&self, name: &str) -> Result<MapHandle, ProbeError> {
-        let found = self.object.maps().find(|map| map.name() == name);
-        let missing =
-            || ProbeError::Map { map: name.to_owned(), source: libbpf_rs::Error::from_raw_os_error(libc::ENOENT) };
-        let map = found.ok_or_else(missing)?;
-        MapHandle::try_from(&map).map_err(|source| ProbeError::Map { map: name.to_owned(), source })
+        let Some(map) = self.object.maps().find(|map| map.name() == name) else {
+            return Err(ProbeError::reading(name, libbpf_rs::Error::from_raw_os_error(libc::ENOENT)));
+        };
+        MapHandle::try_from(&map).map_err(|source| ProbeError::reading(name, source))
     }
 
     /// The maps that the probe's author named; those of its variables libbpf does.
     pub fn named_maps(&self) -> Vec<(String, MapHandle)> {
-        let named = |map: libbpf_rs::Map<'_>| {
-            let name = map.name().to_str()?.to_owned();
-            Some((name, MapHandle::try_from(&map).ok()?))
-        };
-        self.object.maps().filter_map(named).filter(|(name, _)| !name.contains('.')).collect()
+        let mut named = vec![];
+        for map in self.object.maps() {
+            let Some(name) = map.name().to_str().filter(|name| !name.contains('.')) else { continue };
+            if let Ok(handle) = MapHandle::try_from(&map) {
+                named.push((name.to_owned(), handle));
+            }
+        }
+        named
     }
 
     /// The map of the program's zero-initialised global variables, in which bee.h counts losses.
@@ -110,31 +118,40 @@ impl Probe {
 
     /// The programs that run, by name.
     pub fn programs(&self) -> Vec<(String, OwnedFd)> {
-        let running = self.object.progs().filter(|program| program.autoload());
-        let open = |program: libbpf_rs::Program<'_>| {
-            let name = program.name().to_string_lossy().into_owned();
+        let mut running = vec![];
+        for program in self.object.progs().filter(|program| program.autoload()) {
             // One that can't be opened once more goes without its account of missed runs.
-            Some((name, program.as_fd().try_clone_to_owned().ok()?))
-        };
-        running.filter_map(open).collect()
+            if let Ok(descriptor) = program.as_fd().try_clone_to_owned() {
+                running.push((program.name().to_string_lossy().into_owned(), descriptor));
+            }
+        }
+        running
     }
 
     /// Runs the iterators once: what each program wrote. One that can't be run this time writes nothing.
     pub fn iterate(&self) -> Vec<(&str, String)> {
-        let text = |attached: &Attached| {
-            let Attached::Iterator(link) = attached else { return None };
-            let mut text = vec![];
-            Iter::new(link).ok()?.take(TEXT).read_to_end(&mut text).ok()?;
-            Some(String::from_utf8_lossy(&text).into_owned())
-        };
-        self.attached.iter().filter_map(|(program, attached)| Some((program.as_str(), text(attached)?))).collect()
+        let mut texts = vec![];
+        for (program, attached) in &self.attached {
+            if let Attached::Iterator(link) = attached
+                && let Some(text) = text_of(link)
+            {
+                texts.push((program.as_str(), text));
+            }
+        }
+        texts
     }
 
     /// The names of the programs that are iterators.
     pub fn iterators(&self) -> Vec<String> {
-        let is_iterator = |(_, attached): &&(String, Attached)| matches!(attached, Attached::Iterator(_));
-        self.attached.iter().filter(is_iterator).map(|(program, _)| program.clone()).collect()
+        let iterators = self.attached.iter().filter(|(_, attached)| matches!(attached, Attached::Iterator(_)));
+        iterators.map(|(program, _)| program.clone()).collect()
     }
+}
+
+fn text_of(iterator: &Link) -> Option<String> {
+    let mut text = vec![];
+    Iter::new(iterator).ok()?.take(TEXT).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A program of an object.
@@ -153,25 +170,30 @@ pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, Probe
 /// The programs that load unasked, in the object's order. Loads nothing.
 pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> {
     let open = open(inspection).map_err(ProbeError::Open)?;
-    let wanted = open.progs().filter(|program| program.autoload());
-    let program = |program: libbpf_rs::OpenProgram<'_>| Program {
-        name: program.name().to_string_lossy().into_owned(),
-        section: program.section().to_string_lossy().into_owned(),
-    };
-    Ok(wanted.map(program).collect())
+    let mut programs = vec![];
+    for program in open.progs().filter(|program| program.autoload()) {
+        programs.push(Program {
+            name: program.name().to_string_lossy().into_owned(),
+            section: program.section().to_string_lossy().into_owned(),
+        });
+    }
+    Ok(programs)
 }
 
 /// The sizes of all maps, exported or not. Loads nothing.
 pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeError> {
     let open = open(inspection).map_err(ProbeError::Open)?;
-    let dimensions = |map: libbpf_rs::OpenMap<'_>| Dimensions {
-        map: map.name().to_string_lossy().into_owned(),
-        kind: map.map_type(),
-        key_size: map.key_size(),
-        value_size: map.value_size(),
-        max_entries: map.max_entries(),
-    };
-    Ok(open.maps().map(dimensions).collect())
+    let mut dimensions = vec![];
+    for map in open.maps() {
+        dimensions.push(Dimensions {
+            map: map.name().to_string_lossy().into_owned(),
+            kind: map.map_type(),
+            key_size: map.key_size(),
+            value_size: map.value_size(),
+            max_entries: map.max_entries(),
+        });
+    }
+    Ok(dimensions)
 }
 
 /// Refuses a probe with a program that bee does not attach. Loads nothing.
@@ -197,7 +219,9 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
         for Constant { offset, bytes } in &inspection.constants {
             let place = constants.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
             // The object's type information and the object agree, or libbpf would not have opened it.
-            place.into_iter().for_each(|place| place.copy_from_slice(bytes));
+            if let Some(place) = place {
+                place.copy_from_slice(bytes);
+            }
         }
     }
     Ok(open)
@@ -224,12 +248,14 @@ fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object
 /// The programs of a variant and where they go.
 fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Vec<(String, Hook)>, String> {
     let programs = programs_of(inspection).map_err(|error| error.to_string())?;
-    let wanted = programs.into_iter().filter(|program| variants::belongs(&program.name, variant));
-    let hook = |Program { name, section }| {
-        let hook = Hook::parse(&name, &section).map_err(|error| error.to_string())?;
-        Ok((name, hook))
-    };
-    wanted.map(hook).collect()
+    let mut hooks = vec![];
+    for Program { name, section } in programs {
+        if variants::belongs(&name, variant) {
+            let hook = Hook::parse(&name, &section).map_err(|error| error.to_string())?;
+            hooks.push((name, hook));
+        }
+    }
+    Ok(hooks)
 }
 
 /// Loads the programs of these names.
@@ -248,11 +274,14 @@ fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object
 
 /// One program that the kernel refuses fails them all: each is tried alone to find it.
 fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
-    let alone = |(name, hook): &(String, Hook)| {
+    for (name, hook) in hooks {
         verifier_log::forget();
-        let error = load(inspection, &|wanted| wanted == name).err()?;
-        let complaint = verifier_log::complaint().map(|why| format!("{}: {why}", hook.section));
-        Some(complaint.unwrap_or_else(|| hooks::why_not(hook, &error)))
-    };
-    hooks.iter().find_map(alone).unwrap_or_else(|| format!("does not load: {error:#}"))
+        if let Err(error) = load(inspection, &|wanted| wanted == name) {
+            return match verifier_log::complaint() {
+                Some(why) => format!("{}: {why}", hook.section),
+                None => hooks::why_not(hook, &error),
+            };
+        }
+    }
+    format!("does not load: {error:#}")
 }

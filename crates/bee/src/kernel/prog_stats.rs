@@ -47,13 +47,9 @@ impl Programs {
 
     /// Each program's account, by its name.
     pub fn accounts(&self) -> Vec<(String, Account)> {
-        let account = |program: &OwnedFd| {
-            let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
-            Some(Account::parse(&info))
-        };
         match self {
             Self::Open(open) => {
-                open.iter().filter_map(|(name, program)| Some((name.clone(), account(program)?))).collect()
+                open.iter().filter_map(|(name, program)| Some((name.clone(), Account::read(program)?))).collect()
             }
             Self::Recorded(recorded) => recorded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -61,18 +57,23 @@ impl Programs {
 }
 
 impl Account {
+    fn read(program: &OwnedFd) -> Option<Self> {
+        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
+        Some(Self::parse(&info))
+    }
     /// From what the kernel says of a program that is open, one `name:\tvalue` a line.
     fn parse(info: &str) -> Self {
-        let number = |name: &str| {
-            let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-            line.and_then(|value| value.trim().parse::<u64>().ok())
-        };
         Self {
-            runs: number("run_cnt").unwrap_or(0),
-            run_time: Duration::from_nanos(number("run_time_ns").unwrap_or(0)),
-            missed: number("recursion_misses"),
+            runs: number(info, "run_cnt").unwrap_or(0),
+            run_time: Duration::from_nanos(number(info, "run_time_ns").unwrap_or(0)),
+            missed: number(info, "recursion_misses"),
         }
     }
+}
+
+fn number(info: &str, name: &str) -> Option<u64> {
+    let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    value.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -33,24 +33,19 @@ pub struct Consumer<'a> {
 
 impl<'a> Events<'a> {
     pub fn new(maps: &[(&str, MapHandle)], rests: Vec<&'a Rests>, consumer: Consumer<'a>) -> Result<Self, ProbeError> {
-        let failed = |name: &str| {
-            let map = name.to_owned();
-            move |source| ProbeError::Map { map, source }
-        };
         let (mut builder, mut perfs, mut first) = (RingBufferBuilder::new(), vec![], None);
         for (index, (name, map)) in maps.iter().enumerate() {
             if map.map_type() == MapType::PerfEventArray {
-                perfs.push(perf_buffer(map, index, consumer).map_err(failed(name))?);
+                perfs.push(perf_buffer(map, index, consumer).map_err(|why| ProbeError::reading(name, why))?);
                 continue;
             }
-            let callback = move |record: &[u8]| {
-                (consumer.take)(index, record);
-                0
-            };
-            builder.add(map, callback).map_err(failed(name))?;
+            add_ring(&mut builder, map, index, consumer).map_err(|why| ProbeError::reading(name, why))?;
             first.get_or_insert(*name);
         }
-        let rings = first.map(|name| builder.build().map_err(failed(name))).transpose()?;
+        let rings = match first {
+            Some(name) => Some(builder.build().map_err(|why| ProbeError::reading(name, why))?),
+            None => None,
+        };
         Ok(Self { rings, perfs, rests, is_resting: Cell::new(false) })
     }
 
@@ -83,13 +78,32 @@ impl<'a> Events<'a> {
     /// Tells the probes whether we rest; whether that is news.
     fn tell(&self, is_resting: bool) -> bool {
         let is_news = self.is_resting.replace(is_resting) != is_resting;
-        self.rests.iter().filter(|_| is_news).for_each(|rests| rests.tell(is_resting));
+        if is_news {
+            for rests in &self.rests {
+                rests.tell(is_resting);
+            }
+        }
         is_news
     }
 }
 
+fn add_ring<'map, 'a: 'map>(
+    builder: &mut RingBufferBuilder<'map, 'a>,
+    map: &'map MapHandle,
+    index: usize,
+    consumer: Consumer<'a>,
+) -> Result<(), libbpf_rs::Error> {
+    builder.add(map, move |record: &[u8]| {
+        (consumer.take)(index, record);
+        0
+    })?;
+    Ok(())
+}
+
 fn perf_buffer<'a>(map: &MapHandle, index: usize, consumer: Consumer<'a>) -> Result<PerfBuffer<'a>, libbpf_rs::Error> {
-    let take = move |_, record: &[u8]| (consumer.take)(index, record);
-    let lost = move |_, count| (consumer.lost)(index, count);
-    PerfBufferBuilder::new(map).pages(PERF_PAGES).sample_cb(take).lost_cb(lost).build()
+    PerfBufferBuilder::new(map)
+        .pages(PERF_PAGES)
+        .sample_cb(move |_, record: &[u8]| (consumer.take)(index, record))
+        .lost_cb(move |_, count| (consumer.lost)(index, count))
+        .build()
 }

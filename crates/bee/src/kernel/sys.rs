@@ -63,8 +63,8 @@ pub fn pin(descriptor: BorrowedFd, path: &Path) -> io::Result<()> {
 
 /// Waits until one of these can be read, or until the time is over. A signal ends it too.
 pub fn wait(descriptors: &[RawFd], timeout: Duration) {
-    let wanted = |fd: &RawFd| libc::pollfd { fd: *fd, events: libc::POLLIN, revents: 0 };
-    let mut wanted: Vec<_> = descriptors.iter().map(wanted).collect();
+    let mut wanted: Vec<_> =
+        descriptors.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
     let milliseconds = timeout.as_millis().try_into().unwrap_or(i32::MAX);
     // SAFETY: the kernel writes only to `revents` of so many entries as the vector has. A number that is no descriptor any more is
     // answered by POLLNVAL.

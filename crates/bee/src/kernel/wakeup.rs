@@ -14,10 +14,11 @@ pub struct Rests(MapHandle);
 impl Rests {
     /// `None` without the variable, or with others beside it: the kernel takes a section as a whole, and those are the probe's to change.
     pub fn from_object(object: &Object, btf: &Btf) -> Option<Self> {
-        let variables = btf.offsets(SECTION);
+        if !btf.offsets(SECTION).keys().eq(&[VARIABLE]) {
+            return None;
+        }
         let map = object.maps().find(|map| map.name().to_string_lossy().ends_with(SECTION))?;
-        let is_alone = variables.keys().eq(&[VARIABLE]);
-        MapHandle::try_from(&map).ok().filter(|_| is_alone).map(Self)
+        MapHandle::try_from(&map).ok().map(Self)
     }
 
     /// A probe that can't be told wakes us as it did, or not before the end of a wait.

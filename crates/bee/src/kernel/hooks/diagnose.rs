@@ -18,21 +18,24 @@ pub fn why_not(hook: &Hook, error: &libbpf_rs::Error) -> String {
 
 /// A security hook of a kernel that does not ask BPF: it would load, attach and never be called.
 pub fn would_never_run(hook: &Hook) -> Option<String> {
-    let list = fs::read_to_string("/sys/kernel/security/lsm").ok().filter(|_| hook.kind == Kind::Lsm)?;
+    if hook.kind != Kind::Lsm {
+        return None;
+    }
+    let list = fs::read_to_string("/sys/kernel/security/lsm").ok()?;
     let list = list.trim();
-    let asks_bpf = list.split(',').any(|module| module == "bpf");
-    (!asks_bpf)
-        .then(|| format!("{}: BPF is no security module here: start the kernel with lsm={list},bpf", hook.section))
+    if list.split(',').any(|module| module == "bpf") {
+        return None;
+    }
+    Some(format!("{}: BPF is no security module here: start the kernel with lsm={list},bpf", hook.section))
 }
 
 /// What the whole kind of hook needs and is not here.
 fn lacking(hook: &Hook) -> Option<String> {
-    let has = |device: &str| Path::new("/sys/bus/event_source/devices").join(device).exists();
     match hook.kind {
-        Kind::Kprobe if !has("kprobe") => {
+        Kind::Kprobe if !has_event_source("kprobe") => {
             Some("this kernel has no kprobes (CONFIG_KPROBES): a tp_btf or tracepoint program runs here".to_owned())
         }
-        Kind::Uprobe | Kind::Usdt if !has("uprobe") => {
+        Kind::Uprobe | Kind::Usdt if !has_event_source("uprobe") => {
             Some("this kernel has no uprobes (CONFIG_UPROBE_EVENTS)".to_owned())
         }
         Kind::Uprobe | Kind::Usdt => {
@@ -48,6 +51,10 @@ fn lacking(hook: &Hook) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn has_event_source(device: &str) -> bool {
+    Path::new("/sys/bus/event_source/devices").join(device).exists()
 }
 
 /// A target that this kernel does not have, and the one that was probably meant.
@@ -72,22 +79,17 @@ fn no_such_target(hook: &Hook) -> Option<String> {
 
 /// What the error itself tells, for a kind of hook that is there and a target that exists.
 fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
+    if hook.kind == Kind::Kprobe
+        && let Some(words) = by_kprobe_error(&hook.section, error.kind())
+    {
+        return Some(words.to_owned());
+    }
     let words = match (hook.kind, error.kind()) {
         (Kind::Trampoline | Kind::Lsm, ErrorKind::PermissionDenied | ErrorKind::Other | ErrorKind::Unsupported) => {
             "this kernel lets no program into its functions (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS, CONFIG_BPF_LSM): \
              a kprobe, tp_btf or tracepoint program may run here"
         }
-        (Kind::Kprobe, ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::Other)
-            if hook.section.contains(".multi") =>
-        {
-            "this kernel can't put a program on several functions at once (Linux 5.18, CONFIG_FPROBE): name one with kprobe/"
-        }
-        (Kind::Kprobe, ErrorKind::NotFound) if hook.section.contains("syscall") => {
-            "this kernel has no such system call"
-        }
-        (Kind::Kprobe, ErrorKind::NotFound | ErrorKind::InvalidInput) => {
-            "this kernel lets no kprobe into that function: it is inlined, or on /sys/kernel/debug/kprobes/blacklist"
-        }
+
         (Kind::Uprobe, ErrorKind::NotFound) => "the file has no such function",
         (Kind::Usdt, ErrorKind::NotFound) => "the file has no such static probe (list them with `readelf -n`)",
         (Kind::Usdt, ErrorKind::Unsupported) => {
@@ -112,6 +114,19 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
         _ => return None,
     };
     Some(words.to_owned())
+}
+
+fn by_kprobe_error(section: &str, error: ErrorKind) -> Option<&'static str> {
+    match error {
+        ErrorKind::Unsupported | ErrorKind::InvalidInput | ErrorKind::Other if section.contains(".multi") => Some(
+            "this kernel can't put a program on several functions at once (Linux 5.18, CONFIG_FPROBE): name one with kprobe/",
+        ),
+        ErrorKind::NotFound if section.contains("syscall") => Some("this kernel has no such system call"),
+        ErrorKind::NotFound | ErrorKind::InvalidInput => Some(
+            "this kernel lets no kprobe into that function: it is inlined, or on /sys/kernel/debug/kprobes/blacklist",
+        ),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

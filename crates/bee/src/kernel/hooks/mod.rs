@@ -115,27 +115,22 @@ impl Hook {
     pub fn parse(program: &str, section: &str) -> Result<Self, UnsupportedHook> {
         // "?" is libbpf's mark for a program that does not load unasked.
         let section = section.strip_prefix('?').unwrap_or(section);
-        let refuse = |why: String| UnsupportedHook { program: program.to_owned(), section: section.to_owned(), why };
+        Self::from_section(section).map_err(|why| UnsupportedHook {
+            program: program.to_owned(),
+            section: section.to_owned(),
+            why,
+        })
+    }
+
+    fn from_section(section: &str) -> Result<Self, String> {
         let (word, target) = section.split_once('/').unwrap_or((section, ""));
         // ".s" may sleep, ".multi" has several targets, ".w" may write.
         let word = word.split('.').next().unwrap_or(word);
-        let hook = |kind| Self { kind, section: section.to_owned(), target: target.to_owned() };
-        if CGROUP_WORDS.contains(&word) {
-            return Ok(hook(Kind::Cgroup));
+        let hook = Self { kind: kind_of(word, target)?, section: section.to_owned(), target: target.to_owned() };
+        if hook.kind == Kind::Sampling && hook.hertz().is_none() {
+            return Err(format!("has no rate of 1 to {MOST_HERTZ} hertz: write SEC(\"perf_event/{HERTZ}\")"));
         }
-        let Some((_, kind, form)) = FORMS.iter().find(|(known, ..)| *known == word) else {
-            return Err(refuse(unknown(word)));
-        };
-        if let Some(form) = form.filter(|form| !fits(target, form)) {
-            return Err(refuse(format!("has no target: expected SEC(\"{word}/{form}\")")));
-        }
-        let hook = hook(*kind);
-        match kind {
-            Kind::Sampling if hook.hertz().is_none() => {
-                Err(refuse(format!("has no rate of 1 to {MOST_HERTZ} hertz: write SEC(\"perf_event/{HERTZ}\")")))
-            }
-            _ => Ok(hook),
-        }
+        Ok(hook)
     }
 
     /// How often a sampling program is called on each processor, in a second.
@@ -150,6 +145,19 @@ impl Hook {
 /// No multiple of what a program does at round rates, so that it does not keep step with it.
 const HERTZ: u64 = 99;
 const MOST_HERTZ: u64 = 10_000;
+
+fn kind_of(word: &str, target: &str) -> Result<Kind, String> {
+    if CGROUP_WORDS.contains(&word) {
+        return Ok(Kind::Cgroup);
+    }
+    let Some((_, kind, form)) = FORMS.iter().find(|(known, ..)| *known == word) else {
+        return Err(unknown(word));
+    };
+    match form {
+        Some(form) if !fits(target, form) => Err(format!("has no target: expected SEC(\"{word}/{form}\")")),
+        _ => Ok(*kind),
+    }
+}
 
 /// Whether a target has as many parts as its form, none of them empty.
 fn fits(target: &str, form: &str) -> bool {
@@ -166,7 +174,9 @@ fn unknown(word: &str) -> String {
         return "is a part of another program or of the kernel, which nothing calls by itself".to_owned();
     }
     let mut search = nearest::Search::new(word);
-    FORMS.iter().map(|(known, ..)| *known).chain(CGROUP_WORDS).for_each(|known| search.look_at(known));
+    for known in FORMS.iter().map(|(known, ..)| *known).chain(CGROUP_WORDS) {
+        search.look_at(known);
+    }
     match search.nearest() {
         Some(nearest) => format!("is not a hook; did you mean {nearest}?"),
         None => "is not a hook".to_owned(),

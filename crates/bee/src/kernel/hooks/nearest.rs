@@ -39,10 +39,16 @@ impl<'a> Search<'a> {
         }
         self.compared += 1;
         let alike = strsim::jaro_winkler(self.wanted, name);
-        // Of two that are as much alike it is the first in the alphabet, in whatever order they come.
-        let is_better = |(best, known): &(f64, String)| alike > *best || alike == *best && name < known.as_str();
-        if alike >= ALIKE && self.best.as_ref().is_none_or(is_better) {
+        if alike >= ALIKE && self.is_better(alike, name) {
             self.best = Some((alike, name.to_owned()));
+        }
+    }
+
+    /// Of two that are as much alike it is the first in the alphabet, in whatever order they come.
+    fn is_better(&self, alike: f64, name: &str) -> bool {
+        match &self.best {
+            Some((best, known)) => alike > *best || alike == *best && name < known.as_str(),
+            None => true,
         }
     }
 
@@ -91,7 +97,9 @@ mod tests {
 
     fn search<'a>(wanted: &'a str, names: impl IntoIterator<Item = &'a str>) -> Search<'a> {
         let mut search = Search::new(wanted);
-        names.into_iter().for_each(|name| search.look_at(name));
+        for name in names {
+            search.look_at(name);
+        }
         search
     }
 

@@ -60,12 +60,16 @@ fn program(name: &str) -> Option<PathBuf> {
 
 /// The functions that a program or library names.
 fn functions_of(file: &Path, search: &mut Search) -> Option<()> {
-    fs::metadata(file).ok().filter(|file| file.is_file())?;
+    if !file.is_file() {
+        return None;
+    }
     let bytes = files::read(file, PROGRAM).ok()?;
     let elf = object::File::parse(bytes.as_slice()).ok()?;
     let symbols = elf.symbols().chain(elf.dynamic_symbols());
     let functions = symbols.filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_definition());
-    functions.filter_map(|symbol| symbol.name().ok()).for_each(|name| search.look_at(name));
+    for name in functions.filter_map(|symbol| symbol.name().ok()) {
+        search.look_at(name);
+    }
     Some(())
 }
 
@@ -73,7 +77,9 @@ fn functions_of(file: &Path, search: &mut Search) -> Option<()> {
 fn types(prefix: &str, search: &mut Search) -> Option<()> {
     let kernel = fs::read(KERNEL_BTF).ok()?;
     let names = btf::names(&kernel).ok()?;
-    names.filter_map(|name| name.strip_prefix(prefix)).for_each(|name| search.look_at(name));
+    for name in names.filter_map(|name| name.strip_prefix(prefix)) {
+        search.look_at(name);
+    }
     Some(())
 }
 
