@@ -124,7 +124,9 @@ fn write(to: &mut Vec<u8>, kind: u8, at: Duration, parts: &[&[u8]]) {
     to.push(kind);
     to.extend((at.as_micros() as u64).to_le_bytes());
     to.extend((length as u32).to_le_bytes());
-    parts.iter().for_each(|part| to.extend_from_slice(part));
+    for part in parts {
+        to.extend_from_slice(part);
+    }
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Error> {

@@ -37,46 +37,68 @@ struct Places {
 
 impl Functions {
     pub fn new(maps: &[Exported]) -> Self {
-        let addresses = |layout: &Layout| layout.places(Meaning::KernelAddress);
-        let places = |exported: &Exported| match &exported.map.source {
-            Source::Events(layout) => Places { key: addresses(layout), value: vec![] },
-            // Values of all processors are shown as their sum, which is no address.
-            Source::Elements { key, per_cpu: true, .. } => Places { key: addresses(key), value: vec![] },
-            Source::Elements { key, value, .. } => Places { key: addresses(key), value: addresses(value) },
-        };
-        Self { places: maps.iter().map(places).collect(), named: HashSet::new() }
+        let places = maps.iter().map(|exported| Places::from_source(&exported.map.source)).collect();
+        Self { places, named: HashSet::new() }
     }
 
     /// Those of an event that have not been named yet.
     pub fn in_event(&mut self, map: usize, record: &[u8]) -> Vec<Named> {
-        let Self { places, named } = self;
-        places.get(map).map_or_else(Vec::new, |places| new(named, &places.key, record).collect())
+        let mut found = vec![];
+        if let Some(Places { key, .. }) = self.places.get(map) {
+            add_new(&mut found, &mut self.named, key, record);
+        }
+        found
     }
 
     /// Those of a map's elements that have not been named yet.
     pub fn in_elements(&mut self, map: usize, elements: &Elements) -> Vec<Named> {
-        let Self { places, named } = self;
-        let Some(Places { key, value }) = places.get(map).filter(|Places { key, value }| key.len() + value.len() > 0)
-        else {
-            return vec![];
-        };
         let mut found = vec![];
+        let Some(Places { key, value }) = self.places.get(map) else { return found };
+        if key.is_empty() && value.is_empty() {
+            return found;
+        }
         for (key_bytes, value_bytes) in elements.iter() {
-            found.extend(new(named, key, key_bytes));
-            found.extend(new(named, value, value_bytes));
+            add_new(&mut found, &mut self.named, key, key_bytes);
+            add_new(&mut found, &mut self.named, value, value_bytes);
         }
         found
     }
 }
 
-/// Takes names from a recording, which may be somebody else's.
-pub fn learn(named: Vec<Named>, allowance: &Allowance) {
-    let has_room = |(_, name): &Named| name.len() <= NAME_LIMIT && allowance.take(name.len() + ENTRY).is_ok();
-    host::learn_functions(named.into_iter().filter(has_room), LIMIT);
+impl Places {
+    fn from_source(source: &Source) -> Self {
+        match source {
+            Source::Events(layout) => Self { key: addresses(layout), value: vec![] },
+            // Values of all processors are shown as their sum, which is no address.
+            Source::Elements { key, per_cpu: true, .. } => Self { key: addresses(key), value: vec![] },
+            Source::Elements { key, value, .. } => Self { key: addresses(key), value: addresses(value) },
+        }
+    }
 }
 
-fn new(named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) -> impl Iterator<Item = Named> {
-    let address = |place: &usize| bytes.get(*place..)?.first_chunk().copied().map(u64::from_le_bytes);
-    let fresh = |address: &u64| named.len() < LIMIT && named.insert(*address);
-    places.iter().filter_map(address).filter(fresh).filter_map(|address| Some((address, function(address)?)))
+fn addresses(layout: &Layout) -> Vec<usize> {
+    layout.places(Meaning::KernelAddress)
+}
+
+fn add_new(found: &mut Vec<Named>, named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) {
+    for place in places {
+        let Some(address) = address_at(bytes, *place) else { continue };
+        if named.len() >= LIMIT || !named.insert(address) {
+            continue;
+        }
+        if let Some(function) = function(address) {
+            found.push((address, function));
+        }
+    }
+}
+
+fn address_at(bytes: &[u8], place: usize) -> Option<u64> {
+    bytes.get(place..)?.first_chunk().copied().map(u64::from_le_bytes)
+}
+
+/// Takes names from a recording, which may be somebody else's.
+pub fn learn(named: Vec<Named>, allowance: &Allowance) {
+    let named =
+        named.into_iter().filter(|(_, name)| name.len() <= NAME_LIMIT && allowance.take(name.len() + ENTRY).is_ok());
+    host::learn_functions(named, LIMIT);
 }

@@ -29,14 +29,12 @@ impl Recording {
     /// # Errors
     /// It is no recording, or one whose header is damaged.
     pub fn open(file: &Path) -> Result<Self, Error> {
-        let failed = |source| Error::Open { file: file.to_owned(), source };
-        let mut stream = BufReader::new(File::open(file).map_err(failed)?);
-        match version(&mut stream).map_err(failed)? {
-            Some(1) => {}
-            Some(version) => return Err(Error::Version(version)),
-            None => return Err(Error::Foreign(file.to_owned())),
+        let (stream, version) = open(file).map_err(|source| Error::Open { file: file.to_owned(), source })?;
+        match version {
+            Some(1) => Self::read(stream),
+            Some(version) => Err(Error::Version(version)),
+            None => Err(Error::Foreign(file.to_owned())),
         }
-        Self::read(stream)
     }
 
     /// What its probes are.
@@ -48,26 +46,40 @@ impl Recording {
         let allowance = Allowance::of_a_file();
         let mut frames = Frames::new(stream);
         let (header, objects) = frames.header(&allowance)?;
-        let inspect = |(probe, object): (&Probe, Vec<u8>)| {
-            let mut inspection = object::inspect_within(&object, &allowance).map_err(Error::damaged)?;
-            for map in &mut inspection.maps {
-                let recorded = probe.maps.iter().find(|recorded| recorded.name == map.name);
-                let recorded = recorded.ok_or_else(|| Error::damaged(format!("it lacks map {}", map.name)))?;
-                map.value = recorded.value.clone();
-            }
-            Ok(inspection)
-        };
-        let inspections = header.probes.iter().zip(objects).map(inspect).collect::<Result<_, Error>>()?;
+        let mut inspections = vec![];
+        for (probe, object) in header.probes.iter().zip(objects) {
+            inspections.push(inspect(probe, &object, &allowance)?);
+        }
         Ok(Self { header, inspections, frames, allowance })
     }
+}
+
+/// A file behind its magic, with the version of its format.
+fn open(file: &Path) -> io::Result<(BufReader<File>, Option<u8>)> {
+    let mut stream = BufReader::new(File::open(file)?);
+    let version = version(&mut stream)?;
+    Ok((stream, version))
 }
 
 /// The version of a recording's format; nothing if it is no recording.
 pub fn version(stream: &mut impl Read) -> io::Result<Option<u8>> {
     let mut begin = vec![];
     stream.take(MAGIC.len() as u64).read_to_end(&mut begin)?;
-    let version = begin.get(MAGIC.len() - 2).copied();
-    Ok(version.filter(|_| begin.starts_with(&MAGIC[..MAGIC.len() - 2]) && begin.ends_with(b"\n")))
+    let at = MAGIC.len() - 2;
+    if !begin.starts_with(&MAGIC[..at]) || !begin.ends_with(b"\n") {
+        return Ok(None);
+    }
+    Ok(begin.get(at).copied())
+}
+
+fn inspect(probe: &Probe, object: &[u8], allowance: &Allowance) -> Result<Inspection, Error> {
+    let mut inspection = object::inspect_within(object, allowance).map_err(Error::damaged)?;
+    for map in &mut inspection.maps {
+        let recorded = probe.maps.iter().find(|recorded| recorded.name == map.name);
+        let recorded = recorded.ok_or_else(|| Error::damaged(format!("it lacks map {}", map.name)))?;
+        map.value = recorded.value.clone();
+    }
+    Ok(inspection)
 }
 
 /// What stands behind the magic.
@@ -108,7 +120,8 @@ impl<R: Read> Frames<R> {
     }
 
     fn exactly(&mut self, length: usize) -> Result<Vec<u8>, Error> {
-        Some(self.at_most(length)?).filter(|bytes| bytes.len() == length).ok_or(Error::Cut)
+        let bytes = self.at_most(length)?;
+        if bytes.len() == length { Ok(bytes) } else { Err(Error::Cut) }
     }
 
     /// Memory grows with what comes, not with what was promised.

@@ -15,7 +15,7 @@ use flate2::write::GzEncoder;
 use crate::atomic_file::Draft;
 use crate::decode::host::origin;
 use crate::export::map::Exported;
-use crate::export::state::{Instance, Running};
+use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Account;
 use crate::object::Source;
@@ -34,13 +34,13 @@ const MARGIN: usize = 1 << 10;
 
 /// Begins a file for a recording: a new one, or one in place of a recording; nothing else. What is there stays until the run begins.
 pub fn create(file: &Path) -> Result<Draft, Error> {
-    let failed = |source| Error::Open { file: file.to_owned(), source };
-    match may_be_replaced(file) {
-        Ok(true) => Draft::new(file).map_err(failed),
-        Ok(false) => Err(Error::Exists(file.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Draft::new(file).map_err(failed),
-        Err(error) => Err(failed(error)),
-    }
+    let draft = match may_be_replaced(file) {
+        Ok(true) => Draft::new(file),
+        Ok(false) => return Err(Error::Exists(file.to_owned())),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Draft::new(file),
+        Err(why) => Err(why),
+    };
+    draft.map_err(|source| Error::Open { file: file.to_owned(), source })
 }
 
 /// Whether there is a recording, or nothing in the file yet. A link is neither.
@@ -94,7 +94,9 @@ impl<'a> Recorder<'a> {
     }
 
     fn name(&self, functions: Vec<Named>) {
-        functions.chunks(1024).for_each(|functions| self.frame(&Frame::Functions(functions.to_vec())));
+        for functions in functions.chunks(1024) {
+            self.frame(&Frame::Functions(functions.to_vec()));
+        }
     }
 
     /// Notes what was lost and what the programs cost.
@@ -188,7 +190,9 @@ impl Writer {
         let header = serde_json::to_vec(header)?;
         stream.write_all(&(header.len() as u32).to_le_bytes())?;
         stream.write_all(&header)?;
-        objects.iter().try_for_each(|object| stream.write_all(object))?;
+        for object in objects {
+            stream.write_all(object)?;
+        }
         Ok(Self { stream, error: None, frame: vec![], written: 0, is_full: false, said: false })
     }
 
@@ -218,20 +222,26 @@ impl Writer {
 }
 
 fn header(running: &Running, objects: &[&[u8]], title: &Title) -> Header {
-    let map = |exported: &Exported| Map {
+    let mut probes = vec![];
+    for (index, ((instance, object), state)) in running.probes.iter().zip(objects).zip(title.states()).enumerate() {
+        let exported = running.maps.iter().filter(|exported| exported.probe == index);
+        probes.push(Probe {
+            name: instance.name.clone(),
+            state: state.to_owned(),
+            object_size: object.len(),
+            maps: exported.map(|exported| map(running, exported)).collect(),
+            iterators: instance.iterators.clone(),
+        });
+    }
+    let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
+    Header { probes, buckets, most_series: running.bounds.most, origin: origin() }
+}
+
+fn map(running: &Running, exported: &Exported) -> Map {
+    Map {
         name: exported.map.name.clone(),
         value: exported.map.value.clone(),
         room: exported.room(),
         loss_known: running.lost(exported).is_some(),
-    };
-    let probe = |(index, ((instance, object), state)): (usize, ((&Instance, &&[u8]), &str))| Probe {
-        name: instance.name.clone(),
-        state: state.to_owned(),
-        object_size: object.len(),
-        maps: running.maps.iter().filter(|exported| exported.probe == index).map(map).collect(),
-        iterators: instance.iterators.clone(),
-    };
-    let probes = running.probes.iter().zip(objects).zip(title.states()).enumerate().map(probe).collect();
-    let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
-    Header { probes, buckets, most_series: running.bounds.most, origin: origin() }
+    }
 }
