@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::probe::{Probe, ProbeError};
 use crate::kernel::ring_reader::{Consumer, Events};
@@ -25,20 +24,22 @@ const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
 /// Hands everything to the output until the end, or until the output wants no more.
 pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
-    let is_buffer = |map: &usize| matches!(running.maps[*map].map.source, Source::Events(_));
-    let buffers: Vec<usize> = (0..running.maps.len()).filter(is_buffer).collect();
+    let maps = 0..running.maps.len();
+    let buffers: Vec<_> = maps.filter(|map| matches!(running.maps[*map].map.source, Source::Events(_))).collect();
     // Asking for the time at each event would cost more than adding it up.
     let (now, came) = (Cell::new(Instant::now()), Cell::new(Instant::now()));
-    let take = |buffer: usize, record: &[u8]| {
-        came.set(now.get());
-        running.maps[buffers[buffer]].add(record);
-        output.event(buffers[buffer], record);
+    let consumer = Consumer {
+        take: &|buffer, record| {
+            came.set(now.get());
+            running.maps[buffers[buffer]].add(record);
+            output.event(buffers[buffer], record);
+        },
+        lost: &|buffer, count| {
+            let exported = &running.maps[buffers[buffer]];
+            running.probes[exported.probe].losses.add(&exported.map, count);
+        },
     };
-    let lost = |buffer: usize, count| {
-        let exported = &running.maps[buffers[buffer]];
-        running.probes[exported.probe].losses.add(&exported.map, count);
-    };
-    let events = events(probes, running, &buffers, Consumer { take: &take, lost: &lost }).map_err(Error::Events)?;
+    let events = events(probes, running, &buffers, consumer).map_err(Error::Events)?;
     let (mut last, mut looked) = (false, None);
     loop {
         now.set(Instant::now());
@@ -58,10 +59,7 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
         if last || more {
             continue;
         }
-        match now.get() - came.get() >= IDLE {
-            true => events.wait(LONGEST_WAIT),
-            false => events.rest(REST),
-        }
+        rest(&events, now.get() - came.get());
     }
 }
 
@@ -71,17 +69,29 @@ fn events<'a>(
     buffers: &[usize],
     consumer: Consumer<'a>,
 ) -> Result<Events<'a>, ProbeError> {
-    let exported = buffers.iter().map(|buffer| &running.maps[*buffer]);
-    let open = |exported: &Exported| probes[exported.probe].map(&exported.map.name);
-    let handles = exported.clone().map(open).collect::<Result<Vec<_>, _>>()?;
-    let names = exported.map(|exported| exported.map.name.as_str());
+    let mut maps = vec![];
+    for buffer in buffers {
+        let exported = &running.maps[*buffer];
+        let name = exported.map.name.as_str();
+        maps.push((name, probes[exported.probe].map(name)?));
+    }
     let rests = probes.iter().filter_map(|probe| probe.rests.as_ref()).collect();
-    Events::new(&names.zip(handles).collect::<Vec<_>>(), rests, consumer)
+    Events::new(&maps, rests, consumer)
+}
+
+fn rest(events: &Events, idle: Duration) {
+    if idle >= IDLE {
+        events.wait(LONGEST_WAIT);
+    } else {
+        events.rest(REST);
+    }
 }
 
 fn run_iterators(probes: &[Probe], output: &dyn Output) {
     for (index, probe) in probes.iter().enumerate() {
-        probe.iterate().iter().for_each(|(program, text)| output.text(index, program, text));
+        for (program, text) in probe.iterate() {
+            output.text(index, program, &text);
+        }
     }
 }
 

@@ -127,10 +127,6 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         verifier_log::write_to(&file).map_err(|source| Error::Debug { file, source })?;
     }
     let file = options.record.as_deref().map(recording::create).transpose()?;
-    let attach = |candidate: &Candidate| {
-        let probe = Probe::attach(&candidate.inspection, &candidate.variants);
-        probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
-    };
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
     let mut running = Running::new(session.options.filters.clone(), options.bounds, Accounts::unbounded());
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
@@ -144,6 +140,11 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let title = Title::new(states, session.address);
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
     session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
+}
+
+fn attach(candidate: &Candidate) -> Result<Probe, Error> {
+    let probe = Probe::attach(&candidate.inspection, &candidate.variants);
+    probe.map_err(|source| Error::Probe { name: candidate.name.clone(), source })
 }
 
 /// Shows a recording as if it ran now. Its last state stays until a signal comes or, if there is a timeout, for so long.
@@ -199,8 +200,10 @@ impl Session {
         let running = Arc::new(running);
         let end = self.end.after(self.options.timeout);
         let served = running.clone();
-        let serve = move || server::serve(self.listener, move |format| metrics::text(&served, format));
-        thread::Builder::new().name("metrics".to_owned()).spawn(serve).map_err(Error::Thread)?;
+        thread::Builder::new()
+            .name("metrics".to_owned())
+            .spawn(move || server::serve(self.listener, move |format| metrics::text(&served, format)))
+            .map_err(Error::Thread)?;
         let mut output = output::open(self.options.format, title, &running, &end).map_err(Error::Output)?;
         if let Some((file, objects)) = record {
             output = Box::new(Recorder::new(file, &running, &objects, title, output)?);

@@ -52,9 +52,11 @@ pub fn check_filters<'a>(
     filters: &[Filter],
     probes: impl Iterator<Item = &'a Inspection> + Clone,
 ) -> Result<(), Unanswered> {
-    let maps = || probes.clone().flat_map(|inspection| &inspection.maps);
-    let labels = || maps().map(|map| (map.name.as_str(), map.labels()));
-    filters.iter().try_for_each(|filter| filter.check(labels()))
+    for filter in filters {
+        let maps = probes.clone().flat_map(|inspection| &inspection.maps);
+        filter.check(maps.map(|map| (map.name.as_str(), map.labels())))?;
+    }
+    Ok(())
 }
 
 fn candidate(NamedObject { name, object }: NamedObject) -> Result<Candidate, Error> {
@@ -90,15 +92,20 @@ fn owner(candidates: &[Candidate], map: &object::Map) -> String {
 }
 
 fn choose_variants(candidates: &mut [Candidate], wanted: Option<&str>) -> Result<(), Error> {
-    let has = |candidate: &Candidate| candidate.variants.iter().any(|variant| variant.as_deref() == wanted);
-    if wanted.is_some() && !candidates.iter().any(has) {
+    if wanted.is_some() && !candidates.iter().any(|candidate| candidate.has(wanted)) {
         let all = candidates.iter().flat_map(|candidate| candidate.variants.clone()).collect();
         variants::choose(all, wanted)?;
     }
-    for candidate in candidates.iter_mut().filter(|candidate| has(candidate)) {
+    for candidate in candidates.iter_mut().filter(|candidate| candidate.has(wanted)) {
         candidate.variants = variants::choose(std::mem::take(&mut candidate.variants), wanted)?;
     }
     Ok(())
+}
+
+impl Candidate {
+    fn has(&self, wanted: Option<&str>) -> bool {
+        self.variants.iter().any(|variant| variant.as_deref() == wanted)
+    }
 }
 
 /// Each histogram takes the field that was asked for, or if its events lack it and another's have it, its own.

@@ -112,15 +112,13 @@ impl Replay {
 
     /// Takes a frame to the maps and to the output.
     fn apply(&mut self, frame: Frame, running: &Running, output: &dyn Output) -> Result<(), Error> {
-        let exported = |map: usize| running.maps.get(map).ok_or_else(|| Error::damaged(format!("it has no map {map}")));
-        let instance = |probe: usize| running.probes.get(probe).ok_or_else(|| Error::damaged("it lacks a probe"));
         match frame {
             Frame::Event { map, record } => {
-                exported(map)?.add(&record);
+                exported(running, map)?.add(&record);
                 output.event(map, &record);
             }
             Frame::Elements { map, elements } => {
-                let exported = exported(map)?;
+                let exported = exported(running, map)?;
                 self.hold(map, exported, &elements)?;
                 if output.wants(map) {
                     output.elements(map, &elements);
@@ -128,15 +126,15 @@ impl Replay {
                 exported.tell(elements);
             }
             Frame::Lost { map, more } => {
-                let exported = exported(map)?;
+                let exported = exported(running, map)?;
                 running.probes[exported.probe].losses.add(&exported.map, more);
             }
             Frame::Text { probe, program, text } => {
-                instance(probe)?;
+                instance(running, probe)?;
                 output.text(probe, &program, &text);
             }
             Frame::Accounts { probe, accounts } => {
-                let programs = &instance(probe)?.programs;
+                let programs = &instance(running, probe)?.programs;
                 let size = accounts.iter().map(|(name, _)| name.len() + ACCOUNT).sum();
                 held(&mut self.accounts, probe, &self.recording.allowance).set(size)?;
                 programs.set(accounts);
@@ -160,6 +158,14 @@ impl Replay {
         let size = keys + elements.values.len() + ELEMENT * count + admitted;
         Ok(held(&mut self.elements, map, &self.recording.allowance).set(size)?)
     }
+}
+
+fn exported(running: &Running, map: usize) -> Result<&Exported, Error> {
+    running.maps.get(map).ok_or_else(|| Error::damaged(format!("it has no map {map}")))
+}
+
+fn instance(running: &Running, probe: usize) -> Result<&Instance, Error> {
+    running.probes.get(probe).ok_or_else(|| Error::damaged("it lacks a probe"))
 }
 
 /// What is held for a map or probe of this number, which there is.
@@ -190,7 +196,7 @@ pub fn consume(mut replay: Replay, running: &Running, end: &End, output: &dyn Ou
         }
     };
     let until = replay.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let goes_on = until.map_or("; Ctrl-C ends", |_| "");
+    let goes_on = if until.is_some() { "" } else { "; Ctrl-C ends" };
     output.notice(&format!("{over}{goes_on}"));
     turns.until(until)?;
     output.round().map(drop)
