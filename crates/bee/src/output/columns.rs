@@ -85,8 +85,8 @@ impl<W: Write> Output for Columns<'_, W> {
         if let Source::Events(_) = exported.map.source {
             return;
         }
-        let shows = |key: &[u8]| self.running.shows(exported, key);
-        for (key, bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
+        let mut changes = self.changes.borrow_mut();
+        for (key, bytes) in changes.take(map, elements, &|key| self.running.shows(exported, key)) {
             let value = exported.shown(bytes).map(|value| value.to_string());
             self.line(map, Some("value"), key, Some(value.unwrap_or_default()));
         }

@@ -22,7 +22,7 @@ struct Shown {
 
 impl Changes {
     /// The elements to show now, of those that the filters let through. What did not change is not copied: there may be many.
-    pub fn of<'a>(
+    pub fn take<'a>(
         &mut self,
         map: usize,
         elements: &'a Elements,
@@ -30,12 +30,14 @@ impl Changes {
     ) -> Vec<(&'a [u8], &'a [u8])> {
         self.looks += 1;
         let (shown, look) = (self.shown.entry(map).or_default(), self.looks);
-        let mut is_new = |(key, value): &(&[u8], &[u8])| {
-            let value = self.hasher.hash_one(value);
-            let before = shown.insert(self.hasher.hash_one(key), Shown { value, look });
-            before.is_none_or(|before| before.value != value)
-        };
-        let changed = elements.iter().filter(|(key, _)| shows(key)).filter(|element| is_new(element)).collect();
+        let mut changed = vec![];
+        for (key, value) in elements.iter().filter(|(key, _)| shows(key)) {
+            let hash = self.hasher.hash_one(value);
+            let before = shown.insert(self.hasher.hash_one(key), Shown { value: hash, look });
+            if before.is_none_or(|before| before.value != hash) {
+                changed.push((key, value));
+            }
+        }
         shown.retain(|_, before| before.look == look);
         changed
     }
@@ -56,7 +58,7 @@ mod tests {
         let mut shown = |map, pairs: &[(u8, u8)]| {
             let elements = elements(pairs);
             changes
-                .of(map, &elements, &|key| key != [9])
+                .take(map, &elements, &|key| key != [9])
                 .iter()
                 .map(|(key, value)| (key[0], value[0]))
                 .collect::<Vec<_>>()

@@ -56,8 +56,8 @@ impl<W: Write> Output for JsonLines<'_, W> {
     fn elements(&self, map: usize, elements: &Elements) {
         let exported = &self.running.maps[map];
         let Source::Elements { key, .. } = &exported.map.source else { return };
-        let shows = |key: &[u8]| self.running.shows(exported, key);
-        for (key_bytes, value_bytes) in self.changes.borrow_mut().of(map, elements, &shows) {
+        let mut changes = self.changes.borrow_mut();
+        for (key_bytes, value_bytes) in changes.take(map, elements, &|key| self.running.shows(exported, key)) {
             if let (Ok(key), Some(value)) = (decode(key, key_bytes), exported.shown(value_bytes)) {
                 self.line(exported.probe, json!({ "map": exported.map.name, "key": key, "value": value }));
             }
@@ -66,7 +66,9 @@ impl<W: Write> Output for JsonLines<'_, W> {
 
     /// `{"program":"tasks","text":"1 init"}` for each line that an iterator wrote.
     fn text(&self, probe: usize, program: &str, text: &str) {
-        text.lines().for_each(|line| self.line(probe, json!({ "program": program, "text": line })));
+        for line in text.lines() {
+            self.line(probe, json!({ "program": program, "text": line }));
+        }
     }
 
     fn round(&self) -> io::Result<bool> {

@@ -74,9 +74,10 @@ impl Title {
     /// As who sits at this machine asks for the metrics.
     fn metrics(&self) -> String {
         let ip = self.metrics.ip();
-        match ip.is_loopback() || ip.is_unspecified() {
-            true => format!("localhost:{}/metrics", self.metrics.port()),
-            false => format!("{}/metrics", self.metrics),
+        if ip.is_loopback() || ip.is_unspecified() {
+            format!("localhost:{}/metrics", self.metrics.port())
+        } else {
+            format!("{}/metrics", self.metrics)
         }
     }
 

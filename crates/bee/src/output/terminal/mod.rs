@@ -190,13 +190,12 @@ impl<'a> Screen<'a> {
     fn costs(&mut self) {
         let (now, accounts) = (Instant::now(), self.accounts());
         let seconds = (now - self.accounts.0).as_secs_f64();
-        let cost = |((name, account), before): (&(String, Account), &Account)| {
-            let runs = account.runs.checked_sub(before.runs)?;
-            let time = account.run_time.checked_sub(before.run_time)?;
-            let each = time.as_nanos().checked_div(runs.into()).map(|each| format!(", {each} ns a run"));
-            Some(format!("{name}: {:.0} runs/s{}", runs as f64 / seconds, each.unwrap_or_default()))
-        };
-        let costs: Vec<_> = accounts.iter().zip(&self.accounts.1).filter_map(cost).collect();
+        let mut costs = vec![];
+        for ((name, account), before) in accounts.iter().zip(&self.accounts.1) {
+            if let Some(cost) = cost(account, before, seconds) {
+                costs.push(format!("{name}: {cost}"));
+            }
+        }
         self.costs = costs.join("  ");
         self.accounts = (now, accounts.into_iter().map(|(_, account)| account).collect());
     }
@@ -204,4 +203,11 @@ impl<'a> Screen<'a> {
     fn accounts(&self) -> Vec<(String, Account)> {
         self.running.probes.iter().flat_map(|probe| probe.programs.accounts()).collect()
     }
+}
+
+fn cost(account: &Account, before: &Account, seconds: f64) -> Option<String> {
+    let runs = account.runs.checked_sub(before.runs)?;
+    let time = account.run_time.checked_sub(before.run_time)?;
+    let each = time.as_nanos().checked_div(runs.into()).map(|each| format!(", {each} ns a run"));
+    Some(format!("{:.0} runs/s{}", runs as f64 / seconds, each.unwrap_or_default()))
 }

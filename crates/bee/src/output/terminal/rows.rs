@@ -83,11 +83,13 @@ impl Latest {
     pub fn write(&mut self, probe: usize, program: &str, text: &str) {
         let mut kept = Kept::new(&self.allowance);
         let lines: Vec<_> = text.lines().take(KEPT).collect();
-        lines.iter().rev().for_each(|line| kept.add(vec![(*line).to_owned()]));
+        for line in lines.into_iter().rev() {
+            kept.add(vec![line.to_owned()]);
+        }
         self.by_tab.insert(Tab::Iterator { probe, program: program.to_owned() }, kept);
     }
 
-    fn of(&self, tab: &Tab) -> Vec<Vec<String>> {
+    fn rows(&self, tab: &Tab) -> Vec<Vec<String>> {
         self.by_tab.get(tab).map(|kept| kept.rows.iter().cloned().collect()).unwrap_or_default()
     }
 }
@@ -106,12 +108,12 @@ impl Rows {
     /// Reads a tab; `before` is what was read of it last.
     pub fn read(running: &Running, tab: &Tab, latest: &Latest, before: &Self) -> Self {
         let Tab::Map(map) = tab else {
-            return Self { columns: vec!["text".to_owned()], rows: latest.of(tab), ..Self::default() };
+            return Self { columns: vec!["text".to_owned()], rows: latest.rows(tab), ..Self::default() };
         };
         let exported = &running.maps[*map];
         let mut columns: Vec<_> = exported.labels.names().map(str::to_owned).collect();
         if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
-            return Self { columns, rows: latest.of(tab), ..Self::default() };
+            return Self { columns, rows: latest.rows(tab), ..Self::default() };
         }
         if matches!(&exported.map.source, Source::Elements { value, .. } if !value.is_integer()) {
             columns.push("value".to_owned());

@@ -27,13 +27,13 @@ pub struct Picture<'a> {
 pub fn draw(frame: &mut Frame, picture: &Picture) {
     let heights = [Constraint::Length(1), Constraint::Length(1), Constraint::Fill(1), Constraint::Length(3)];
     let [title, tabs, table, footer] = Layout::vertical(heights).areas(frame.area());
-    let shown = |text: &String| escaped(text).into_owned();
+
     frame.render_widget(Line::from(escaped(picture.title)).bold(), title);
-    let names = Tabs::new(picture.tabs.iter().map(shown)).select(picture.choices.tab);
+    let names = Tabs::new(picture.tabs.iter().map(|name| printable(name))).select(picture.choices.tab);
     frame.render_widget(names, tabs);
 
-    let rows = visible(picture, table.height).iter().map(|row| Row::new(row.iter().map(shown)));
-    let header = Row::new(picture.columns.iter().map(shown)).style(Style::new().bold().underlined());
+    let rows = visible(picture, table.height).iter().map(|row| Row::new(row.iter().map(|value| printable(value))));
+    let header = Row::new(picture.columns.iter().map(|name| printable(name))).style(Style::new().bold().underlined());
     let widths = vec![Constraint::Fill(1); picture.columns.len()];
     frame.render_widget(Table::new(rows, widths).header(header), table);
 
@@ -41,6 +41,10 @@ pub fn draw(frame: &mut Frame, picture: &Picture) {
     for (line, area) in lines.into_iter().zip(footer.rows()) {
         frame.render_widget(line, area);
     }
+}
+
+fn printable(text: &str) -> String {
+    escaped(text).into_owned()
 }
 
 /// Only what is on the screen becomes a row: a map may have a hundred thousand.
