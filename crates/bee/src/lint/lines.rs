@@ -32,19 +32,23 @@ fn read(object: &[u8]) -> Option<Vec<Line>> {
     let elf = Elf::parse(object).ok()?;
     let names = Parts::split(elf.section_bytes(".BTF").ok()??, &Allowance::of_a_file()).ok()?;
     let extension = elf.section_bytes(".BTF.ext").ok()??;
-    let word = |at: usize| u32_at(extension, at).ok();
-    let length = |at: usize| Some(word(at)? as usize);
-    let start = length(4)?.checked_add(length(OFFSET)?)?;
-    let end = start.checked_add(length(OFFSET + 4)?)?.min(extension.len());
-    let record = length(start)?;
+    let start = length_at(extension, 4)?.checked_add(length_at(extension, OFFSET)?)?;
+    let end = start.checked_add(length_at(extension, OFFSET + 4)?)?.min(extension.len());
+    let record = length_at(extension, start)?;
     let (mut lines, mut at) = (vec![], start.checked_add(4)?);
     while record >= RECORD && at < end {
-        let (section, count, first) = (names.name(word(at)?).ok()?, length(at + 4)?, at + 8);
-        let (file, number) = (names.name(word(first + 4)?).ok()?, word(first + 12)? >> COLUMN_BITS);
+        let section = names.name(u32_at(extension, at).ok()?).ok()?;
+        let (count, first) = (length_at(extension, at + 4)?, at + 8);
+        let file = names.name(u32_at(extension, first + 4).ok()?).ok()?;
+        let number = u32_at(extension, first + 12).ok()? >> COLUMN_BITS;
         // Clang puts a `./` before what it was told.
         let file = Path::new(&file).components().filter(|part| *part != Component::CurDir).collect();
         lines.push(Line { section, file, number: number as usize });
         at = first.checked_add(count.checked_mul(record)?)?;
     }
     Some(lines)
+}
+
+fn length_at(extension: &[u8], at: usize) -> Option<usize> {
+    Some(u32_at(extension, at).ok()? as usize)
 }

@@ -68,18 +68,26 @@ pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<V
 /// What is wrong with a map's events or keys.
 fn record_of(btf: &Btf, map: &Map, sources: &Sources) -> Vec<Finding> {
     let Some((id, role)) = record(btf, map) else { return vec![] };
-    let finding = |rule, of: &str, field: &str, message| {
-        let place = sources.field(of, field).unwrap_or_else(|| sources.map(&map.name));
-        Finding { rule, place, message }
-    };
     let name = btf.resolve(id).map(|(_, found)| found.name.as_str()).unwrap_or_default();
-    let holes = padding::holes(btf, id).into_iter();
-    let holes = holes.map(|hole| finding(Rule::Padding, &hole.record, &hole.after, hole.message(role)));
-    let cut = text::too_short(btf, id).into_iter();
-    let cut = cut.map(|text| finding(Rule::Text, name, &text.field, text.message()));
-    let endless = labels::endless(map).into_iter();
-    let endless = endless.map(|label| finding(Rule::Labels, name, &label, labels::message(&map.name, &label)));
-    holes.chain(cut).chain(endless).collect()
+    let mut findings = vec![];
+    for hole in padding::holes(btf, id) {
+        let place = place_of(map, &hole.record, &hole.after, sources);
+        findings.push(Finding { rule: Rule::Padding, place, message: hole.message(role) });
+    }
+    for text in text::too_short(btf, id) {
+        let place = place_of(map, name, &text.field, sources);
+        findings.push(Finding { rule: Rule::Text, place, message: text.message() });
+    }
+    for label in labels::endless(map) {
+        let place = place_of(map, name, &label, sources);
+        findings.push(Finding { rule: Rule::Labels, place, message: labels::message(&map.name, &label) });
+    }
+    findings
+}
+
+/// A member's, or if that is not found its map's.
+fn place_of(map: &Map, record: &str, field: &str, sources: &Sources) -> Place {
+    sources.field(record, field).unwrap_or_else(|| sources.map(&map.name))
 }
 
 /// The finding that stands for a map for which bee refuses the whole object.
@@ -88,12 +96,14 @@ pub fn refused(map: &str, why: &str, sources: &Sources) -> Finding {
 }
 
 fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, ProbeError> {
-    let programs = probe::programs_of(inspection)?.into_iter();
-    let finding = |program: probe::Program| {
-        let message = Hook::parse(&program.name, &program.section).err()?.to_string();
-        Some(Finding { rule: Rule::Hook, place: sources.program(&program.section), message })
-    };
-    Ok(programs.filter_map(finding).collect())
+    let mut findings = vec![];
+    for program in probe::programs_of(inspection)? {
+        if let Err(unsupported) = Hook::parse(&program.name, &program.section) {
+            let place = sources.program(&program.section);
+            findings.push(Finding { rule: Rule::Hook, place, message: unsupported.to_string() });
+        }
+    }
+    Ok(findings)
 }
 
 /// The type whose bytes leave the kernel: an event, or the key by which values are told apart.
@@ -109,21 +119,26 @@ fn record(btf: &Btf, map: &Map) -> Option<(TypeId, &'static str)> {
 
 /// All maps together, said where the largest is declared.
 fn too_much(maps: &[Dimensions], sources: &Sources, budget: u64) -> Option<Finding> {
-    let processors = num_possible_cpus().unwrap_or(1) as u64;
-    let bytes = |map: &Dimensions| map.bytes(processors);
-    let total = maps.iter().map(bytes).fold(0, u64::saturating_add);
-    let largest = maps.iter().max_by_key(|map| bytes(map)).filter(|_| total > budget)?;
-    let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / f64::from(1 << 20));
+    let cpus = num_possible_cpus().unwrap_or(1) as u64;
+    let total = maps.iter().map(|map| map.bytes(cpus)).fold(0, u64::saturating_add);
+    if total <= budget {
+        return None;
+    }
+    let largest = maps.iter().max_by_key(|map| map.bytes(cpus))?;
     let message = format!(
         "map {} takes {} of the kernel's memory when it is full, all maps together {}, more than {}: lower its max_entries \
          ({}), or allow more with lint's --memory",
         largest.map,
-        megabytes(bytes(largest)),
+        megabytes(largest.bytes(cpus)),
         megabytes(total),
         megabytes(budget),
         largest.max_entries
     );
     Some(Finding { rule: Rule::Memory, place: sources.map(&largest.map), message })
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / f64::from(1 << 20))
 }
 
 impl fmt::Display for Finding {

@@ -48,8 +48,11 @@ struct Look<'a> {
 
 impl Look<'_> {
     fn at(&mut self, id: TypeId, depth: usize) {
+        if depth >= DEPTH {
+            return;
+        }
         let btf = self.btf;
-        let Some((_, record)) = btf.resolve(id).filter(|_| depth < DEPTH) else { return };
+        let Some((_, record)) = btf.resolve(id) else { return };
         match &record.kind {
             TypeKind::Struct { bytes, members } => {
                 let Some(left) = self.left.checked_sub(members.len()) else { return };
@@ -61,7 +64,9 @@ impl Look<'_> {
                     last = Some(member);
                 }
                 self.note(&record.name, last, end, *bytes as usize * 8);
-                members.iter().for_each(|member| self.at(member.type_id, depth + 1));
+                for member in members {
+                    self.at(member.type_id, depth + 1);
+                }
             }
             TypeKind::Array { element, .. } => self.at(*element, depth + 1),
             _ => {}
@@ -71,7 +76,9 @@ impl Look<'_> {
     /// Whole bytes between two members; before the first there are none.
     fn note(&mut self, record: &str, last: Option<&Member>, end: usize, next: usize) {
         let bytes = next.saturating_sub(end) / 8;
-        if let Some(last) = last.filter(|_| bytes > 0) {
+        if let Some(last) = last
+            && bytes > 0
+        {
             self.found.push(Hole { record: record.to_owned(), after: last.name.clone(), bytes });
         }
     }

@@ -1,7 +1,6 @@
 //! Finds where a probe's source declares something. BTF has no lines for types and maps, so the text itself is looked at: the file,
 //! and what it includes from its own folder. An object names the files that it was made of; they count if they are still beside it.
 
-use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use oci::files;
@@ -38,9 +37,8 @@ impl Sources {
     pub fn from_object(path: &Path, object: &[u8]) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));
         let programs = lines::parse(object);
-        // No object makes us read what lies elsewhere.
-        let beside = |file: &&PathBuf| file.components().all(|part| matches!(part, Component::Normal(_)));
-        let files = programs.iter().map(|line| &line.file).filter(beside).map(|file| folder.join(file)).collect();
+        let named = programs.iter().map(|line| &line.file);
+        let files = named.filter(|file| is_beside(file)).map(|file| folder.join(file)).collect();
         Self { main: path.to_owned(), files: read(files), programs }
     }
 
@@ -76,6 +74,11 @@ impl Sources {
     }
 }
 
+/// No object makes us read what lies elsewhere.
+fn is_beside(file: &Path) -> bool {
+    file.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
 /// These files and what they include.
 fn read(mut waiting: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
     let mut files: Vec<(PathBuf, String)> = vec![];
@@ -84,8 +87,10 @@ fn read(mut waiting: Vec<PathBuf>) -> Vec<(PathBuf, String)> {
             continue;
         }
         // A pipe would never end.
-        let is_file = fs::metadata(&path).is_ok_and(|file| file.is_file());
-        let Some(text) = is_file.then(|| files::read(&path, BYTES).ok()).flatten() else { continue };
+        if !path.is_file() {
+            continue;
+        }
+        let Ok(text) = files::read(&path, BYTES) else { continue };
         // In whatever encoding its comments are.
         let text = String::from_utf8_lossy(&text).into_owned();
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
@@ -127,6 +132,8 @@ fn is_word(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const SOURCE: &str = "#include \"types.h\"\nstruct event_t;\nstruct {\n\t__type(value, struct event_t);\n} events SEC(\".maps.print\");\n\n\

@@ -1,6 +1,6 @@
 //! Text that the kernel makes longer than the array it is copied to, zero included.
 
-use crate::decode::btf::{Btf, Member, TypeId, TypeKind};
+use crate::decode::btf::{Btf, TypeId, TypeKind};
 
 /// Names of members and how many bytes the kernel's own text has (`TASK_COMM_LEN`, `IFNAMSIZ`).
 const KERNEL: [(&str, u32); 6] =
@@ -17,13 +17,15 @@ pub struct TooShort {
 
 /// The members of a struct whose text does not fit with its zero.
 pub fn too_short(btf: &Btf, id: TypeId) -> Vec<TooShort> {
-    let members = btf.members(id).unwrap_or_default().iter();
-    let short = |member: &Member| {
-        let length = text_length(btf, member.type_id)?;
+    let mut short = vec![];
+    for member in btf.members(id).unwrap_or_default() {
+        let Some(length) = text_length(btf, member.type_id) else { continue };
         let needed = KERNEL.iter().find(|(name, _)| *name == member.name).map_or(SHORTEST, |(_, bytes)| *bytes);
-        (length < needed).then(|| TooShort { field: member.name.clone(), length, needed })
-    };
-    members.filter_map(short).collect()
+        if length < needed {
+            short.push(TooShort { field: member.name.clone(), length, needed });
+        }
+    }
+    short
 }
 
 impl TooShort {
