@@ -53,10 +53,7 @@ impl Clang {
             .arg(object);
         let status =
             messages::heard(&mut command).map_err(|why| Error::NoClang { program: self.program.clone(), why })?;
-        match status.success() {
-            true => Ok(()),
-            false => Err(Error::Compile { path: source.typed.clone(), status }),
-        }
+        if status.success() { Ok(()) } else { Err(Error::Compile { path: source.typed.clone(), status }) }
     }
 }
 

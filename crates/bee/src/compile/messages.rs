@@ -15,8 +15,10 @@ pub fn heard(clang: &mut Command) -> io::Result<ExitStatus> {
         clang.arg("-fcolor-diagnostics");
     }
     let mut child = clang.stderr(Stdio::piped()).spawn()?;
-    for line in child.stderr.take().into_iter().flat_map(|stderr| BufReader::new(stderr).split(b'\n')) {
-        print::own_note(&shown(&String::from_utf8_lossy(&line?)));
+    if let Some(stderr) = child.stderr.take() {
+        for line in BufReader::new(stderr).split(b'\n') {
+            print::own_note(&shown(&String::from_utf8_lossy(&line?)));
+        }
     }
     child.wait()
 }

@@ -11,6 +11,7 @@ mod headers;
 mod messages;
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clikit::escaped;
@@ -74,9 +75,9 @@ struct Source {
 
 impl Source {
     fn find(typed: &Path) -> Result<Self, Error> {
-        let unreadable = |why| Error::Source { path: typed.into(), why };
-        if !fs::metadata(typed).map_err(unreadable)?.is_file() {
-            return Err(unreadable(std::io::Error::other("it is not a regular file")));
+        let metadata = fs::metadata(typed).map_err(|why| Error::Source { path: typed.into(), why })?;
+        if !metadata.is_file() {
+            return Err(Error::Source { path: typed.into(), why: io::Error::other("it is not a regular file") });
         }
         // Clang prints it as it is.
         let text = typed.to_string_lossy();
@@ -92,8 +93,15 @@ impl Source {
 /// libbpf's static linker makes one object, as `bpftool gen object` does. It keeps code, maps and BTF and drops DWARF (600 kB of 620): the
 /// work of `llvm-strip -g`, without needing llvm-strip.
 fn link(compiled: &[PathBuf], linked: &Path) -> Result<Vec<u8>, Error> {
-    let failed = |why| if compiled.len() > 1 { Error::LinkSeveral(why) } else { Error::Link(why) };
-    let mut linker = libbpf_rs::Linker::new(linked).map_err(failed)?;
-    compiled.iter().try_for_each(|object| linker.add_file(object)).and_then(|()| linker.link()).map_err(failed)?;
+    link_into(compiled, linked)
+        .map_err(|why| if compiled.len() > 1 { Error::LinkSeveral(why) } else { Error::Link(why) })?;
     fs::read(linked).map_err(Error::Scratch)
+}
+
+fn link_into(compiled: &[PathBuf], linked: &Path) -> Result<(), libbpf_rs::Error> {
+    let mut linker = libbpf_rs::Linker::new(linked)?;
+    for object in compiled {
+        linker.add_file(object)?;
+    }
+    linker.link()
 }
