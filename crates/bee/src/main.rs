@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             print::note(format_args!("error: {error:#}"));
-            commands::details(&error).iter().for_each(|detail| print::note(format_args!("  {detail}")));
+            for detail in commands::details(&error) {
+                print::note(format_args!("  {detail}"));
+            }
             if let Some(hint) = commands::hint(&error) {
                 print::note(format_args!("hint: {hint}"));
             }

@@ -62,8 +62,11 @@ pub struct Registry {
 pub fn hide_where_idle(mut command: Command) -> Command {
     command.build();
     for idle in command.get_subcommands_mut().filter(|it| !SPEAKERS.contains(&it.get_name())) {
-        let hide = |option: Arg| if option.get_help_heading() == Some(REGISTRY) { option.hide(true) } else { option };
-        *idle = std::mem::take(idle).mut_args(hide);
+        *idle = std::mem::take(idle).mut_args(hide_if_registry);
     }
     command
+}
+
+fn hide_if_registry(option: Arg) -> Arg {
+    if option.get_help_heading() == Some(REGISTRY) { option.hide(true) } else { option }
 }

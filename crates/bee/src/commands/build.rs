@@ -7,7 +7,7 @@ use bee::atomic_file;
 use bee::compile::Request;
 use bee::decode::architecture::Architecture;
 use bee::lint::{self, Sources};
-use bee::store::{Built, Config};
+use bee::store::{Built, Config, Reference};
 use clikit::print;
 use jiff::Timestamp;
 
@@ -38,16 +38,10 @@ pub fn run(cli: &Cli, arguments: &Build) -> Result<()> {
         atomic_file::replace(path, object).with_context(|| format!("failed to write {}", path.display()))?;
         print::note(format_args!("wrote {}, {} bytes", path.display(), object.len()));
     }
-    if let Some(reference) = arguments.reference.as_ref().filter(|_| !arguments.binary_only) {
-        let store = super::store(cli)?;
-        let annotations = annotations(arguments)?;
-        let digest =
-            store.put(reference, &Built { programs: &programs, created: created()?, annotations: &annotations })?;
-        let size: usize = programs.iter().map(|(_, object)| object.len()).sum();
-        print::note(format_args!("stored {reference} in {}, {size} bytes", store.folder().display()));
-        print::line(digest)?;
+    match &arguments.reference {
+        Some(reference) if !arguments.binary_only => store(cli, arguments, reference, &programs),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Each once, in an order that does not depend on how they were named.
@@ -72,14 +66,25 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
 fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
     let sources = Sources::from_file(&arguments.source).and(&arguments.link);
     let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
-    findings.iter().for_each(print::note);
+    for finding in &findings {
+        print::note(finding);
+    }
     Ok(())
+}
+
+fn store(cli: &Cli, arguments: &Build, reference: &Reference, programs: &[(Config, Vec<u8>)]) -> Result<()> {
+    let store = super::store(cli)?;
+    let annotations = annotations(arguments)?;
+    let digest = store.put(reference, &Built { programs, created: created()?, annotations: &annotations })?;
+    let size: usize = programs.iter().map(|(_, object)| object.len()).sum();
+    print::note(format_args!("stored {reference} in {}, {size} bytes", store.folder().display()));
+    Ok(print::line(digest)?)
 }
 
 /// What the author says, under OCI's names (<https://github.com/opencontainers/image-spec/blob/main/annotations.md>).
 fn annotations(arguments: &Build) -> Result<Vec<(String, String)>> {
     // A time makes another digest each time: only one that was given is part of the image.
-    let created = std::env::var_os(EPOCH).map(|_| created()).transpose()?.map(|time| time.to_string());
+    let created = if std::env::var_os(EPOCH).is_some() { Some(created()?.to_string()) } else { None };
     let said = [
         ("created", &created),
         ("description", &arguments.description),
@@ -87,9 +92,13 @@ fn annotations(arguments: &Build) -> Result<Vec<(String, String)>> {
         ("licenses", &arguments.license),
         ("source", &arguments.source_url),
     ];
-    let annotation =
-        |(name, value): (&str, &Option<String>)| Some((format!("org.opencontainers.image.{name}"), value.clone()?));
-    Ok(said.into_iter().filter_map(annotation).collect())
+    let mut annotations = vec![];
+    for (name, value) in said {
+        if let Some(value) = value {
+            annotations.push((format!("org.opencontainers.image.{name}"), value.clone()));
+        }
+    }
+    Ok(annotations)
 }
 
 /// Now, or what the variable says that makes builds reproducible.

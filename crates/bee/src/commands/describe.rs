@@ -10,12 +10,17 @@ use crate::cli::{Cli, Describe};
 /// Before the names of annotations that OCI knows.
 const OCI: &str = "org.opencontainers.image.";
 
+const NOT_SAID: &str = "not said";
+
 pub fn run(cli: &Cli, arguments: &Describe) -> Result<()> {
     let described = super::store(cli)?.describe(&arguments.reference)?;
     if arguments.json {
         return Ok(print::json(format_args!("{:#}", object(&described)))?);
     }
-    Ok(lines(&described).iter().try_for_each(print::line)?)
+    for line in lines(&described) {
+        print::line(line)?;
+    }
+    Ok(())
 }
 
 fn object(Description { entry, annotations, config }: &Description) -> serde_json::Value {
@@ -33,12 +38,12 @@ fn object(Description { entry, annotations, config }: &Description) -> serde_jso
 
 fn lines(Description { entry, annotations, config }: &Description) -> Vec<String> {
     let Entry { reference, digest, created, size, .. } = entry;
-    let not_said = || "not said".to_owned();
+
     let mut lines = vec![
         line("name", reference),
         line("digest", digest),
-        line("platform", &super::platform(entry).unwrap_or_else(not_said)),
-        line("created", &created.map_or_else(not_said, |time| time.to_string())),
+        line("platform", &super::platform(entry).unwrap_or_else(|| NOT_SAID.to_owned())),
+        line("created", &created.map_or_else(|| NOT_SAID.to_owned(), |time| time.to_string())),
         line("size", &size.as_ref().map_or_else(ToString::to_string, |size| format!("{size} bytes"))),
     ];
     lines.extend(annotations.iter().map(|(name, value)| line(name.strip_prefix(OCI).unwrap_or(name), value)));

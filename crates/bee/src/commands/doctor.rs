@@ -15,9 +15,12 @@ pub struct Lacking;
 
 pub fn run(arguments: &Doctor) -> Result<()> {
     let report = doctor::examine();
-    match arguments.json {
-        true => print::json(serde_json::to_string_pretty(&report)?)?,
-        false => report.checks.iter().flat_map(lines).try_for_each(print::line)?,
+    if arguments.json {
+        print::json(serde_json::to_string_pretty(&report)?)?;
+    } else {
+        for line in report.checks.iter().flat_map(lines) {
+            print::line(line)?;
+        }
     }
     if report.workshop { Ok(()) } else { Err(Lacking.into()) }
 }

@@ -13,5 +13,8 @@ pub fn run(cli: &Cli, arguments: &Import) -> Result<()> {
     let archive = File::open(&arguments.file).with_context(|| format!("failed to open {file}"))?;
     let stored =
         super::store(cli)?.import(BufReader::new(archive)).with_context(|| format!("failed to import {file}"))?;
-    Ok(stored.iter().try_for_each(|(reference, digest)| print::line(format_args!("{reference} {digest}")))?)
+    for (reference, digest) in &stored {
+        print::line(format_args!("{reference} {digest}"))?;
+    }
+    Ok(())
 }

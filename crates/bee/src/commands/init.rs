@@ -41,19 +41,21 @@ pub fn run(arguments: &Init) -> Result<()> {
 
 /// All that is missing at once, not one option a try.
 fn refuse_questions(arguments: &Init) -> Result<()> {
-    let missing: Vec<_> = [
+    let mut missing = vec![];
+    for (option, is_missing) in [
         ("--program-type", arguments.program_type.is_none()),
         ("--map", arguments.map.is_none()),
         ("--output-type", arguments.output_type.is_none()),
         ("--file", arguments.file.is_none()),
-    ]
-    .into_iter()
-    .filter_map(|(option, is_missing)| is_missing.then_some(option))
-    .collect();
-    match missing.is_empty() {
-        true => Ok(()),
-        false => bail!("there is no terminal to ask on: give {}", missing.join(", ")),
+    ] {
+        if is_missing {
+            missing.push(option);
+        }
     }
+    if !missing.is_empty() {
+        bail!("there is no terminal to ask on: give {}", missing.join(", "));
+    }
+    Ok(())
 }
 
 fn or_choose<T: ValueEnum + Display>(given: Option<T>, question: &str) -> Result<T> {

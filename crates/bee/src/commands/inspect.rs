@@ -10,12 +10,12 @@ use crate::cli::{Cli, Inspect};
 pub fn run(cli: &Cli, arguments: &Inspect) -> Result<()> {
     let object = super::run::stored(cli, &arguments.probe)?;
     let contents = Contents::parse(&object)?;
-    if arguments.mermaid {
-        contents.mermaid().iter().try_for_each(print::line)?;
-    } else if arguments.json {
-        print::json(format_args!("{:#}", json!({ "version": 1, "probe": arguments.probe, "contents": contents })))?;
-    } else {
-        contents.lines().iter().try_for_each(print::line)?;
+    if arguments.json && !arguments.mermaid {
+        let json = json!({ "version": 1, "probe": arguments.probe, "contents": contents });
+        return Ok(print::json(format_args!("{json:#}"))?);
+    }
+    for line in if arguments.mermaid { contents.mermaid() } else { contents.lines() } {
+        print::line(line)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use anyhow::Result;
 use bee::compile::{self, Request, Vmlinux};
 use bee::decode::architecture::Architecture;
 use bee::lint::{self, Finding, Sources};
-use bee::object;
+use bee::object::{self, Inspection};
 use clikit::print;
 
 use crate::cli::Lint;
@@ -19,31 +19,36 @@ pub struct Findings(usize);
 
 pub fn run(arguments: &Lint) -> Result<()> {
     let findings = findings(arguments)?;
-    match arguments.json {
-        true => print::json(serde_json::to_string_pretty(&findings)?)?,
-        false => findings.iter().try_for_each(print::line)?,
+    if arguments.json {
+        print::json(serde_json::to_string_pretty(&findings)?)?;
+    } else {
+        for finding in &findings {
+            print::line(finding)?;
+        }
     }
     if findings.is_empty() { Ok(()) } else { Err(Findings(findings.len()).into()) }
 }
 
 fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
     let path = &arguments.probe;
-    let (object, sources) = match path.extension() == Some(OsStr::new("c")) {
-        true => (compile(path, &arguments.cflags), Sources::from_file(path)),
-        false => {
-            let object = super::object(path)?;
-            let sources = Sources::from_object(path, &object);
-            (Ok(object), sources)
-        }
+    let (object, sources) = if path.extension() == Some(OsStr::new("c")) {
+        (compile(path, &arguments.cflags), Sources::from_file(path))
+    } else {
+        let object = super::object(path)?;
+        let sources = Sources::from_object(path, &object);
+        (Ok(object), sources)
     };
-    let refused = |why| compile::Error::Refused { path: path.clone(), why };
-    match object.and_then(|object| object::inspect(&object).map_err(refused)) {
+    match object.and_then(|object| inspect(path, &object)) {
         Ok(inspection) => Ok(lint::lint(&inspection, &sources, arguments.memory.saturating_mul(1 << 20))?),
         Err(compile::Error::Refused { why: object::Error::Map { map, why }, .. }) => {
             Ok(vec![lint::refused(&map, &why, &sources)])
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn inspect(path: &Path, object: &[u8]) -> Result<Inspection, compile::Error> {
+    object::inspect(object).map_err(|why| compile::Error::Refused { path: path.to_owned(), why })
 }
 
 /// For this machine's processor, or any: nothing that is looked at depends on it.

@@ -12,12 +12,12 @@ use crate::cli::{Cli, List};
 pub fn run(cli: &Cli, arguments: &List) -> Result<()> {
     let store = super::store(cli)?;
     let entries = store.entries()?;
-    match arguments.json {
-        true => print::json(format_args!("{:#}", entries.iter().map(object).collect::<serde_json::Value>()))?,
-        false if entries.is_empty() => {
-            print::note(format_args!("nothing is stored in {} yet", store.folder().display()));
-        }
-        false => print::lines(table(&entries).trim_fmt())?,
+    if arguments.json {
+        print::json(format_args!("{:#}", entries.iter().map(object).collect::<serde_json::Value>()))?;
+    } else if entries.is_empty() {
+        print::note(format_args!("nothing is stored in {} yet", store.folder().display()));
+    } else {
+        print::lines(table(&entries).trim_fmt())?;
     }
     let damaged: Vec<_> = entries.iter().filter_map(|entry| Some((entry, entry.size.as_ref().err()?))).collect();
     for (entry, why) in &damaged {

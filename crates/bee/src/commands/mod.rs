@@ -24,6 +24,7 @@ pub mod registry;
 #[path = "later.rs"]
 pub mod registry;
 
+use std::error::Error as StdError;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
@@ -55,8 +56,9 @@ fn object(file: &Path) -> Result<Vec<u8>> {
 
 /// Says of BumbleBee's options that are given but have no use here why that is.
 pub fn without_use(options: &[(&str, bool)], why: &str) {
-    let useless = options.iter().filter(|(_, given)| *given);
-    useless.for_each(|(name, _)| print::note(format_args!("{name} is ignored: {why}")));
+    for (name, _) in options.iter().filter(|(_, given)| *given) {
+        print::note(format_args!("{name} is ignored: {why}"));
+    }
 }
 
 /// Nothing if the image does not say it.
@@ -74,48 +76,72 @@ fn answered<T>(answer: Result<T, InquireError>) -> Result<T> {
 
 /// What an error has to say on lines of their own: why each variant of a probe does not run.
 pub fn details(error: &anyhow::Error) -> Vec<String> {
-    let refusals = |cause: &(dyn std::error::Error + 'static)| match cause.downcast_ref::<ProbeError>()? {
-        ProbeError::NoVariant(refused) => Some(refused.iter().map(ToString::to_string).collect()),
-        _ => None,
-    };
-    error.chain().find_map(refusals).unwrap_or_default()
+    for cause in error.chain() {
+        if let Some(ProbeError::NoVariant(refused)) = cause.downcast_ref() {
+            return refused.iter().map(ToString::to_string).collect();
+        }
+    }
+    vec![]
 }
 
 /// The next step after an error, where there is one.
 pub fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let build = || cause.downcast_ref::<bee::compile::Error>()?.hint().map(str::to_owned);
-        let store = || cause.downcast_ref::<bee::store::Error>()?.hint();
-        let privilege = || cause.downcast_ref::<privilege::Error>().map(|it| it.hint().to_owned());
-        let registry = || registry::hint(cause);
-        let oci = || cause.downcast_ref::<oci::Error>()?.hint().map(str::to_owned);
-        build().or_else(store).or_else(privilege).or_else(registry).or_else(oci)
-    })
+    error.chain().find_map(hint_of)
+}
+
+fn hint_of(cause: &(dyn StdError + 'static)) -> Option<String> {
+    if let Some(build) = cause.downcast_ref::<bee::compile::Error>() {
+        return build.hint().map(str::to_owned);
+    }
+    if let Some(store) = cause.downcast_ref::<bee::store::Error>() {
+        return store.hint();
+    }
+    if let Some(privilege) = cause.downcast_ref::<privilege::Error>() {
+        return Some(privilege.hint().to_owned());
+    }
+    if let Some(image) = cause.downcast_ref::<oci::Error>() {
+        return image.hint().map(str::to_owned);
+    }
+    registry::hint(cause)
 }
 
 /// The documented exit code of an error.
 pub fn exit_code(error: &anyhow::Error) -> ExitCode {
-    use bee::compile::Error as Build;
-    use bee::run::Error as Run;
-    let code = error.chain().find_map(|cause| {
-        let build = || match cause.downcast_ref::<Build>()? {
-            Build::Compile { .. } | Build::Link(_) | Build::LinkSeveral(_) | Build::Refused { .. } => Some(3),
-            Build::NoClang { .. } | Build::OldClang { .. } | Build::KernelTypes(_) => Some(4),
-            _ => None,
-        };
-        let run = || match cause.downcast_ref::<Run>()? {
-            Run::Twice(_) | Run::SameMetric { .. } | Run::Variant(_) | Run::Parameter(_) | Run::Filter(_) => Some(2),
-            Run::NoHistogram | Run::NoValue { .. } => Some(2),
-            Run::Probe { source: ProbeError::Hook(_), .. } => Some(3),
-            Run::Probe { source: ProbeError::NoVariant(_) | ProbeError::NoBtf, .. } | Run::RunTime(_) => Some(4),
-            _ => None,
-        };
-        let object = || cause.downcast_ref::<bee::object::Error>().map(|_| 3);
-        let privilege = || cause.downcast_ref::<privilege::Error>().map(|_| 4);
-        let registry = || registry::exit_code(cause);
-        let findings = || cause.downcast_ref::<lint::Findings>().map(|_| 3);
-        let lacking = || cause.downcast_ref::<doctor::Lacking>().map(|_| 4);
-        build().or_else(run).or_else(object).or_else(privilege).or_else(registry).or_else(findings).or_else(lacking)
-    });
-    ExitCode::from(code.unwrap_or(1))
+    ExitCode::from(error.chain().find_map(exit_code_of).unwrap_or(1))
+}
+
+fn exit_code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
+    if let Some(build) = cause.downcast_ref::<bee::compile::Error>() {
+        return exit_code_of_build(build);
+    }
+    if let Some(run) = cause.downcast_ref::<bee::run::Error>() {
+        return exit_code_of_run(run);
+    }
+    if cause.is::<bee::object::Error>() || cause.is::<lint::Findings>() {
+        return Some(3);
+    }
+    if cause.is::<privilege::Error>() || cause.is::<doctor::Lacking>() {
+        return Some(4);
+    }
+    registry::exit_code(cause)
+}
+
+fn exit_code_of_build(error: &bee::compile::Error) -> Option<u8> {
+    use bee::compile::Error;
+    match error {
+        Error::Compile { .. } | Error::Link(_) | Error::LinkSeveral(_) | Error::Refused { .. } => Some(3),
+        Error::NoClang { .. } | Error::OldClang { .. } | Error::KernelTypes(_) => Some(4),
+        _ => None,
+    }
+}
+
+fn exit_code_of_run(error: &bee::run::Error) -> Option<u8> {
+    use bee::run::Error;
+    match error {
+        Error::Twice(_) | Error::SameMetric { .. } | Error::Variant(_) | Error::Parameter(_) => Some(2),
+        Error::Filter(_) | Error::NoHistogram | Error::NoValue { .. } => Some(2),
+        Error::Probe { source: ProbeError::Hook(_), .. } => Some(3),
+        Error::Probe { source: ProbeError::NoVariant(_) | ProbeError::NoBtf, .. } | Error::RunTime(_) => Some(4),
+        _ => None,
+    }
 }

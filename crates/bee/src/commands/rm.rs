@@ -8,5 +8,8 @@ use crate::cli::{Cli, Remove};
 pub fn run(cli: &Cli, arguments: &Remove) -> Result<()> {
     let bytes = super::store(cli)?.remove(&arguments.references)?;
     print::note(format_args!("freed {:.1} kB", bytes as f64 / 1000.0));
-    Ok(arguments.references.iter().try_for_each(print::line)?)
+    for reference in &arguments.references {
+        print::line(reference)?;
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use bee::export::map::SeriesBounds;
@@ -18,11 +18,12 @@ use super::privilege;
 use crate::cli::{Cli, PullPolicy, Run};
 
 pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
-    let named = |probe: &PathBuf| {
-        Ok(NamedObject { name: probe.display().to_string(), object: find(cli, probe, arguments.pull)? })
-    };
+    let mut probes = vec![];
+    for probe in &arguments.probes {
+        probes.push(NamedObject { name: probe.display().to_string(), object: find(cli, probe, arguments.pull)? });
+    }
     let options = RunOptions {
-        probes: arguments.probes.iter().map(named).collect::<Result<_>>()?,
+        probes,
         variant: arguments.variant.clone(),
         parameters: arguments.param.clone(),
         bounds: SeriesBounds { buckets: arguments.hist_buckets.clone(), most: arguments.max_series as usize },
@@ -108,9 +109,13 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
-    again.extend(arguments.pin_maps.iter().flat_map(|folder| ["--pin-maps".into(), folder.into()]));
-    again.extend(arguments.pin_progs.iter().flat_map(|folder| ["--pin-progs".into(), folder.into()]));
-    again.extend(arguments.record.iter().flat_map(|file| ["--record".into(), file.into()]));
+    for (option, path) in
+        [("--pin-maps", &arguments.pin_maps), ("--pin-progs", &arguments.pin_progs), ("--record", &arguments.record)]
+    {
+        if let Some(path) = path {
+            again.extend([option.into(), path.into()]);
+        }
+    }
     let metrics = arguments.serve.address();
     again.push(format!("--listen={}", metrics.ip()).into());
     again.extend([format!("--prom-port={}", metrics.port()).into(), "--".into()]);

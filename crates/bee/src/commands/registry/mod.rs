@@ -64,11 +64,14 @@ pub fn config_file(registry: &Registry) -> Result<PathBuf> {
     if let Some(first) = registry.config.first() {
         return Ok(first.clone());
     }
-    let home = || Some(etcetera::home_dir().ok()?.join(".bumblebee"));
-    let folder = registry.config_dir.clone().or_else(home);
+    let folder = registry.config_dir.clone().or_else(default_folder);
     Ok(folder
         .context("failed to find the home folder: set HOME, or name bee's folder with --config-dir")?
         .join("config.json"))
+}
+
+fn default_folder() -> Option<PathBuf> {
+    Some(etcetera::home_dir().ok()?.join(".bumblebee"))
 }
 
 /// How many bytes have come or gone; nothing where standard error is no terminal.
