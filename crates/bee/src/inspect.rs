@@ -67,21 +67,10 @@ impl Contents {
     pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
         let allowance = Allowance::of_a_file();
         let inspection = object::inspect_within(bytes, &allowance)?;
-        let program = |probe::Program { name, section }| Program {
-            variant: variants::variants([name.as_str()]).into_iter().next().flatten(),
-            name,
-            section,
-        };
-        let programs = probe::programs_of(&inspection)?.into_iter().map(program).collect();
-        let processors = num_possible_cpus().map_or(1, |count| count as u64);
-        let map = |dimensions: Dimensions| Map {
-            export: inspection.maps.iter().find(|map| map.name == dimensions.map).map(export),
-            kind: format!("{:?}", dimensions.kind),
-            max_entries: dimensions.max_entries,
-            memory: dimensions.bytes(processors),
-            name: dimensions.map,
-        };
-        let maps = probe::dimensions_of(&inspection)?.into_iter().map(map).collect();
+        let programs = probe::programs_of(&inspection)?.into_iter().map(Program::from).collect();
+        let cpus = num_possible_cpus().map_or(1, |count| count as u64);
+        let dimensions = probe::dimensions_of(&inspection)?;
+        let maps = dimensions.into_iter().map(|it| map(it, &inspection, cpus)).collect();
         let uses = object::uses(&inspection.object, &allowance)?;
         Ok(Self { digest: oci::digest::sha256(bytes), size: bytes.len(), programs, maps, uses })
     }
@@ -106,6 +95,13 @@ impl Contents {
     }
 }
 
+impl From<probe::Program> for Program {
+    fn from(probe::Program { name, section }: probe::Program) -> Self {
+        let variant = variants::variants([name.as_str()]).into_iter().next().flatten();
+        Self { name, section, variant }
+    }
+}
+
 impl Map {
     fn lines(&self) -> Vec<String> {
         let Self { name, kind, max_entries, memory, export } = self;
@@ -122,6 +118,16 @@ impl Export {
             Some(metric) => format!("  {:<28} {metric}{{{labels}}}", ""),
             None => format!("  {:<28} printed: {labels}", ""),
         }
+    }
+}
+
+fn map(dimensions: Dimensions, inspection: &object::Inspection, cpus: u64) -> Map {
+    Map {
+        export: inspection.maps.iter().find(|map| map.name == dimensions.map).map(export),
+        kind: format!("{:?}", dimensions.kind),
+        max_entries: dimensions.max_entries,
+        memory: dimensions.bytes(cpus),
+        name: dimensions.map,
     }
 }
 

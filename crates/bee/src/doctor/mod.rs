@@ -83,9 +83,13 @@ fn check(name: &'static str, success: &str, tried: Result<(), String>, otherwise
 
 /// The workshop's probes are written for three hooks, one of which is needed, and use hashes and ring buffers.
 fn runs_the_workshop(checks: &[Check]) -> bool {
-    let works = |name: &str| checks.iter().any(|check| check.name == name && check.works);
     let needed = ["BTF", "capabilities", "hash", "ring buffer"];
-    ["kprobe", "sockops", "tp_btf"].into_iter().any(works) && needed.into_iter().all(works)
+    ["kprobe", "sockops", "tp_btf"].iter().any(|hook| works(checks, hook))
+        && needed.iter().all(|name| works(checks, name))
+}
+
+fn works(checks: &[Check], name: &str) -> bool {
+    checks.iter().any(|check| check.name == name && check.works)
 }
 
 #[cfg(test)]
