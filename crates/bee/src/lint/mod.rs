@@ -17,7 +17,7 @@ use crate::decode::btf::{Btf, TypeId};
 use crate::kernel::hooks::Hook;
 use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
-use crate::object::{Inspection, Map, Source};
+use crate::object::{self, Inspection, Map, Source};
 
 pub use source::Sources;
 
@@ -37,6 +37,7 @@ pub enum Rule {
     Labels,
     Hook,
     Map,
+    Export,
 }
 
 /// Something that is likely wrong.
@@ -59,6 +60,7 @@ pub struct Place {
 /// Looks at a probe.
 pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<Vec<Finding>, ProbeError> {
     let mut findings = hooks(inspection, sources)?;
+    findings.extend(no_export(inspection, sources)?);
     findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)).take(MOST));
     findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
     findings.dedup();
@@ -104,6 +106,16 @@ fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, Pro
         }
     }
     Ok(findings)
+}
+
+/// A probe of which nothing would be seen.
+fn no_export(inspection: &Inspection, sources: &Sources) -> Result<Option<Finding>, ProbeError> {
+    let programs = probe::programs_of(inspection)?;
+    if !inspection.exports_nothing(programs.iter().map(|program| program.section.as_str())) {
+        return Ok(None);
+    }
+    let place = sources.program(programs.first().map_or("", |program| &program.section));
+    Ok(Some(Finding { rule: Rule::Export, place, message: object::EXPORTS_NOTHING.to_owned() }))
 }
 
 /// The type whose bytes leave the kernel: an event, or the key by which values are told apart.

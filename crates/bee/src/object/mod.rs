@@ -65,6 +65,17 @@ pub struct Inspection {
     pub constants: Vec<Constant>,
 }
 
+/// What is said of a probe that exports nothing, as every ordinary program of libbpf's.
+pub const EXPORTS_NOTHING: &str = "nothing of it is exported: declare a map SEC(\".maps.print\"), .maps.counter, .maps.gauge or \
+     .maps.hist, or begin its name with print_, counter_, gauge_ or hist_";
+
+impl Inspection {
+    /// Whether nothing of it would be seen: no map is exported, and none of its programs, which have these sections, is an iterator.
+    pub fn exports_nothing<'a>(&self, mut sections: impl Iterator<Item = &'a str>) -> bool {
+        self.maps.is_empty() && !sections.any(|section| section.starts_with("iter"))
+    }
+}
+
 /// A map that is exported.
 #[derive(Debug, Clone)]
 pub struct Map {

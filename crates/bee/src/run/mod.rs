@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use clikit::print;
+
 use crate::allowance::Accounts;
 use crate::atomic_file::Draft;
 use crate::decode::filter::{self, Filter};
@@ -138,6 +140,11 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.address);
+    for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
+        if inspection.maps.is_empty() && probe.iterators().is_empty() {
+            print::note(format_args!("{name}: {}", object::EXPORTS_NOTHING));
+        }
+    }
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
     session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
 }
