@@ -13,7 +13,7 @@ use std::{
 };
 
 use lab_cli::Paths;
-use oci::Recipe;
+use oci::{Recipe, rootfs::Content};
 
 use super::Engine;
 use crate::{debootstrap::debootstrap, program::said};
@@ -165,9 +165,11 @@ fn save_kubernetes(engine: &Engine, layer: &Path, names: &[&str], archive: &Path
     said(engine.docker().args(["image", "rm"]).args(names));
 }
 
-/// Writes an archive of the image that holds a pod's namespaces.
+/// Writes an archive of the image that holds a pod's namespaces. It is another than ours: a test that pulls that one finds nothing of it
+/// in the node.
 fn save_pause(program: &Path, reference: &str, folder: &Path) {
-    let recipe = Recipe { name: "pause".to_owned(), program: program.to_owned(), files: vec![], arguments: vec![] };
+    let files = vec![("/etc/kind-node".into(), Content::Bytes(reference.as_bytes().to_vec()))];
+    let recipe = Recipe { name: "pause".to_owned(), program: program.to_owned(), files, arguments: vec![] };
     oci::archive::write(folder, &recipe, reference).unwrap_or_else(|error| panic!("{error}"));
 }
 
