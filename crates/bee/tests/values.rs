@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::PathBuf,
+    process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use testkit::probe::{self, Run, until};
 
@@ -21,9 +25,11 @@ impl Probe {
     fn build(maps: &str, called: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let lines = format!(
-            "#include \"bpf/bpf_core_read.h\"\n#include \"bpf/bpf_tracing.h\"\n#include \"bee.h\"\n{maps}\n\
+            "#include \"bpf/bpf_core_read.h\"\n#include \"bpf/bpf_tracing.h\"\n#include \"bee.h\"\n\
+             const volatile __u32 watched = 0;\n{maps}\n\
              SEC(\"tp_btf/sys_enter\")\nint BPF_PROG(watch, struct pt_regs *regs, long id)\n{{\n\
-             \tif (id != {} || PT_REGS_PARM1_CORE_SYSCALL(regs) != 77)\n\t\treturn 0;\n\
+             \tif (id != {} || PT_REGS_PARM1_CORE_SYSCALL(regs) != 77 || bpf_get_current_pid_tgid() >> 32 != watched)\n\
+             \t\treturn 0;\n\
              \t__u64 a = PT_REGS_PARM2_CORE_SYSCALL(regs);\n{called}\n\treturn 0;\n}}\n",
             libc::SYS_getpriority
         );
@@ -32,8 +38,15 @@ impl Probe {
     }
 
     fn run(&self, options: &[&str]) -> Run {
-        Run::start(bee(), &self.object, options)
+        let watched = format!("--param=watched={}", std::process::id());
+        Run::start(bee(), &self.object, &[&[watched.as_str()], options].concat())
     }
+}
+
+/// The tests' calls are one process's: no other may make any while one counts.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn call(numbers: impl IntoIterator<Item = u32>) {
@@ -87,6 +100,7 @@ const MAKE_GARBAGE: &str = r#"
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn what_is_not_shown_makes_no_series_of_its_own() {
+    let _alone = alone();
     let probe = Probe::build(GARBAGE, MAKE_GARBAGE);
     let recording = tempfile::tempdir().unwrap();
     let file = recording.path().join("run.bee");
@@ -119,6 +133,7 @@ struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); __type(v
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn a_value_may_be_a_bit_field() {
+    let _alone = alone();
     let output =
         "bpf_ringbuf_output(&last, &event, sizeof(event), 0); bpf_ringbuf_output(&took, &event, sizeof(event), 0);";
     let probe = Probe::build(BITS, &format!("struct event_t event = {{ .flags = 5, .value = a }}; {output}"));
@@ -145,6 +160,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, _
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn keys_that_differ_are_series_that_differ() {
+    let _alone = alone();
     let called = "struct mac_t mac = { .mac = { 0, 0x16 } }; mac.mac[5] = a; bpf_map_update_elem(&by_mac, &mac, &a, 0);
         struct id_t who = { .id = \"?x\" }; who.id[0] = 0xf0 + a; bpf_map_update_elem(&by_id, &who, &a, 0);";
     let probe = Probe::build(BYTES, called);
@@ -158,6 +174,41 @@ fn keys_that_differ_are_series_that_differ() {
         r#"by_mac{mac="001600000002"} 2"#,
     ];
     shows(&run, &expected);
+}
+
+const TWINS: &str = r#"
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } calls SEC(".maps.counter");
+static __always_inline void count(void)
+{
+	__u32 first = 0;
+	__u64 *value = bpf_map_lookup_elem(&calls, &first);
+	if (value)
+		__sync_fetch_and_add(value, 1);
+}
+SEC("raw_tp/sys_enter")
+int older(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (void *)ctx->args[0];
+	if (ctx->args[1] == GETPRIORITY && PT_REGS_PARM1_CORE_SYSCALL(regs) == 77 && bpf_get_current_pid_tgid() >> 32 == watched)
+		count();
+	return 0;
+}
+"#;
+
+#[test]
+#[ignore = "needs root (loads probes)"]
+fn of_two_programs_that_see_the_same_event_one_runs() {
+    let _alone = alone();
+    let maps = format!("#define GETPRIORITY {}\n{TWINS}", libc::SYS_getpriority);
+    let probe = Probe::build(&maps, "a = a; count();");
+    let run = probe.run(&[]);
+    call(1..=5);
+    shows(&run, &[r#"calls{key="0"} 5"#]);
+    assert!(
+        run.said().contains("older (SEC(\"raw_tp/sys_enter\")) left out, as watch sees the same event"),
+        "{}",
+        run.said()
+    );
 }
 
 /// Maps that Prometheus would refuse, and the words that say why; each is refused when it is built.

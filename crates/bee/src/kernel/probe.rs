@@ -6,6 +6,7 @@ use std::path::Path;
 
 use libbpf_rs::{Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
+use crate::kernel::hooks::twins::{self, Choice, Hooks};
 use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::kernel::verifier_log;
 use crate::kernel::wakeup::Rests;
@@ -68,6 +69,8 @@ pub struct Probe {
     pub variant: Option<String>,
     /// Why the variants before it do not.
     pub refused: Vec<Refusal>,
+    /// What is said of each program that does not run because another sees the same event.
+    pub left_out: Vec<String>,
 }
 
 impl Probe {
@@ -79,10 +82,10 @@ impl Probe {
         let mut refused = vec![];
         for variant in variants {
             match try_variant(inspection, variant.as_deref()) {
-                Ok((object, attached)) => {
+                Ok((Loaded { object, attached }, left_out)) => {
                     verifier_log::forget();
                     let rests = Rests::from_object(&object, &inspection.btf);
-                    return Ok(Self { attached, object, rests, variant: variant.clone(), refused });
+                    return Ok(Self { attached, object, rests, variant: variant.clone(), refused, left_out });
                 }
                 Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
             }
@@ -227,14 +230,31 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
     Ok(open)
 }
 
-/// Loads and attaches one variant, or says why this kernel does not take it.
-fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object, Vec<(String, Attached)>), String> {
-    let hooks = hooks_of(inspection, variant)?;
+/// Programs in the kernel.
+struct Loaded {
+    object: Object,
+    attached: Vec<(String, Attached)>,
+}
+
+/// Loads and attaches one variant, or says why this kernel does not take it. Of programs that see the same event one runs; what is said of
+/// the others comes with it.
+fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Loaded, Vec<String>), String> {
+    let mut refusals = vec![];
+    for Choice { hooks, left_out } in twins::choices(hooks_of(inspection, variant)?) {
+        match try_programs(inspection, &hooks) {
+            Ok(loaded) => return Ok((loaded, left_out)),
+            Err(why) => refusals.push(why),
+        }
+    }
+    Err(refusals.join("; "))
+}
+
+fn try_programs(inspection: &Inspection, hooks: &Hooks) -> Result<Loaded, String> {
     if let Some(why) = hooks.iter().find_map(|(_, hook)| hooks::would_never_run(hook)) {
         return Err(why);
     }
     let object = load(inspection, &|name| hooks.iter().any(|(known, _)| known == name))
-        .map_err(|error| why_not_loaded(inspection, &hooks, &error))?;
+        .map_err(|error| why_not_loaded(inspection, hooks, &error))?;
     let mut attached = vec![];
     for program in object.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
@@ -242,11 +262,11 @@ fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Object
         let on = hooks::attach(hook, &program).map_err(|error| hooks::why_not(hook, &error))?;
         attached.push((name, on));
     }
-    Ok((object, attached))
+    Ok(Loaded { object, attached })
 }
 
 /// The programs of a variant and where they go.
-fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Vec<(String, Hook)>, String> {
+fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Hooks, String> {
     let programs = programs_of(inspection).map_err(|error| error.to_string())?;
     let mut hooks = vec![];
     for Program { name, section } in programs {

@@ -14,7 +14,7 @@ use libbpf_rs::num_possible_cpus;
 use serde::Serialize;
 
 use crate::decode::btf::{Btf, TypeId};
-use crate::kernel::hooks::Hook;
+use crate::kernel::hooks::{Hook, twins};
 use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
 use crate::object::{self, Inspection, Map, Source};
@@ -98,12 +98,23 @@ pub fn refused(map: &str, why: &str, sources: &Sources) -> Finding {
 }
 
 fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, ProbeError> {
-    let mut findings = vec![];
+    let (mut findings, mut hooks) = (vec![], vec![]);
     for program in probe::programs_of(inspection)? {
-        if let Err(unsupported) = Hook::parse(&program.name, &program.section) {
-            let place = sources.program(&program.section);
-            findings.push(Finding { rule: Rule::Hook, place, message: unsupported.to_string() });
+        match Hook::parse(&program.name, &program.section) {
+            Ok(hook) => hooks.push((program.name, hook)),
+            Err(unsupported) => {
+                let place = sources.program(&program.section);
+                findings.push(Finding { rule: Rule::Hook, place, message: unsupported.to_string() });
+            }
         }
+    }
+    for (first, second) in twins::pairs(&hooks) {
+        let section = hooks.iter().find(|(name, _)| name == second).map_or("", |(_, hook)| &hook.section);
+        let message = format!(
+            "programs {first} and {second} see the same event: bee runs the cheaper one that the kernel takes; names that end in \
+             ___VARIANT say which belong together"
+        );
+        findings.push(Finding { rule: Rule::Hook, place: sources.program(section), message });
     }
     Ok(findings)
 }

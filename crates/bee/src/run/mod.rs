@@ -140,6 +140,11 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.address);
+    for (Candidate { name, .. }, left_out) in
+        candidates.iter().zip(&probes).flat_map(|(it, probe)| probe.left_out.iter().map(move |said| (it, said)))
+    {
+        print::note(format_args!("{name}: {left_out}"));
+    }
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
         if inspection.maps.is_empty() && probe.iterators().is_empty() {
             print::note(format_args!("{name}: {}", object::EXPORTS_NOTHING));

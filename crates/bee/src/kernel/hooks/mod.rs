@@ -5,6 +5,7 @@ mod diagnose;
 mod nearest;
 mod perf_event;
 mod suggest;
+pub mod twins;
 
 pub use attach::{Attached, attach, cgroup_root};
 pub use diagnose::{why_not, would_never_run};
