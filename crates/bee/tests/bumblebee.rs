@@ -83,7 +83,7 @@ fn a5_3_text_need_not_end_with_a_zero() {
 fn a5_4_bytes_above_127_are_numbers_or_text_in_utf8() {
     let layout = event("u8 n; char c; char text[2];");
     let mut shown = String::new();
-    Labels::of(&layout, None).write(&mut shown, &[0x80, 0x80, 0xff, 0]);
+    Labels::new(&layout, None).write(&mut shown, &[0x80, 0x80, 0xff, 0]);
     assert_eq!(shown, "c=\"-128\",n=\"128\",text=\"\\\\xff\"");
 }
 
@@ -122,7 +122,7 @@ fn a5_14_a_key_need_be_no_struct_and_a_missing_type_is_named() {
     };
     let inspection = map("__type(key, u32); __type(value, u64);").unwrap();
     let Source::Elements { key, .. } = &inspection.maps[0].source else { panic!("{:?}", inspection.maps) };
-    let labels = Labels::of(key, None);
+    let labels = Labels::new(key, None);
     assert_eq!((labels.names().collect(), labels.values(&[9, 0, 0, 0])), (vec!["key"], vec!["9".to_owned()]));
     let refused = map("__type(key, u32); __uint(value_size, 8);").unwrap_err();
     assert_eq!(refused, "map counter_calls can't be exported: it has no __type(value, …)");

@@ -129,8 +129,8 @@ fn arrays_of_arrays_of_nothing_are_too_large() {
     let array = |element: u32| [1, 3 << 24, 0, element, 1, 30];
     let nested = btf(nothing.into_iter().chain((1..12).flat_map(array)), 1);
     let nested = Btf::parse(&nested, &Allowance::of_a_file()).unwrap();
-    assert_eq!(Layout::of(&nested, 2).map(|layout| layout.size), Ok(0), "thirty times nothing");
-    assert_eq!(Layout::of(&nested, 12), Err(LayoutError::TooLarge), "30 to the power of 11 times nothing");
+    assert_eq!(Layout::from_btf(&nested, 2).map(|layout| layout.size), Ok(0), "thirty times nothing");
+    assert_eq!(Layout::from_btf(&nested, 12), Err(LayoutError::TooLarge), "30 to the power of 11 times nothing");
 }
 
 proptest! {
@@ -147,8 +147,8 @@ proptest! {
         let Ok(btf) = Btf::parse(&damaged, &Allowance::of_a_file()) else { return Ok(()) };
         for id in (0..2000).take_while(|id| *id == 0 || btf.get(*id).is_some()) {
             let _ = btf.size(id);
-            if let Ok(layout) = Layout::of(&btf, id) {
-                Labels::of(&layout, None).write(&mut String::new(), &vec![0xff; layout.size.min(1 << 16)]);
+            if let Ok(layout) = Layout::from_btf(&btf, id) {
+                Labels::new(&layout, None).write(&mut String::new(), &vec![0xff; layout.size.min(1 << 16)]);
             }
         }
     }

@@ -178,7 +178,7 @@ fn labels() -> Labels {
     let text = Layout { size: 8, shape: Shape::Text };
     let field = |name: &str, byte: usize, layout| Field { name: name.into(), offset: byte * 8, bits: None, layout };
     let fields = vec![field("b", 0, number), field("comm", 4, text)];
-    Labels::of(&Layout { size: 12, shape: Shape::Struct(fields) }, None)
+    Labels::new(&Layout { size: 12, shape: Shape::Struct(fields) }, None)
 }
 
 #[test]

@@ -44,8 +44,9 @@ impl Canonical {
             Plan { shown: vec![0; layout.size], often: vec![0; layout.size], steps: vec![], has_lookalikes: false };
         match (&layout.shape, leave_out) {
             (Shape::Struct(fields), Some(value)) => {
-                let others = fields.iter().filter(|field| !std::ptr::eq(*field, value) && *field != value);
-                others.for_each(|field| plan.add(&field.layout, field.offset, field.bits));
+                for field in fields.iter().filter(|field| !std::ptr::eq(*field, value) && *field != value) {
+                    plan.add(&field.layout, field.offset, field.bits);
+                }
             }
             _ => plan.add(layout, 0, None),
         }

@@ -49,8 +49,10 @@ impl Comparand {
             let bytes = record.get(part.offset / 8..part.offset / 8 + part.layout.size)?;
             return self.number?.compare_float(float(bytes)?);
         }
-        let wanted = self.number_for(&part.layout.shape).filter(|_| is_ordered(&part.layout.shape))?;
-        Some(wanted.compare(number_of(part, record)?))
+        if !is_ordered(&part.layout.shape) {
+            return None;
+        }
+        Some(self.number_for(&part.layout.shape)?.compare(number_of(part, record)?))
     }
 
     /// What a field is that no value of it can be compared with.
@@ -105,10 +107,12 @@ impl Comparand {
     /// The kernel returns -ENOENT, which is shown as ENOENT and may be asked for as 2.
     fn is_error(&self, part: &Part, record: &[u8]) -> bool {
         let shape = &part.layout.shape;
-        *shape == Shape::Meaning(Meaning::Error)
-            && number_of(part, record).and_then(|number| i32::try_from(number).ok()).is_some_and(|number| {
-                self.number_for(shape).is_some_and(|wanted| wanted.compare(without_sign(number).into()).is_eq())
-            })
+        if *shape != Shape::Meaning(Meaning::Error) {
+            return false;
+        }
+        let number = number_of(part, record).and_then(|number| i32::try_from(number).ok());
+        let (Some(number), Some(wanted)) = (number, self.number_for(shape)) else { return false };
+        wanted.compare(without_sign(number).into()).is_eq()
     }
 
     /// An address may be written in several ways.
@@ -170,14 +174,14 @@ mod tests {
 
     #[track_caller]
     fn compares(size: usize, shape: Shape, record: &[u8], text: &str, expected: Option<Ordering>) {
-        let labels = Labels::of(&Layout { size, shape }, None);
+        let labels = Labels::new(&Layout { size, shape }, None);
         let part = labels.part("key").unwrap();
         assert_eq!(Comparand::new(text).compare(part, record), expected, "{text}");
     }
 
     #[track_caller]
     fn is(size: usize, shape: Shape, record: &[u8], texts: &[&str]) {
-        let labels = Labels::of(&Layout { size, shape }, None);
+        let labels = Labels::new(&Layout { size, shape }, None);
         let part = labels.part("key").unwrap();
         for text in texts {
             assert!(Comparand::new(text).is(part, record), "{text}");
@@ -219,7 +223,7 @@ mod tests {
     #[test]
     fn what_a_field_can_never_be_is_said() {
         let refusal = |shape: Shape, text: &str| {
-            let labels = Labels::of(&Layout { size: 4, shape }, None);
+            let labels = Labels::new(&Layout { size: 4, shape }, None);
             Comparand::new(text).unequal_to_all(labels.part("key").unwrap())
         };
         assert_eq!(refusal(states(), "OLD").as_deref(), Some("one of NEW, LOST, or a number"));

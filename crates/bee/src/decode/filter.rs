@@ -64,16 +64,14 @@ impl FromStr for Filter {
         if let Some(filter) = bumblebees(text) {
             return filter;
         }
-        let malformed = || Malformed::Form(text.to_owned());
-        let split = |operator: &&'static str| Some((text.split_once(*operator)?, *operator));
-        let found = OPERATORS.iter().filter_map(split).min_by_key(|((before, _), _)| before.len());
-        let ((before, value), operator) = found.ok_or_else(malformed)?;
-        let (map, field) = before.split_once(':').map_or((None, before), |(map, field)| (Some(map), field));
-        let field = field.trim();
+        let Some((before, operator, value)) = split(text) else { return Err(Malformed::Form(text.to_owned())) };
+        let (map, field) = match before.split_once(':') {
+            Some((map, field)) => (Some(map.trim().to_owned()), field.trim()),
+            None => (None, before.trim()),
+        };
         if field.is_empty() {
-            return Err(malformed());
+            return Err(Malformed::Form(text.to_owned()));
         }
-        let map = map.map(|map| map.trim().to_owned());
         Ok(Self {
             text: text.to_owned(),
             map,
@@ -87,11 +85,30 @@ impl FromStr for Filter {
 fn bumblebees(text: &str) -> Option<Result<Filter, Malformed>> {
     let (map, rest) = text.split_once(',')?;
     let (field, expression) = rest.split_once(',')?;
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    (is_name(map) && is_name(field)).then(|| {
-        let test = Test::parse(text, "~", expression)?;
-        Ok(Filter { text: text.to_owned(), map: Some(map.to_owned()), field: field.to_owned(), test })
-    })
+    if !is_name(map) || !is_name(field) {
+        return None;
+    }
+    let test = match Test::parse(text, "~", expression) {
+        Ok(test) => test,
+        Err(malformed) => return Some(Err(malformed)),
+    };
+    Some(Ok(Filter { text: text.to_owned(), map: Some(map.to_owned()), field: field.to_owned(), test }))
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// The text before the first operator, that operator, and the text behind it.
+fn split(text: &str) -> Option<(&str, &'static str, &str)> {
+    let mut first: Option<(&str, &str, &str)> = None;
+    for operator in OPERATORS {
+        let Some((before, value)) = text.split_once(operator) else { continue };
+        if first.is_none_or(|(shortest, ..)| before.len() < shortest.len()) {
+            first = Some((before, operator, value));
+        }
+    }
+    first
 }
 
 impl Test {
@@ -200,7 +217,7 @@ mod tests {
             Field { name: "port".into(), offset: 0, bits: None, layout: Layout { size: 2, shape: Shape::Unsigned } };
         let comm =
             Field { name: "comm".into(), offset: 16, bits: None, layout: Layout { size: 6, shape: Shape::Text } };
-        Labels::of(&Layout { size: 8, shape: Shape::Struct(vec![port, comm]) }, None)
+        Labels::new(&Layout { size: 8, shape: Shape::Struct(vec![port, comm]) }, None)
     }
 
     fn takes(filter: &str) -> bool {

@@ -29,22 +29,43 @@ impl FromStr for Buckets {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let numbers =
-            |list: &str, separator| list.split(separator).map(|number| number.trim().parse::<i64>().ok()).collect();
         let bounds = if let Some(count) = text.strip_prefix("log2:") {
-            count.parse().ok().filter(|count| *count <= 63).map(|count| Self::powers_of_two(count).0)
-        } else if let Some(rest) = text.strip_prefix("linear:") {
-            let parts: Option<Vec<i64>> = numbers(rest, ':');
-            parts.filter(|parts| parts.len() == 3 && (0..=MOST as i64).contains(&parts[2])).map(|parts| {
-                (0..i128::from(parts[2])).map(|index| i128::from(parts[0]) + index * i128::from(parts[1])).collect()
-            })
+            powers(count)
+        } else if let Some(parts) = text.strip_prefix("linear:") {
+            linear(parts)
         } else {
-            let list: Option<Vec<i64>> = numbers(text, ',');
-            list.map(|list| list.into_iter().map(i128::from).collect())
+            numbers(text, ',')
         };
-        let is_list = |bounds: &Vec<i128>| (1..=MOST).contains(&bounds.len()) && bounds.is_sorted_by(|a, b| a < b);
-        bounds.filter(is_list).map(Self).ok_or_else(|| Malformed(text.to_owned()))
+        match bounds {
+            Some(bounds) if is_valid(&bounds) => Ok(Self(bounds)),
+            _ => Err(Malformed(text.to_owned())),
+        }
     }
+}
+
+/// So many powers of two.
+fn powers(count: &str) -> Option<Vec<i128>> {
+    let count = count.parse().ok()?;
+    if count <= 63 { Some(Buckets::powers_of_two(count).0) } else { None }
+}
+
+/// The bounds of `START:WIDTH:COUNT`.
+fn linear(parts: &str) -> Option<Vec<i128>> {
+    let [start, width, count] = numbers(parts, ':')?[..] else { return None };
+    if !(0..=MOST as i128).contains(&count) {
+        return None;
+    }
+    Some((0..count).map(|index| start + index * width).collect())
+}
+
+/// Numbers of 64 bits.
+fn numbers(list: &str, separator: char) -> Option<Vec<i128>> {
+    list.split(separator).map(|number| number.trim().parse::<i64>().ok().map(i128::from)).collect()
+}
+
+/// Some bounds, not too many, that ascend.
+fn is_valid(bounds: &[i128]) -> bool {
+    (1..=MOST).contains(&bounds.len()) && bounds.is_sorted_by(|a, b| a < b)
 }
 
 impl Buckets {
@@ -105,18 +126,20 @@ impl Histogram {
     /// Each bound, as Prometheus writes it, and how many values were at most that.
     pub fn cumulative(&self, buckets: &Buckets) -> Vec<(String, u64)> {
         let bounds = buckets.0.iter().map(i128::to_string).chain(["+Inf".to_owned()]);
-        let mut below = 0;
-        let add = |(bound, count): (String, &u64)| {
+        let (mut cumulative, mut below) = (Vec::with_capacity(self.counts.len()), 0);
+        for (bound, count) in bounds.zip(&self.counts) {
             below += count;
-            (bound, below)
-        };
-        bounds.zip(&self.counts).map(add).collect()
+            cumulative.push((bound, below));
+        }
+        cumulative
     }
 
     /// Adds what another one has observed, in the same buckets.
     pub fn add(&mut self, other: &Self) {
         self.counts.resize(self.counts.len().max(other.counts.len()), 0);
-        self.counts.iter_mut().zip(&other.counts).for_each(|(count, more)| *count += more);
+        for (count, more) in self.counts.iter_mut().zip(&other.counts) {
+            *count += more;
+        }
         if let Some(sum) = other.sum {
             *self.sum.get_or_insert_default() += sum;
         }

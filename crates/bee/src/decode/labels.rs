@@ -39,11 +39,13 @@ impl Part {
 impl Labels {
     /// The labels of a layout without the field `leave_out`. The names of nested fields are joined by `_`, elements of arrays carry
     /// their number, and a key that is no struct is called `key`.
-    pub fn of(layout: &Layout, leave_out: Option<&str>) -> Self {
+    pub fn new(layout: &Layout, leave_out: Option<&str>) -> Self {
         let mut parts = vec![];
         flatten(layout, "", (0, None), &mut parts);
         parts.retain(|part| Some(part.name.as_str()) != leave_out);
-        parts.iter_mut().for_each(|part| part.name = label_name(&part.name));
+        for part in &mut parts {
+            part.name = label_name(&part.name);
+        }
         parts.sort_by(|a, b| a.name.cmp(&b.name));
         Self { parts }
     }
@@ -85,11 +87,10 @@ impl Labels {
 }
 
 fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), parts: &mut Vec<Part>) {
-    let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}_{part}") };
     match &layout.shape {
         Shape::Struct(fields) => {
             for field in fields {
-                flatten(&field.layout, &below(&field.name), (offset + field.offset, field.bits), parts);
+                flatten(&field.layout, &join(name, &field.name), (offset + field.offset, field.bits), parts);
             }
         }
         Shape::Array { element, length } => {
@@ -100,6 +101,11 @@ fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), 
         }
         _ => parts.push(Part { name: name.to_owned(), layout: layout.clone(), offset, bits }),
     }
+}
+
+/// The name of a field within the value `name`, which is empty for the record itself.
+fn join(name: &str, field: &str) -> String {
+    if name.is_empty() { field.to_owned() } else { format!("{name}_{field}") }
 }
 
 /// C's names are Prometheus' names as well, except for what a section or array may add.
@@ -162,14 +168,14 @@ mod tests {
         let inner = plain(4, Shape::Struct(vec![field("port", 0, plain(2, Shape::Unsigned))]));
         let pair = plain(2, Shape::Array { element: Box::new(plain(1, Shape::Signed)), length: 2 });
         let fields = vec![field("to", 0, inner), field("value", 4, plain(4, Shape::Unsigned)), field("by", 8, pair)];
-        let labels = Labels::of(&plain(12, Shape::Struct(fields)), Some("value"));
+        let labels = Labels::new(&plain(12, Shape::Struct(fields)), Some("value"));
         assert_eq!(labels.names().collect::<Vec<_>>(), ["by_0", "by_1", "to_port"]);
         assert_eq!(written(&labels, &[80, 0, 0, 0, 9, 0, 0, 0, 0xff, 2, 0, 0]), r#"by_0="-1",by_1="2",to_port="80""#);
     }
 
     #[test]
     fn text_is_escaped_and_a_plain_key_has_a_name() {
-        let labels = Labels::of(&plain(6, Shape::Text), None);
+        let labels = Labels::new(&plain(6, Shape::Text), None);
         assert_eq!(written(&labels, b"a\"b\\\nd"), "key=\"a\\\"b\\\\\\nd\"");
         assert_eq!(written(&labels, b"a\x1b[2Jb"), "key=\"a\\\\u{1b}[2Jb\"");
     }
@@ -191,7 +197,7 @@ mod tests {
             let record: Vec<u8> = (0..size as u8).map(|byte| byte.wrapping_mul(37) | 0x80).collect();
             let json = decode::decode(&layout, &record).unwrap();
             let json = json.as_str().map_or_else(|| json.to_string(), str::to_owned);
-            assert_eq!(written(&Labels::of(&layout, None), &record), format!("key=\"{json}\""), "{layout:?}");
+            assert_eq!(written(&Labels::new(&layout, None), &record), format!("key=\"{json}\""), "{layout:?}");
         }
     }
 }

@@ -76,7 +76,7 @@ pub enum LayoutError {
 }
 
 impl Layout {
-    pub fn of(btf: &Btf, id: TypeId) -> Result<Self, LayoutError> {
+    pub fn from_btf(btf: &Btf, id: TypeId) -> Result<Self, LayoutError> {
         let layout = Reader { btf, fields: 0 }.layout(id, 0)?;
         if layout.size <= BYTES { Ok(layout) } else { Err(LayoutError::TooLarge) }
     }
@@ -105,19 +105,25 @@ impl Layout {
 
     /// Where the numbers with this meaning are, in bytes from the beginning.
     pub fn places(&self, meaning: Meaning) -> Vec<usize> {
-        let inside = |layout: &Self, offset: usize| {
-            layout.places(meaning).into_iter().map(move |place| offset + place).collect::<Vec<_>>()
-        };
+        let mut places = vec![];
+        self.add_places(meaning, 0, &mut places);
+        places
+    }
+
+    fn add_places(&self, meaning: Meaning, offset: usize, places: &mut Vec<usize>) {
         match &self.shape {
-            Shape::Meaning(found) if *found == meaning => vec![0],
+            Shape::Meaning(found) if *found == meaning => places.push(offset),
             Shape::Array { element, length } => {
-                (0..*length).flat_map(|index| inside(element, index * element.size)).collect()
+                for index in 0..*length {
+                    element.add_places(meaning, offset + index * element.size, places);
+                }
             }
             Shape::Struct(fields) => {
-                let whole = fields.iter().filter(|field| field.bits.is_none());
-                whole.flat_map(|field| inside(&field.layout, field.offset / 8)).collect()
+                for field in fields.iter().filter(|field| field.bits.is_none()) {
+                    field.layout.add_places(meaning, offset + field.offset / 8, places);
+                }
             }
-            _ => vec![],
+            _ => {}
         }
     }
 }
@@ -135,9 +141,7 @@ impl Reader<'_> {
         if let Some(layout) = self.named(id) {
             return Ok(layout);
         }
-        let unknown =
-            || LayoutError::Unknown(self.btf.get(id).map_or_else(|| "void".to_owned(), |found| found.name.clone()));
-        let (resolved, found) = self.btf.resolve(id).ok_or_else(unknown)?;
+        let Some((resolved, found)) = self.btf.resolve(id) else { return Err(self.unknown(id)) };
         let (size, shape) = match &found.kind {
             TypeKind::Int { bytes, boolean: true, .. } => (*bytes, Shape::Bool),
             TypeKind::Int { bytes, signed: true, .. } => (*bytes, Shape::Signed),
@@ -154,25 +158,32 @@ impl Reader<'_> {
                 self.members(resolved, 0, depth, &mut fields)?;
                 (*bytes, Shape::Struct(fields))
             }
-            _ => return Err(unknown()),
+            _ => return Err(self.unknown(id)),
         };
         Ok(Layout { size: size as usize, shape })
+    }
+
+    fn unknown(&self, id: TypeId) -> LayoutError {
+        let name = self.btf.get(id).map_or("void", |found| found.name.as_str());
+        LayoutError::Unknown(name.to_owned())
     }
 
     /// A typedef whose name says what the value means, however it is made.
     fn named(&self, mut id: TypeId) -> Option<Layout> {
         for _ in 0..DEPTH {
             let Type { name, kind } = self.btf.get(id)?;
-            let next = match kind {
-                TypeKind::Typedef(next) | TypeKind::Modifier(next) => *next,
+            let (next, size) = match kind {
+                TypeKind::Typedef(next) => (*next, self.btf.size(*next)),
+                TypeKind::Modifier(next) => (*next, None),
                 _ => return None,
             };
-            let size = || self.btf.size(next).filter(|_| matches!(kind, TypeKind::Typedef(_)));
-            let shape = match (name.as_str(), size()) {
+            let shape = match (name.as_str(), size) {
                 ("ipv4_addr", Some(4)) => Some((4, Shape::Ipv4)),
                 ("ipv6_addr" | "ipv6_address", Some(16)) => Some((16, Shape::Ipv6)),
                 ("duration", Some(8)) => Some((8, Shape::Duration)),
-                (name, Some(size)) => Meaning::of(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning))),
+                (name, Some(size)) => {
+                    Meaning::from_typedef(name, size).map(|meaning| (size as usize, Shape::Meaning(meaning)))
+                }
                 _ => None,
             };
             if let Some((size, shape)) = shape {
@@ -199,7 +210,10 @@ impl Reader<'_> {
         // Arrays in arrays multiply, also those of nothing.
         let each = (self.fields - before).max(1);
         self.fields = before.saturating_add(each.saturating_mul(length));
-        let size = element.size.checked_mul(length).filter(|_| self.fields <= FIELDS).ok_or(LayoutError::TooLarge)?;
+        if self.fields > FIELDS {
+            return Err(LayoutError::TooLarge);
+        }
+        let size = element.size.checked_mul(length).ok_or(LayoutError::TooLarge)?;
         Ok(Layout { size, shape: Shape::Array { element, length } })
     }
 

@@ -38,13 +38,12 @@ pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Value, TooShort> {
 
 /// One value that is no struct and no array, as text. Those that most keys are made of take the short way.
 pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) {
-    let bytes = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
-    let raw = || bits(record, offset, width.unwrap_or(layout.size * 8)).unwrap_or(0);
+    let bit_count = width.unwrap_or(layout.size * 8);
     // Writing to a String does not fail.
     let _ = match &layout.shape {
-        Shape::Unsigned if layout.size <= 8 => write!(text, "{}", raw() as u64),
-        Shape::Ipv4 => write!(text, "{}", Ipv4Addr::from((raw() as u32).to_ne_bytes())),
-        Shape::Text => text.write_str(&self::text(bytes())),
+        Shape::Unsigned if layout.size <= 8 => write!(text, "{}", raw(record, offset, bit_count) as u64),
+        Shape::Ipv4 => write!(text, "{}", ipv4(record, offset, bit_count)),
+        Shape::Text => text.write_str(&self::text(slice(layout, record, offset))),
         _ => match value(layout, record, offset, width) {
             Value::String(shown) => text.write_str(&shown),
             other => write!(text, "{other}"),
@@ -66,34 +65,52 @@ pub(crate) fn integer_at(layout: &Layout, record: &[u8], offset: usize, width: O
 
 fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Value {
     let width = width.unwrap_or(layout.size * 8);
-    let raw = || bits(record, offset, width).unwrap_or(0);
-    let slice = || record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default();
+    let bytes = slice(layout, record, offset);
     match &layout.shape {
-        Shape::Unsigned => unsigned(raw()),
-        Shape::Signed => number(signed(raw(), width)),
-        Shape::Bool => Value::Bool(raw() != 0),
-        Shape::Float => float_value(slice()),
-        Shape::Pointer => Value::String(format!("{:#x}", raw())),
-        Shape::Enum { signed: is_signed, names } => enumeration(raw(), width, *is_signed, names),
-        Shape::Text => Value::String(text(slice())),
-        Shape::TextOrBytes if is_text(slice()) => Value::String(text(slice())),
-        Shape::Bytes | Shape::TextOrBytes => Value::String(hex(slice())),
-        Shape::Ipv4 => Value::String(Ipv4Addr::from((raw() as u32).to_ne_bytes()).to_string()),
+        Shape::Unsigned => unsigned(raw(record, offset, width)),
+        Shape::Signed => number(signed(raw(record, offset, width), width)),
+        Shape::Bool => Value::Bool(raw(record, offset, width) != 0),
+        Shape::Float => float_value(bytes),
+        Shape::Pointer => Value::String(format!("{:#x}", raw(record, offset, width))),
+        Shape::Enum { signed: is_signed, names } => enumeration(raw(record, offset, width), width, *is_signed, names),
+        Shape::Text => Value::String(text(bytes)),
+        Shape::TextOrBytes if is_text(bytes) => Value::String(text(bytes)),
+        Shape::Bytes | Shape::TextOrBytes => Value::String(hex(bytes)),
+        Shape::Ipv4 => Value::String(ipv4(record, offset, width).to_string()),
         Shape::Ipv6 => Value::String(
-            <[u8; 16]>::try_from(slice()).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
+            <[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
         ),
-        Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw() as u64))),
-        Shape::Meaning(meaning) => meaning.show(raw() as u64),
+        Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw(record, offset, width) as u64))),
+        Shape::Meaning(meaning) => meaning.show(raw(record, offset, width) as u64),
         Shape::Array { element, length } => {
             (0..*length).map(|index| value(element, record, offset + index * element.size * 8, None)).collect()
         }
         Shape::Struct(fields) => {
-            let field = |Field { name, offset: at, bits, layout }: &Field| {
-                (name.clone(), value(layout, record, offset + at, *bits))
-            };
-            Value::Object(fields.iter().map(field).collect::<Map<_, _>>())
+            Value::Object(fields.iter().map(|field| named(field, record, offset)).collect::<Map<_, _>>())
         }
     }
+}
+
+/// A field of the struct that begins at `offset`, and its name.
+fn named(field: &Field, record: &[u8], offset: usize) -> (String, Value) {
+    (field.name.clone(), value(&field.layout, record, offset + field.offset, field.bits))
+}
+
+/// The bytes of a value, none of one that ends behind the record.
+#[inline]
+fn slice<'a>(layout: &Layout, record: &'a [u8], offset: usize) -> &'a [u8] {
+    record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default()
+}
+
+#[inline]
+fn ipv4(record: &[u8], offset: usize, width: usize) -> Ipv4Addr {
+    Ipv4Addr::from((raw(record, offset, width) as u32).to_ne_bytes())
+}
+
+/// The bits of a value, zero for one that ends behind the record.
+#[inline]
+fn raw(record: &[u8], offset: usize, width: usize) -> u128 {
+    bits(record, offset, width).unwrap_or(0)
 }
 
 /// At most 128 bits, in the order of this machine, which is that of its kernel.

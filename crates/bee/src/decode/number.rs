@@ -32,9 +32,9 @@ impl Number {
             return i128::from_str_radix(digits, 16).ok().map(Self::new);
         }
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-        let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
         // Nine digits of a fraction are nanoseconds of a second.
-        if !is_number(fraction) || fraction.len() > 18 || text.ends_with('.') {
+        if !is_number || fraction.len() > 18 || text.ends_with('.') {
             return None;
         }
         let denominator = 10i128.pow(u32::try_from(fraction.len()).ok()?);

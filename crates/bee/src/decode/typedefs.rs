@@ -21,7 +21,7 @@ pub enum Meaning {
 
 impl Meaning {
     /// What a typedef of this name and size says.
-    pub fn of(typedef: &str, bytes: u32) -> Option<Self> {
+    pub fn from_typedef(typedef: &str, bytes: u32) -> Option<Self> {
         Some(match (typedef, bytes) {
             ("mac_address", 6) => Self::Mac,
             ("net_port", 2) => Self::Port,
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn numbers_are_shown_by_the_names_that_people_know() {
-        let show = |typedef, bytes, raw| Meaning::of(typedef, bytes).unwrap().show(raw);
+        let show = |typedef, bytes, raw| Meaning::from_typedef(typedef, bytes).unwrap().show(raw);
         assert_eq!(show("mac_address", 6, 0x5634_1200_5452), json!("52:54:00:12:34:56"));
         assert_eq!(show("net_port", 2, u64::from(443u16.to_be())), json!(443));
         assert_eq!(show("error_number", 4, 2), json!("ENOENT"));
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_name_is_shown_as_it_is() {
-        let show = |typedef, raw| Meaning::of(typedef, 4).unwrap().show(raw);
+        let show = |typedef, raw| Meaning::from_typedef(typedef, 4).unwrap().show(raw);
         assert_eq!(show("error_number", 0), json!(0));
         assert_eq!(show("error_number", u64::from(i32::MIN as u32)), json!(i32::MIN));
         assert_eq!(show("signal_number", 900), json!(900));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_typedef_of_another_size_means_nothing() {
-        assert_eq!(Meaning::of("net_port", 4), None);
-        assert_eq!(Meaning::of("ktime", 8), None);
+        assert_eq!(Meaning::from_typedef("net_port", 4), None);
+        assert_eq!(Meaning::from_typedef("ktime", 8), None);
     }
 }

@@ -120,11 +120,11 @@ impl Map {
     /// The labels of its series.
     pub fn labels(&self) -> Labels {
         match &self.source {
-            Source::Events(layout) => Labels::of(layout, self.value().map(|field| field.name.as_str())),
+            Source::Events(layout) => Labels::new(layout, self.value().map(|field| field.name.as_str())),
             Source::Elements { key, .. } if self.kind == Kind::Histogram => {
-                Labels::of(key, Some(if key.is_integer() { "" } else { bucket_key::FIELD }))
+                Labels::new(key, Some(if key.is_integer() { "" } else { bucket_key::FIELD }))
             }
-            Source::Elements { key, .. } => Labels::of(key, None),
+            Source::Elements { key, .. } => Labels::new(key, None),
         }
     }
 }
@@ -266,7 +266,7 @@ fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
     let layout = |name: &str| {
         let pointer = member(name).ok_or_else(|| format!("it has no __type({name}, …)"))?;
         let target = btf.pointee(pointer.type_id).ok_or_else(|| format!("its {name} has no type"))?;
-        Layout::of(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
+        Layout::from_btf(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
     };
     match number("type").ok_or("it has no __uint(type, …)")? {
         map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {

@@ -103,7 +103,7 @@ fn constant(
         return Err(Error::Place(name.to_owned()));
     }
     let refused = |wanted: String| Error::Value { name: name.to_owned(), value: value.to_owned(), wanted };
-    let layout = Layout::of(btf, type_id).map_err(|error| refused(error.to_string()))?;
+    let layout = Layout::from_btf(btf, type_id).map_err(|error| refused(error.to_string()))?;
     let bytes = encode(&layout, value).ok_or_else(|| refused(describe(&layout)))?;
     Ok(Constant { offset: offset as usize, bytes })
 }

@@ -3,7 +3,8 @@
 use libbpf_sys::{BTF_KIND_CONST, BTF_KIND_DATASEC};
 
 use crate::allowance::Allowance;
-use crate::decode::btf::{BtfError, HEADER, MAGIC, Parts, TypeKind, parse_type, word};
+use crate::decode::btf::parse::{HEADER, MAGIC, Parts, parse_type, word};
+use crate::decode::btf::{BtfError, TypeKind};
 
 /// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
 const CONST_VOID: [u32; 3] = [0, BTF_KIND_CONST << 24, 0];

@@ -4,19 +4,16 @@
 //! <https://docs.kernel.org/bpf/btf.html>
 
 mod merge;
+mod parse;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use libbpf_sys::{
-    BTF_KIND_ARRAY, BTF_KIND_CONST, BTF_KIND_DATASEC, BTF_KIND_DECL_TAG, BTF_KIND_ENUM, BTF_KIND_ENUM64,
-    BTF_KIND_FLOAT, BTF_KIND_FUNC, BTF_KIND_FUNC_PROTO, BTF_KIND_FWD, BTF_KIND_INT, BTF_KIND_PTR, BTF_KIND_RESTRICT,
-    BTF_KIND_STRUCT, BTF_KIND_TYPE_TAG, BTF_KIND_TYPEDEF, BTF_KIND_UNION, BTF_KIND_VAR, BTF_KIND_VOLATILE,
-};
-
 use crate::allowance::{Allowance, Exceeded};
+use crate::decode::btf::parse::parse_type;
 
 pub use merge::merge_sections;
+pub(crate) use parse::Parts;
 
 /// The number of a type; 0 is `void`.
 pub type TypeId = u32;
@@ -27,8 +24,6 @@ const DEPTH: usize = 32;
 /// The longest name; the kernel takes 512 bytes, and tags have whole sentences.
 const NAME: usize = 4096;
 
-const MAGIC: u16 = 0xeb9f;
-const HEADER: usize = 24;
 /// Why BTF can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
@@ -135,12 +130,13 @@ impl Btf {
 
     /// The variables of a section and their types; `None` if there is no such section.
     pub fn variables(&self, section: &str) -> Option<Vec<(&str, TypeId)>> {
-        let entries = self.section(section)?;
-        let variable = |entry: &SectionVariable| match self.get(entry.type_id)? {
-            Type { name, kind: TypeKind::Variable(type_id) } => Some((name.as_str(), *type_id)),
-            _ => None,
-        };
-        Some(entries.iter().filter_map(variable).collect())
+        let mut variables = vec![];
+        for entry in self.section(section)? {
+            if let Some(Type { name, kind: TypeKind::Variable(type_id) }) = self.get(entry.type_id) {
+                variables.push((name.as_str(), *type_id));
+            }
+        }
+        Some(variables)
     }
 
     /// What the tags say that each variable was declared with, by its name.
@@ -227,125 +223,4 @@ impl Btf {
 pub fn names(bytes: &[u8]) -> Result<impl Iterator<Item = &str>, BtfError> {
     let strings = Parts::split(bytes, &Allowance::of_a_file())?.strings;
     Ok(strings.split(|byte| *byte == 0).filter_map(|name| std::str::from_utf8(name).ok()))
-}
-
-/// The three parts of a BTF blob.
-pub(crate) struct Parts<'a> {
-    types: &'a [u8],
-    strings: &'a [u8],
-    /// Names may share one text, and what a type takes in the file is a fraction of what it takes here: a small object could have millions
-    /// of types with megabytes each.
-    allowance: Allowance,
-}
-
-impl<'a> Parts<'a> {
-    pub(crate) fn split(bytes: &'a [u8], allowance: &Allowance) -> Result<Self, BtfError> {
-        if bytes.get(..2) != Some(&MAGIC.to_le_bytes()) {
-            return Err(BtfError::Magic);
-        }
-        let number = |at: usize| word(bytes, at).map(|number| number as usize);
-        let header = number(4)?;
-        let part = |offset: usize, length: usize| {
-            let start = header.checked_add(offset).ok_or(BtfError::Truncated)?;
-            bytes.get(start..start.checked_add(length).ok_or(BtfError::Truncated)?).ok_or(BtfError::Truncated)
-        };
-        let (types, strings) = (part(number(8)?, number(12)?)?, part(number(16)?, number(20)?)?);
-        Ok(Self { types, strings, allowance: allowance.clone() })
-    }
-
-    pub(crate) fn name(&self, offset: u32) -> Result<String, BtfError> {
-        let rest = self.strings.get(offset as usize..).ok_or(BtfError::Truncated)?;
-        let end = rest.iter().take(NAME + 1).position(|byte| *byte == 0);
-        let end = end.ok_or(if rest.len() > NAME { BtfError::Name } else { BtfError::Truncated })?;
-        let name = String::from_utf8_lossy(&rest[..end]);
-        self.allowance.take(name.len())?;
-        Ok(name.into_owned())
-    }
-
-    /// So many entries of a type are about to be kept.
-    fn keep<Entry>(&self, count: u32) -> Result<(), BtfError> {
-        Ok(self.allowance.take(count as usize * size_of::<Entry>())?)
-    }
-}
-
-fn word(bytes: &[u8], at: usize) -> Result<u32, BtfError> {
-    let slice = at.checked_add(4).and_then(|end| bytes.get(at..end)).ok_or(BtfError::Truncated)?;
-    slice.try_into().map(u32::from_le_bytes).map_err(|_| BtfError::Truncated)
-}
-
-/// Reads the type at `at` and how many bytes it takes.
-fn parse_type(parts: &Parts, at: usize) -> Result<(Type, usize), BtfError> {
-    let types = parts.types;
-    let (name, info, size_or_type) = (word(types, at)?, word(types, at + 4)?, word(types, at + 8)?);
-    let (count, kind, flag) = (info & 0xffff, (info >> 24) & 0x1f, info >> 31 == 1);
-    let body = at + 12;
-    let entry = |index: u32, words: usize, field: usize| word(types, body + (index as usize * words + field) * 4);
-    parts.keep::<Type>(1)?;
-    let (kind, words) = match kind {
-        BTF_KIND_INT => {
-            let encoding = word(types, body)? >> 24;
-            (TypeKind::Int { bytes: size_or_type, signed: encoding & 1 != 0, boolean: encoding & 4 != 0 }, 1)
-        }
-        BTF_KIND_PTR => (TypeKind::Pointer(size_or_type), 0),
-        BTF_KIND_ARRAY => (TypeKind::Array { element: word(types, body)?, length: word(types, body + 8)? }, 3),
-        BTF_KIND_STRUCT | BTF_KIND_UNION => {
-            parts.keep::<Member>(count)?;
-            let member = |index| member(parts, entry(index, 3, 0)?, entry(index, 3, 1)?, entry(index, 3, 2)?, flag);
-            let members = (0..count).map(member).collect::<Result<_, _>>()?;
-            let bytes = size_or_type;
-            let kind = if kind == BTF_KIND_STRUCT {
-                TypeKind::Struct { bytes, members }
-            } else {
-                TypeKind::Union { bytes, members }
-            };
-            (kind, count * 3)
-        }
-        BTF_KIND_ENUM => {
-            parts.keep::<(String, i64)>(count)?;
-            let value = |index| Ok((parts.name(entry(index, 2, 0)?)?, i64::from(entry(index, 2, 1)? as i32)));
-            let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
-            (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 2)
-        }
-        BTF_KIND_TYPEDEF => (TypeKind::Typedef(size_or_type), 0),
-        BTF_KIND_VOLATILE | BTF_KIND_CONST | BTF_KIND_RESTRICT | BTF_KIND_TYPE_TAG => {
-            (TypeKind::Modifier(size_or_type), 0)
-        }
-        BTF_KIND_FWD | BTF_KIND_FUNC => (TypeKind::Other, 0),
-        BTF_KIND_FUNC_PROTO => (TypeKind::Other, count * 2),
-        BTF_KIND_VAR => (TypeKind::Variable(size_or_type), 1),
-        BTF_KIND_DATASEC => {
-            parts.keep::<SectionVariable>(count)?;
-            let variable = |index| {
-                Ok(SectionVariable {
-                    type_id: entry(index, 3, 0)?,
-                    offset: entry(index, 3, 1)?,
-                    size: entry(index, 3, 2)?,
-                })
-            };
-            (TypeKind::Section((0..count).map(variable).collect::<Result<_, BtfError>>()?), count * 3)
-        }
-        BTF_KIND_FLOAT => (TypeKind::Float { bytes: size_or_type }, 0),
-        BTF_KIND_DECL_TAG => (TypeKind::Tag(size_or_type), 1),
-        BTF_KIND_ENUM64 => {
-            parts.keep::<(String, i64)>(count)?;
-            let value = |index| {
-                let wide = u64::from(entry(index, 3, 1)?) | u64::from(entry(index, 3, 2)?) << 32;
-                Ok((parts.name(entry(index, 3, 0)?)?, wide as i64))
-            };
-            let values = (0..count).map(value).collect::<Result<_, BtfError>>()?;
-            (TypeKind::Enum { bytes: size_or_type, signed: flag, values }, count * 3)
-        }
-        unknown => return Err(BtfError::Kind(unknown)),
-    };
-    let length = 12 + words as usize * 4;
-    if at + length > types.len() {
-        return Err(BtfError::Truncated);
-    }
-    Ok((Type { name: parts.name(name)?, kind }, length))
-}
-
-/// With the flag, a member's offset carries the width of a bit field in its upper byte.
-fn member(parts: &Parts, name: u32, type_id: u32, offset: u32, flag: bool) -> Result<Member, BtfError> {
-    let (offset, bits) = if flag { (offset & 0x00ff_ffff, offset >> 24) } else { (offset, 0) };
-    Ok(Member { name: parts.name(name)?, type_id, offset, bits: (bits > 0).then_some(bits) })
 }
