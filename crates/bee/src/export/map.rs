@@ -83,8 +83,8 @@ pub struct Exported {
 impl Exported {
     pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds, accounts: &Accounts) -> Self {
         // Those of a histogram that the probe keeps are the probe's.
-        let asked = bounds.buckets.clone().filter(|_| matches!(map.source, Source::Events(_)));
-        let buckets = asked.or_else(|| map.buckets.clone()).unwrap_or_default();
+        let asked = if matches!(map.source, Source::Events(_)) { bounds.buckets.as_ref() } else { None };
+        let buckets = asked.or(map.buckets.as_ref()).cloned().unwrap_or_default();
         // A histogram is as many series as it has buckets, and three.
         let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1), buckets.memory(), &accounts.kept);
         Self {
@@ -123,8 +123,7 @@ impl Exported {
             }
             Kind::Histogram => {
                 if let Some(value) = self.value(record) {
-                    let observe = |histogram: &mut Histogram| histogram.observe(&self.buckets, value);
-                    lock(&self.observed).change(record, &self.canonical, observe);
+                    lock(&self.observed).change(record, &self.canonical, |seen| seen.observe(&self.buckets, value));
                 }
             }
         }
@@ -172,12 +171,17 @@ impl Exported {
     /// The histograms that the probe keeps itself in these elements.
     fn kept(&self, elements: &Elements) -> Result<(BTreeMap<Vec<u8>, Histogram>, Held), Exceeded> {
         let mut held = self.answers.hold();
-        let Source::Elements { key, value, per_cpu } = &self.map.source else { return Ok((BTreeMap::new(), held)) };
-        let Some(bucket) = BucketKey::new(key).filter(|_| self.map.kind == Kind::Histogram) else {
+        let (Kind::Histogram, Source::Elements { key, value, per_cpu }) = (self.map.kind, &self.map.source) else {
             return Ok((BTreeMap::new(), held));
         };
-        let value = |values: &[u8]| sum(value, values, *per_cpu);
-        let gathered = hash_histogram::gather(elements, (&bucket, &self.canonical), &self.buckets, value, &mut held)?;
+        let Some(bucket) = BucketKey::new(key) else { return Ok((BTreeMap::new(), held)) };
+        let gathered = hash_histogram::gather(
+            elements,
+            (&bucket, &self.canonical),
+            &self.buckets,
+            |values| sum(value, values, *per_cpu),
+            &mut held,
+        )?;
         if let Some(number) = gathered.beyond
             && !self.has_told_beyond.swap(true, Ordering::Relaxed)
         {
@@ -195,13 +199,17 @@ impl Exported {
         let others = match &self.map.source {
             Source::Events(_) => {
                 let events = lock(&self.events);
-                events.iter().try_for_each(|(key, value)| series.add(&self.labels, key, *value))?;
+                for (key, value) in events.iter() {
+                    series.add(&self.labels, key, *value)?;
+                }
                 events.others().copied()
             }
             Source::Elements { value, per_cpu, .. } => self.add_elements(&mut series, value, *per_cpu)?,
         };
         // The last one of several gauges is no gauge of them all.
-        if let Some(others) = others.filter(|_| self.map.kind != Kind::Gauge) {
+        if let Some(others) = others
+            && self.map.kind != Kind::Gauge
+        {
             series.push(&self.labels.overflow(), others)?;
         }
         if self.canonical.has_lookalikes() {
@@ -302,9 +310,13 @@ impl Exported {
         shows: &dyn Fn(&[u8]) -> bool,
     ) -> Result<Vec<(Vec<String>, String)>, Unreadable> {
         let elements = self.elements()?;
-        let shown = elements.iter().filter(|(key, _)| shows(key)).take(most);
-        let row = |(key, values): (&[u8], &[u8])| Some((self.labels.values(key), self.shown(values)?.to_string()));
-        Ok(shown.filter_map(row).collect())
+        let mut rows = vec![];
+        for (key, values) in elements.iter().filter(|(key, _)| shows(key)).take(most) {
+            if let Some(value) = self.shown(values) {
+                rows.push((self.labels.values(key), value.to_string()));
+            }
+        }
+        Ok(rows)
     }
 
     /// How many series it may become.

@@ -83,7 +83,9 @@ impl Series {
                 .or_insert(value);
         }
         let mut series = Self::new(self.held.allowance());
-        merged.into_iter().try_for_each(|(labels, value)| series.push(labels, value))?;
+        for (labels, value) in merged {
+            series.push(labels, value)?;
+        }
         *self = series;
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::export::map::{Exported, SeriesBounds};
 use crate::export::source::Backing;
 use crate::kernel::probe::{Probe, ProbeError};
 use crate::kernel::prog_stats::Programs;
-use crate::object::{Inspection, Map};
+use crate::object::Inspection;
 
 /// Probes that run, or ran when they were recorded.
 pub(crate) struct Running {
@@ -36,11 +36,11 @@ impl Running {
 
     /// Adds a probe that is attached.
     pub fn add(&mut self, name: &str, inspection: &Inspection, probe: &Probe) -> Result<(), ProbeError> {
-        let exported = |map: &Map| {
+        let mut maps = vec![];
+        for map in &inspection.maps {
             let backing = Backing::Kernel(probe.map(&map.name)?);
-            Ok(Exported::new(self.probes.len(), map, backing, &self.bounds, &self.accounts))
-        };
-        let maps = inspection.maps.iter().map(exported).collect::<Result<Vec<_>, ProbeError>>()?;
+            maps.push(Exported::new(self.probes.len(), map, backing, &self.bounds, &self.accounts));
+        }
         let losses = Losses::new(probe, &inspection.btf, &maps);
         let (programs, iterators) = (Programs::new(probe), probe.iterators());
         self.probes.push(Instance { name: name.to_owned(), losses, programs, iterators });
@@ -60,6 +60,9 @@ impl Running {
 
     /// A probe's name where it takes one to tell what is whose: where several run.
     pub fn name_among_several(&self, probe: usize) -> Option<&str> {
-        self.probes.get(probe).filter(|_| self.probes.len() > 1).map(|instance| instance.name.as_str())
+        if self.probes.len() <= 1 {
+            return None;
+        }
+        self.probes.get(probe).map(|instance| instance.name.as_str())
     }
 }
