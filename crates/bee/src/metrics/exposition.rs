@@ -44,12 +44,20 @@ impl Format {
 
 /// How much a header likes a media type: its largest q, which is 1 where it does not say (RFC 9110, 12.4.2).
 fn liking(header: &str, media_type: &str) -> f32 {
-    let q = |range: &str| {
+    let mut largest = 0.0;
+    for range in header.split(',') {
         let (name, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let q = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
-        (name.trim() == media_type).then(|| q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0)))
-    };
-    header.split(',').filter_map(q).fold(0.0, f32::max)
+        if name.trim() == media_type {
+            largest = f32::max(largest, quality(parameters));
+        }
+    }
+    largest
+}
+
+/// The q among the parameters of a media type.
+fn quality(parameters: &str) -> f32 {
+    let q = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q="));
+    q.map_or(1.0, |q| q.trim().parse().unwrap_or(0.0))
 }
 
 /// A scrape's answer, written line by line.

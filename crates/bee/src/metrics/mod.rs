@@ -4,15 +4,15 @@ mod cache;
 pub(crate) mod exposition;
 pub(crate) mod server;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt::Display;
+use std::sync::atomic::Ordering;
 
 use clikit::print;
 
 use crate::allowance::Exceeded;
 use crate::decode::labels::escaped;
 use crate::export::map::{Exported, Unreadable};
-use crate::export::state::{Instance, Running};
-use crate::kernel::prog_stats::Account;
+use crate::export::state::Running;
 use crate::metrics::exposition::{Exposition, Format, Rendering, Type};
 use crate::object::names::metric;
 use crate::object::{Kind, Map, Source};
@@ -83,7 +83,9 @@ fn help(map: &Map) -> String {
 }
 
 fn unit(exposition: &mut Exposition, exported: &Exported, name: &str) {
-    exported.map.unit.iter().for_each(|unit| exposition.unit(name, unit));
+    if let Some(unit) = &exported.map.unit {
+        exposition.unit(name, unit);
+    }
 }
 
 fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
@@ -107,97 +109,109 @@ fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help
 
 /// What the probe itself or the kernel counts as lost.
 fn losses(exposition: &mut Exposition, running: &Running) {
-    let maps = &running.maps;
-    let is_buffer = |exported: &&Exported| matches!(exported.map.source, Source::Events(_));
-    let lost = |exported: &Exported| Some((map_labels(running, exported), running.lost(exported)?));
-    let known = |exported: &Exported| (map_labels(running, exported), u64::from(running.lost(exported).is_some()));
+    let (mut events, mut keys, mut known) = (vec![], vec![], vec![]);
+    for exported in &running.maps {
+        let (labels, lost) = (map_labels(running, exported), running.lost(exported));
+        if let Some(lost) = lost {
+            let rows = if is_buffer(exported) { &mut events } else { &mut keys };
+            rows.push((labels.clone(), lost));
+        }
+        known.push((labels, u64::from(lost.is_some())));
+    }
     table(
         exposition,
         ("bee_events_lost_total", Type::Counter),
         "Events that a full ring buffer or perf buffer refused; absent for probes that do not count them.",
-        maps.iter().filter(is_buffer).filter_map(lost).collect(),
+        &events,
     );
     table(
         exposition,
         ("bee_inserts_failed_total", Type::Counter),
         "Keys that a full hash refused; absent for probes that do not count them.",
-        maps.iter().filter(|exported| !is_buffer(exported)).filter_map(lost).collect(),
+        &keys,
     );
     table(
         exposition,
         ("bee_loss_known", Type::Gauge),
         "Whether the probe counts what is lost: 1 it does, 0 nobody knows.",
-        maps.iter().map(known).collect(),
+        &known,
     );
+}
+
+fn is_buffer(exported: &Exported) -> bool {
+    matches!(exported.map.source, Source::Events(_))
 }
 
 /// What bee could not show, and how full the maps are.
 fn maps(exposition: &mut Exposition, running: &Running) {
-    let maps = &running.maps;
-    let read = |counter: fn(&Exported) -> &AtomicU64| {
-        maps.iter().map(|exported| (map_labels(running, exported), counter(exported).load(Ordering::Relaxed))).collect()
-    };
-    table(
-        exposition,
-        ("bee_records_bad_total", Type::Counter),
-        "Records that were shorter than their type.",
-        read(|exported| &exported.bad),
-    );
+    let (mut bad, mut left_out, mut elements, mut room) = (vec![], vec![], vec![], vec![]);
+    for exported in &running.maps {
+        let labels = map_labels(running, exported);
+        bad.push((labels.clone(), exported.bad.load(Ordering::Relaxed)));
+        left_out.push((labels.clone(), exported.left_out()));
+        if !is_buffer(exported) {
+            elements.push((labels.clone(), exported.count.load(Ordering::Relaxed)));
+            room.push((labels, exported.room()));
+        }
+    }
+    table(exposition, ("bee_records_bad_total", Type::Counter), "Records that were shorter than their type.", &bad);
     table(
         exposition,
         ("bee_series_left_out", Type::Gauge),
         "Elements, or events, beyond the most series that a map may become (bee run --max-series); the series overflow adds them up.",
-        maps.iter().map(|exported| (map_labels(running, exported), exported.left_out())).collect(),
+        &left_out,
     );
-    let elements = || maps.iter().filter(|exported| !matches!(exported.map.source, Source::Events(_)));
-    let count = |exported: &Exported| (map_labels(running, exported), exported.count.load(Ordering::Relaxed));
     table(
         exposition,
         ("bee_map_elements", Type::Gauge),
         "Elements of a hash or array when it was last read.",
-        elements().map(count).collect(),
+        &elements,
     );
-    table(
-        exposition,
-        ("bee_map_elements_max", Type::Gauge),
-        "Elements that a hash or array has room for.",
-        elements().map(|exported| (map_labels(running, exported), exported.room())).collect(),
-    );
+    table(exposition, ("bee_map_elements_max", Type::Gauge), "Elements that a hash or array has room for.", &room);
 }
 
 /// The kernel's account of the programs.
 fn programs(exposition: &mut Exposition, running: &Running) {
-    let of = |(probe, instance): (usize, &Instance)| {
-        let accounts = instance.programs.accounts();
-        accounts.into_iter().map(move |(name, account)| (labels(running, "program", &name, probe), account))
-    };
-    let accounts: Vec<(String, Account)> = running.probes.iter().enumerate().flat_map(of).collect();
-    let missed = |(labels, account): &(String, Account)| Some((labels.clone(), account.missed?));
+    let (mut missed, mut runs, mut seconds) = (vec![], vec![], vec![]);
+    for (probe, instance) in running.probes.iter().enumerate() {
+        for (name, account) in instance.programs.accounts() {
+            let labels = labels(running, "program", &name, probe);
+            if let Some(count) = account.missed {
+                missed.push((labels.clone(), count));
+            }
+            if account.runs > 0 {
+                runs.push((labels.clone(), account.runs));
+                seconds.push((labels, account.run_time.as_secs_f64()));
+            }
+        }
+    }
     table(
         exposition,
         ("bee_runs_missed_total", Type::Counter),
         "Runs that the kernel left out because the program was running on that processor; absent before Linux 5.12.",
-        accounts.iter().filter_map(missed).collect(),
+        &missed,
     );
-    let timed = || accounts.iter().filter(|(_, account)| account.runs > 0);
     table(
         exposition,
         ("bee_program_runs_total", Type::Counter),
         "Runs while the kernel took their time; absent where it did not (see bee run --run-time).",
-        timed().map(|(labels, account)| (labels.clone(), account.runs)).collect(),
+        &runs,
     );
-    let name = "bee_program_run_seconds_total";
-    if timed().next().is_some() {
-        exposition.family(name, Type::Counter, "How long the program ran, all runs together.");
-    }
-    timed().for_each(|(labels, account)| exposition.sample(name, labels, account.run_time.as_secs_f64()));
+    table(
+        exposition,
+        ("bee_program_run_seconds_total", Type::Counter),
+        "How long the program ran, all runs together.",
+        &seconds,
+    );
 }
 
 /// One family; each row has its own labels.
-fn table(exposition: &mut Exposition, (name, kind): (&str, Type), help: &str, rows: Vec<(String, u64)>) {
+fn table(exposition: &mut Exposition, (name, kind): (&str, Type), help: &str, rows: &[(String, impl Display)]) {
     if rows.is_empty() {
         return;
     }
     exposition.family(name, kind, help);
-    rows.iter().for_each(|(labels, value)| exposition.sample(name, labels, value));
+    for (labels, value) in rows {
+        exposition.sample(name, labels, value);
+    }
 }

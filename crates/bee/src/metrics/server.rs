@@ -42,15 +42,19 @@ pub struct PortTaken {
 
 /// Takes the port, before anything is attached; answers where it is. All addresses are those of IPv4 where there is no IPv6.
 pub fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), PortTaken> {
-    let is_all = address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED);
-    let without_ipv6 = is_all.then(|| SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
-    let bind = || {
-        let listener = TcpListener::bind(&[address].into_iter().chain(without_ipv6).collect::<Vec<_>>()[..])?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    };
-    bind().map_err(|source| PortTaken { address, source })
+    let mut addresses = vec![address];
+    if address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED) {
+        addresses.push(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())));
+    }
+    bind(&addresses).map_err(|source| PortTaken { address, source })
+}
+
+/// Listens at the first address that can be had.
+fn bind(addresses: &[SocketAddr]) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(addresses)?;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 /// Serves until the process ends. `text` makes the metrics.
