@@ -31,7 +31,7 @@ pub struct Symbol {
 
 impl<'a> Symbols<'a> {
     /// There is one such table at most.
-    pub fn of(elf: &Elf<'a>) -> Result<Self, Error> {
+    pub fn parse(elf: &Elf<'a>) -> Result<Self, Error> {
         let Some(table) = elf.sections.iter().find(|section| section.kind == SHT_SYMTAB) else {
             return Ok(Self { table: &[], names: &[] });
         };
@@ -64,7 +64,7 @@ impl<'a> Symbols<'a> {
 
 /// Refuses what libbpf would take gigabytes for.
 pub fn check(elf: &Elf) -> Result<(), Error> {
-    let symbols = Symbols::of(elf)?;
+    let symbols = Symbols::parse(elf)?;
     let functions = (0..).map_while(|index| symbols.get(index)).filter(|symbol| symbol.is_function);
     let (count, code) = functions.fold((0usize, 0u64), |(count, code), it| (count + 1, code.saturating_add(it.size)));
     if count > FUNCTIONS || code > SIZE_LIMIT as u64 { Err(Error::TooMany) } else { Ok(()) }

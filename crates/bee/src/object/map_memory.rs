@@ -27,18 +27,20 @@ impl Dimensions {
     pub fn bytes(&self, processors: u64) -> u64 {
         let [key, value] = [self.key_size, self.value_size].map(|size| u64::from(size).next_multiple_of(8));
         let entries = u64::from(self.max_entries);
-        let all = |element: u64| entries.saturating_mul(element);
         let values = value.saturating_mul(processors);
         let buckets = entries.next_power_of_two() * BUCKET;
         match self.kind {
-            MapType::Hash | MapType::LruHash => all(HASH_ELEMENT + key + value).saturating_add(buckets),
-            MapType::PercpuHash | MapType::LruPercpuHash => {
-                all(values.saturating_add(HASH_ELEMENT + key + POINTER)).saturating_add(buckets)
+            MapType::Hash | MapType::LruHash => {
+                entries.saturating_mul(HASH_ELEMENT + key + value).saturating_add(buckets)
             }
-            MapType::PercpuArray => all(values.saturating_add(POINTER)),
+            MapType::PercpuHash | MapType::LruPercpuHash => {
+                let element = values.saturating_add(HASH_ELEMENT + key + POINTER);
+                entries.saturating_mul(element).saturating_add(buckets)
+            }
+            MapType::PercpuArray => entries.saturating_mul(values.saturating_add(POINTER)),
             MapType::RingBuf => entries.next_power_of_two() + 2 * PAGE,
             MapType::PerfEventArray => (PERF_PAGES as u64 + 1) * PAGE * processors,
-            _ => all(value),
+            _ => entries.saturating_mul(value),
         }
     }
 }

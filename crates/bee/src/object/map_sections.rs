@@ -104,7 +104,9 @@ fn move_relocations(elf: &Elf, parts: &[Part], object: &mut Appending) -> Result
     let Some((first, others)) = headers.split_first() else { return Ok(()) };
     put(&mut object.0, first + 44, &(parts[0].index as u32).to_le_bytes());
     object.replace(*first, &joined);
-    others.iter().for_each(|header| retire(&mut object.0, *header));
+    for header in others {
+        retire(&mut object.0, *header);
+    }
     Ok(())
 }
 

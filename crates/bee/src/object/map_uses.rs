@@ -17,7 +17,7 @@ const RELOCATIONS: usize = 1 << 20;
 /// It is no BPF object, or is cut off.
 pub fn uses(object: &[u8], allowance: &Allowance) -> Result<BTreeSet<(String, String)>, Error> {
     let elf = Elf::parse(object)?;
-    let symbols = Symbols::of(&elf)?;
+    let symbols = Symbols::parse(&elf)?;
     let functions = symbols.functions();
     let maps = elf.sections.iter().position(|section| section.name == ".maps");
     let (mut uses, mut left) = (BTreeSet::new(), RELOCATIONS);

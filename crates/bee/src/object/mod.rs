@@ -3,6 +3,7 @@
 //! The workshop writes maps into sections named `.maps.print` or `.maps.counter`, which libbpf does not know; [`normalise`]
 //! turns such an object into one that it does. [`inspect`] says what bee will export, or why it can't.
 
+mod definition;
 pub(crate) mod elf;
 mod error;
 mod functions;
@@ -19,11 +20,11 @@ use serde::Serialize;
 
 use crate::allowance::Allowance;
 use crate::decode::btf::{Btf, TypeId};
-use crate::decode::bucket_key::{self, BucketKey};
+use crate::decode::bucket_key;
 use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{self, Buckets};
 use crate::decode::labels::Labels;
-use crate::decode::layout::{Field, Layout, LayoutError};
+use crate::decode::layout::{Field, Layout};
 use crate::object::params::Constant;
 
 pub use error::Error;
@@ -132,8 +133,10 @@ impl Map {
 impl Map {
     /// The field of an event that is the value of a gauge or histogram.
     pub fn value(&self) -> Option<&Field> {
-        let has_value = matches!(self.kind, Kind::Gauge | Kind::Histogram);
-        self.integer_field(&self.value).filter(|_| has_value)
+        match self.kind {
+            Kind::Gauge | Kind::Histogram => self.integer_field(&self.value),
+            Kind::Print | Kind::Counter => None,
+        }
     }
 
     /// The field of this name of an event, if it is an integer.
@@ -184,9 +187,7 @@ fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> 
             return Err(Error::TooMany);
         }
         let tags = tags.get(name).map(Vec::as_slice).unwrap_or_default();
-        let map = map(btf, definition, kind, (name, tags))
-            .and_then(|map| has_known_buckets(map, btf))
-            .map_err(|why| Error::Map { map: name.to_owned(), why })?;
+        let map = map(btf, definition, kind, (name, tags)).map_err(|why| Error::Map { map: name.to_owned(), why })?;
         allowance.take(COPIES * map.memory())?;
         maps.push(map);
     }
@@ -198,23 +199,30 @@ fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> 
 }
 
 fn map(btf: &Btf, definition: TypeId, kind: Kind, (name, tags): (&str, &[&str])) -> Result<Map, String> {
-    let source = source(btf, definition, kind)?;
-    let tag = |begin: &str| tags.iter().find_map(|tag| tag.strip_prefix(begin)).map(str::to_owned);
-    let buckets = tag("buckets=").map(|text| text.parse()).transpose();
-    let buckets = buckets.map_err(|error: histogram::Malformed| error.to_string())?;
-    let (help, unit) = (tag("help="), tag("unit="));
+    let source = definition::source(btf, definition, kind)?;
+    let buckets = match value_of("buckets=", tags) {
+        Some(text) => Some(text.parse().map_err(|error: histogram::Malformed| error.to_string())?),
+        None => None,
+    };
+    let (help, unit) = (value_of("help=", tags), value_of("unit=", tags));
     let mut map = Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned() };
     // BumbleBee's histograms have it so.
     if kind == Kind::Histogram && map.value().is_none() && map.integer_field(BOUND).is_some() {
         map.value = BOUND.to_owned();
     }
     names::check_labels(&map)?;
+    check_buckets(&map, btf)?;
     Ok(map)
+}
+
+/// What stands behind `name=` in the first tag that begins so.
+fn value_of(name: &str, tags: &[&str]) -> Option<String> {
+    tags.iter().find_map(|tag| tag.strip_prefix(name)).map(str::to_owned)
 }
 
 /// A histogram in a hash has its buckets from `BEE_OBSERVE`, which counts its failures with `BEE_HASH`, or says which they are.
 /// ebpf_exporter's probes do neither, and have the sum of all values in the bucket behind the last.
-fn has_known_buckets(map: Map, btf: &Btf) -> Result<Map, String> {
+fn check_buckets(map: &Map, btf: &Btf) -> Result<(), String> {
     let is_kept = map.kind == Kind::Histogram && matches!(map.source, Source::Elements { .. });
     let failures = format!("{FAILURES}{}", map.name);
     if is_kept && map.buckets.is_none() && !btf.offsets(".bss").contains_key(failures.as_str()) {
@@ -223,7 +231,7 @@ fn has_known_buckets(map: Map, btf: &Btf) -> Result<Map, String> {
             "nothing says what its buckets are: use BEE_OBSERVE with BEE_HASH({name}), or BEE_BUCKETS at the map"
         ));
     }
-    Ok(map)
+    Ok(())
 }
 
 impl Kind {
@@ -244,69 +252,5 @@ impl Kind {
         let kinds =
             [("print_", Self::Print), ("counter_", Self::Counter), ("gauge_", Self::Gauge), ("hist_", Self::Histogram)];
         kinds.into_iter().find(|(prefix, _)| name.starts_with(prefix)).map(|(_, kind)| kind)
-    }
-}
-
-/// `enum bpf_map_type` of <linux/bpf.h>.
-mod map_type {
-    pub const HASH: u32 = 1;
-    pub const ARRAY: u32 = 2;
-    pub const PERF_EVENT_ARRAY: u32 = 4;
-    pub const PERCPU_HASH: u32 = 5;
-    pub const PERCPU_ARRAY: u32 = 6;
-    pub const LRU_HASH: u32 = 9;
-    pub const LRU_PERCPU_HASH: u32 = 10;
-    pub const RINGBUF: u32 = 27;
-}
-
-/// Reads a map's definition: a struct whose members' types carry the values.
-fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
-    let member = |name: &str| btf.members(definition).into_iter().flatten().find(|member| member.name == name);
-    let number = |name: &str| member(name).and_then(|member| btf.array_length(btf.pointee(member.type_id)?));
-    let layout = |name: &str| {
-        let pointer = member(name).ok_or_else(|| format!("it has no __type({name}, …)"))?;
-        let target = btf.pointee(pointer.type_id).ok_or_else(|| format!("its {name} has no type"))?;
-        Layout::from_btf(btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
-    };
-    match number("type").ok_or("it has no __uint(type, …)")? {
-        map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
-            let event = layout("value")?;
-            if kind == Kind::Gauge && event.integer_field(VALUE).is_none() {
-                return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
-            }
-            Ok(Source::Events(event))
-        }
-        number @ (map_type::HASH
-        | map_type::ARRAY
-        | map_type::LRU_HASH
-        | map_type::PERCPU_HASH
-        | map_type::PERCPU_ARRAY
-        | map_type::LRU_PERCPU_HASH) => {
-            let (key, value) = (layout("key")?, layout("value")?);
-            if kind == Kind::Histogram && BucketKey::new(&key).is_some_and(|key| key.is_narrow()) {
-                return Err(format!(
-                    "its key's `{}` has less than 32 bits: the sum of all values would be counted as a bucket",
-                    bucket_key::FIELD
-                ));
-            }
-            if kind == Kind::Histogram && BucketKey::new(&key).is_none() {
-                return Err(format!(
-                    "a histogram in a hash has a bucket in each element, and its key no integer named `{}` that says which",
-                    bucket_key::FIELD
-                ));
-            }
-            if kind != Kind::Print && !value.is_integer() {
-                return Err("a metric needs a value that is an integer".to_owned());
-            }
-            let per_cpu = matches!(number, map_type::PERCPU_HASH | map_type::PERCPU_ARRAY | map_type::LRU_PERCPU_HASH);
-            if per_cpu && !value.is_integer() {
-                return Err("values of several processors can only be added up if they are integers".to_owned());
-            }
-            Ok(Source::Elements { key, value, per_cpu })
-        }
-        number => Err(format!(
-            "maps of type {:?} are neither ring buffers, perf buffers, hashes nor arrays",
-            libbpf_rs::MapType::from(number)
-        )),
     }
 }

@@ -64,13 +64,14 @@ impl fmt::Display for Parameter {
 /// None has one of them; the error names those that there are.
 pub fn check<'a>(probes: impl Iterator<Item = &'a Btf>, parameters: &[Parameter]) -> Result<(), Error> {
     let known: BTreeSet<&str> = probes.flat_map(names).collect();
-    let is_unknown = |parameter: &&Parameter| !known.contains(parameter.name.as_str());
-    let Some(unknown) = parameters.iter().find(is_unknown) else { return Ok(()) };
-    let known = match known.is_empty() {
-        true => "none (`const volatile` global variables are)".to_owned(),
-        false => known.into_iter().collect::<Vec<_>>().join(", "),
+    let unknown = parameters.iter().find(|parameter| !known.contains(parameter.name.as_str()));
+    let Some(Parameter { name, .. }) = unknown else { return Ok(()) };
+    let known = if known.is_empty() {
+        "none (`const volatile` global variables are)".to_owned()
+    } else {
+        known.into_iter().collect::<Vec<_>>().join(", ")
     };
-    Err(Error::Unknown { name: unknown.name.clone(), known })
+    Err(Error::Unknown { name: name.clone(), known })
 }
 
 fn names(btf: &Btf) -> Vec<&str> {
@@ -84,12 +85,14 @@ fn names(btf: &Btf) -> Vec<&str> {
 pub fn constants(btf: &Btf, parameters: &[Parameter]) -> Result<Vec<Constant>, Error> {
     let variables = btf.variables(SECTION).unwrap_or_default();
     let offsets = btf.offsets(SECTION);
-    let constant = |Parameter { name, value }: &Parameter| {
-        let (_, type_id) = variables.iter().find(|(variable, _)| variable == name)?;
-        let place = *offsets.get(name.as_str())?;
-        Some(constant(btf, (name, *type_id, place), value, &offsets))
-    };
-    parameters.iter().filter_map(constant).collect()
+    let mut constants = vec![];
+    for Parameter { name, value } in parameters {
+        let variable = variables.iter().find(|(variable, _)| variable == name);
+        if let (Some((_, type_id)), Some(place)) = (variable, offsets.get(name.as_str())) {
+            constants.push(constant(btf, (name, *type_id, *place), value, &offsets)?);
+        }
+    }
+    Ok(constants)
 }
 
 fn constant(
@@ -102,18 +105,27 @@ fn constant(
     if offsets.values().filter(|other| **other == offset).count() > 1 {
         return Err(Error::Place(name.to_owned()));
     }
-    let refused = |wanted: String| Error::Value { name: name.to_owned(), value: value.to_owned(), wanted };
-    let layout = Layout::from_btf(btf, type_id).map_err(|error| refused(error.to_string()))?;
-    let bytes = encode(&layout, value).ok_or_else(|| refused(describe(&layout)))?;
-    Ok(Constant { offset: offset as usize, bytes })
+    match bytes(btf, type_id, value) {
+        Ok(bytes) => Ok(Constant { offset: offset as usize, bytes }),
+        Err(wanted) => Err(Error::Value { name: name.to_owned(), value: value.to_owned(), wanted }),
+    }
+}
+
+/// A value as its type has it, or what the type takes instead.
+fn bytes(btf: &Btf, type_id: TypeId, value: &str) -> Result<Vec<u8>, String> {
+    let layout = Layout::from_btf(btf, type_id).map_err(|error| error.to_string())?;
+    encode(&layout, value).ok_or_else(|| describe(&layout))
 }
 
 fn encode(layout: &Layout, value: &str) -> Option<Vec<u8>> {
     let size = layout.size;
     match &layout.shape {
         Shape::Unsigned | Shape::Signed | Shape::Duration => integer(value, size, layout.shape == Shape::Signed),
-        Shape::Bool => Some(vec![u8::from(value == "true" || value == "1")])
-            .filter(|_| ["true", "false", "1", "0"].contains(&value)),
+        Shape::Bool => match value {
+            "true" | "1" => Some(vec![1]),
+            "false" | "0" => Some(vec![0]),
+            _ => None,
+        },
         Shape::Enum { signed, names } => match names.iter().find(|(name, _)| name == value) {
             Some((_, number)) => Some(number.to_le_bytes().get(..size)?.to_vec()),
             None => integer(value, size, *signed),

@@ -20,23 +20,27 @@ pub fn variants<'a>(programs: impl IntoIterator<Item = &'a str>) -> Vec<Option<S
 
 /// A variant was asked for that the probe does not have.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the probe has no variant {wanted}; {}", match known.is_empty() {
-    true => "its programs are written for one hook each".to_owned(),
-    false => format!("it has {}", known.join(", ")),
-})]
+#[error("the probe has no variant {wanted}; {}", describe(known))]
 pub struct NoSuchVariant {
     wanted: String,
     known: Vec<String>,
+}
+
+fn describe(known: &[String]) -> String {
+    if known.is_empty() {
+        return "its programs are written for one hook each".to_owned();
+    }
+    format!("it has {}", known.join(", "))
 }
 
 /// The variants to try: the one that was asked for, or all.
 pub fn choose(all: Vec<Option<String>>, wanted: Option<&str>) -> Result<Vec<Option<String>>, NoSuchVariant> {
     let Some(wanted) = wanted else { return Ok(all) };
     let wanted = wanted.to_owned();
-    match all.iter().flatten().any(|variant| *variant == wanted) {
-        true => Ok(vec![Some(wanted)]),
-        false => Err(NoSuchVariant { wanted, known: all.into_iter().flatten().collect() }),
+    if all.iter().flatten().any(|variant| *variant == wanted) {
+        return Ok(vec![Some(wanted)]);
     }
+    Err(NoSuchVariant { wanted, known: all.into_iter().flatten().collect() })
 }
 
 /// Whether a program loads when this variant is tried.

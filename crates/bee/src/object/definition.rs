@@ -1,0 +1,89 @@
+//! A map's definition: a struct whose members' types carry the values.
+
+use crate::decode::btf::{Btf, Member, TypeId};
+use crate::decode::bucket_key::{self, BucketKey};
+use crate::decode::layout::{Layout, LayoutError};
+use crate::object::{Kind, Source, VALUE};
+
+/// `enum bpf_map_type` of <linux/bpf.h>.
+mod map_type {
+    pub const HASH: u32 = 1;
+    pub const ARRAY: u32 = 2;
+    pub const PERF_EVENT_ARRAY: u32 = 4;
+    pub const PERCPU_HASH: u32 = 5;
+    pub const PERCPU_ARRAY: u32 = 6;
+    pub const LRU_HASH: u32 = 9;
+    pub const LRU_PERCPU_HASH: u32 = 10;
+    pub const RINGBUF: u32 = 27;
+}
+
+/// Where the data of the map comes from that is defined so.
+pub fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, String> {
+    let definition = Definition { btf, id: definition };
+    match definition.number("type").ok_or("it has no __uint(type, …)")? {
+        map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
+            let event = definition.layout("value")?;
+            if kind == Kind::Gauge && event.integer_field(VALUE).is_none() {
+                return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
+            }
+            Ok(Source::Events(event))
+        }
+        map_type::HASH | map_type::ARRAY | map_type::LRU_HASH => elements(definition, kind, false),
+        map_type::PERCPU_HASH | map_type::PERCPU_ARRAY | map_type::LRU_PERCPU_HASH => elements(definition, kind, true),
+        number => Err(format!(
+            "maps of type {:?} are neither ring buffers, perf buffers, hashes nor arrays",
+            libbpf_rs::MapType::from(number)
+        )),
+    }
+}
+
+fn elements(definition: Definition, kind: Kind, per_cpu: bool) -> Result<Source, String> {
+    let (key, value) = (definition.layout("key")?, definition.layout("value")?);
+    if kind == Kind::Histogram {
+        check_bucket_key(&key)?;
+    }
+    if kind != Kind::Print && !value.is_integer() {
+        return Err("a metric needs a value that is an integer".to_owned());
+    }
+    if per_cpu && !value.is_integer() {
+        return Err("values of several processors can only be added up if they are integers".to_owned());
+    }
+    Ok(Source::Elements { key, value, per_cpu })
+}
+
+fn check_bucket_key(key: &Layout) -> Result<(), String> {
+    match BucketKey::new(key) {
+        None => Err(format!(
+            "a histogram in a hash has a bucket in each element, and its key no integer named `{}` that says which",
+            bucket_key::FIELD
+        )),
+        Some(key) if key.is_narrow() => Err(format!(
+            "its key's `{}` has less than 32 bits: the sum of all values would be counted as a bucket",
+            bucket_key::FIELD
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+struct Definition<'a> {
+    btf: &'a Btf,
+    id: TypeId,
+}
+
+impl Definition<'_> {
+    /// The number that `__uint(name, …)` says.
+    fn number(&self, name: &str) -> Option<u32> {
+        self.btf.array_length(self.btf.pointee(self.member(name)?.type_id)?)
+    }
+
+    /// The layout of the type that `__type(name, …)` says.
+    fn layout(&self, name: &str) -> Result<Layout, String> {
+        let pointer = self.member(name).ok_or_else(|| format!("it has no __type({name}, …)"))?;
+        let target = self.btf.pointee(pointer.type_id).ok_or_else(|| format!("its {name} has no type"))?;
+        Layout::from_btf(self.btf, target).map_err(|error: LayoutError| format!("its {name} {error}"))
+    }
+
+    fn member(&self, name: &str) -> Option<&Member> {
+        self.btf.members(self.id)?.iter().find(|member| member.name == name)
+    }
+}
