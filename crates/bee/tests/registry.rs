@@ -305,7 +305,7 @@ fn an_image_that_runs_a_probe_is_pushed_and_is_no_probe_itself() {
     );
     let said = world.refuses(&["pull", &image], &["is not an eBPF probe"]);
     assert_eq!(said.status.code(), Some(3));
-    world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 has no registry", "--output"]);
+    world.refuses(&["package", &probe, "runner:v1"], &["runner:v1 names no registry", "--output"]);
 }
 
 fn start(wants: Wants) -> TestRegistry {
