@@ -44,7 +44,7 @@ impl Canonical {
             Plan { shown: vec![0; layout.size], often: vec![0; layout.size], steps: vec![], has_lookalikes: false };
         match (&layout.shape, leave_out) {
             (Shape::Struct(fields), Some(value)) => {
-                for field in fields.iter().filter(|field| !std::ptr::eq(*field, value) && *field != value) {
+                for field in fields.iter().filter(|field| *field != value) {
                     plan.add(&field.layout, field.offset, field.bits);
                 }
             }

@@ -72,7 +72,7 @@ impl Comparand {
             Shape::Meaning(Meaning::KernelAddress) => true,
             shape => !is_ordered(shape) || self.number_for(shape).is_some(),
         };
-        (!is_possible && self.text != "overflow").then(|| describe(shape))
+        (!is_possible).then(|| describe(shape))
     }
 
     /// The number that the text stands for in a field of this shape.

@@ -39,7 +39,8 @@ pub fn gather(
         let histogram = histograms.entry(key).or_default();
         // The field may be signed: there it is -1.
         if number & SUM == SUM {
-            histogram.sum = Some(value);
+            // Several keys may be shown alike.
+            *histogram.sum.get_or_insert_default() += value;
         } else {
             let bucket = usize::try_from(number).unwrap_or(usize::MAX);
             if bucket > buckets.len() {
@@ -49,4 +50,30 @@ pub fn gather(
         }
     }
     Ok(Gathered { histograms, beyond })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allowance::Allowance;
+    use crate::decode::integer;
+    use crate::decode::layout::{Field, Layout, Shape};
+
+    #[test]
+    fn buckets_and_sums_of_keys_that_are_shown_alike_are_added_up() {
+        let number = Layout { size: 4, shape: Shape::Unsigned };
+        let field = Field { name: "bucket".into(), offset: 0, bits: None, layout: number.clone() };
+        let layout = Layout { size: 8, shape: Shape::Struct(vec![field]) };
+        // The last four bytes are padding.
+        let key = |bucket: u32, noise: u32| [bucket.to_le_bytes(), noise.to_le_bytes()].concat();
+        let keys = [key(0, 1), key(0, 2), key(u32::MAX, 1), key(u32::MAX, 2)].concat();
+        let values = [3u32, 4, 30, 40].map(u32::to_le_bytes).concat();
+        let elements = Elements { keys, values, key_size: 8, value_size: 4 };
+        let (bucket, canonical) = (BucketKey::new(&layout).unwrap(), Canonical::new(&layout, None));
+        let mut held = Allowance::unbounded().hold();
+        let value = |bytes: &[u8]| integer(&number, bytes);
+        let gathered = gather(&elements, (&bucket, &canonical), &Buckets::default(), value, &mut held).unwrap();
+        let all: Vec<_> = gathered.histograms.values().map(|histogram| (histogram.count(), histogram.sum)).collect();
+        assert_eq!((all, gathered.beyond), (vec![(7, Some(70))], None));
+    }
 }
