@@ -12,6 +12,8 @@ mod kallsyms;
 pub mod labels;
 pub mod layout;
 mod number;
+mod scalar;
+mod type_reader;
 pub mod typedefs;
 
 use std::fmt::Write;
@@ -21,6 +23,9 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::decode::layout::{Field, Layout, Shape};
+use crate::decode::scalar::{bits, float_value, signed, unsigned};
+
+pub(crate) use scalar::{float, number};
 
 /// A record is shorter than its type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -111,52 +116,6 @@ fn ipv4(record: &[u8], offset: usize, width: usize) -> Ipv4Addr {
 #[inline]
 fn raw(record: &[u8], offset: usize, width: usize) -> u128 {
     bits(record, offset, width).unwrap_or(0)
-}
-
-/// At most 128 bits, in the order of this machine, which is that of its kernel.
-fn bits(bytes: &[u8], offset: usize, width: usize) -> Option<u128> {
-    let (first, shift) = (offset / 8, offset % 8);
-    let length = (shift + width).div_ceil(8);
-    if width == 0 || width > 128 || length > 16 {
-        return None;
-    }
-    let mut word = [0; 16];
-    word[..length].copy_from_slice(bytes.get(first..first + length)?);
-    let raw = u128::from_le_bytes(word) >> shift;
-    Some(if width == 128 { raw } else { raw & ((1 << width) - 1) })
-}
-
-fn signed(raw: u128, width: usize) -> i128 {
-    let unused = 128 - width.clamp(1, 128);
-    ((raw << unused) as i128) >> unused
-}
-
-/// JSON numbers have 64 bits; a longer one is written as text.
-pub(crate) fn number(number: i128) -> Value {
-    let narrow = i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from));
-    narrow.unwrap_or_else(|_| Value::String(number.to_string()))
-}
-
-/// The same for 128 bits without a sign.
-fn unsigned(raw: u128) -> Value {
-    i128::try_from(raw).map_or_else(|_| Value::String(raw.to_string()), number)
-}
-
-/// A number of 4 or 8 bytes.
-pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
-    match bytes.len() {
-        8 => <[u8; 8]>::try_from(bytes).map(f64::from_le_bytes).ok(),
-        _ => <[u8; 4]>::try_from(bytes).map(|bytes| f64::from(f32::from_le_bytes(bytes))).ok(),
-    }
-}
-
-/// JSON has no infinite numbers.
-fn float_value(bytes: &[u8]) -> Value {
-    match float(bytes) {
-        Some(number) if number.is_finite() => number.into(),
-        Some(number) => number.to_string().into(),
-        None => Value::Null,
-    }
 }
 
 /// Compilers before clang 15 mark no enumeration as signed and cut values to 32 bits: names are looked up both ways.
