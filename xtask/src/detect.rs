@@ -4,6 +4,9 @@ use std::{path::PathBuf, process::Command};
 
 use lab_cli::Version;
 
+/// There are two majors a year.
+const NEWEST_CLANG: u32 = 99;
+
 /// A program's path, if `PATH` has it. Administration tools lie in `/usr/sbin`, which many users' `PATH` lacks.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
@@ -16,11 +19,25 @@ pub fn find(program: &str) -> Option<PathBuf> {
 /// # Errors
 /// What is wrong with it.
 pub fn version(program: &str, least: Version) -> Result<(), String> {
-    let file = match (program, std::env::var_os("BPF_CLANG")) {
-        // Nix wraps clang in a way that BPF can't bear, and names the bare one here.
-        ("clang", Some(bare)) => PathBuf::from(bare),
-        _ => find(program).ok_or_else(|| format!("not found, {least} or newer is needed"))?,
-    };
+    let file = find(program).ok_or_else(|| format!("not found, {least} or newer is needed"))?;
+    version_of(file, least)
+}
+
+/// As bee finds it: the one that `BPF_CLANG` names (Nix wraps clang in a way that BPF can't bear, and names the bare one there), else
+/// `clang`, else one that stands beside it with its version in its name.
+///
+/// # Errors
+/// What is wrong with `clang`.
+pub fn clang(least: Version) -> Result<(), String> {
+    if let Some(bare) = std::env::var_os("BPF_CLANG") {
+        return version_of(bare.into(), least);
+    }
+    let unversioned = version("clang", least);
+    let versioned = (least.major..=NEWEST_CLANG).any(|major| find(&format!("clang-{major}")).is_some());
+    if versioned { Ok(()) } else { unversioned }
+}
+
+fn version_of(file: PathBuf, least: Version) -> Result<(), String> {
     let output = Command::new(file).arg("--version").output().map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&output.stdout);
     match said.split_whitespace().find_map(|word| word.parse::<Version>().ok()) {

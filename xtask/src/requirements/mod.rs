@@ -106,7 +106,7 @@ fn lacks(paths: &Paths, needs: &[Need]) -> Vec<Lack> {
     wanted(needs).filter_map(|tool| Some(Lack { tool, why: (tool.found)(paths).err()? })).collect()
 }
 
-/// Brings what is missing, once, and looks again: a distribution's package may be too old.
+/// Brings what is missing and looks again: a distribution's package may be too old, and a newer one stand beside it.
 fn bring(paths: &Paths, lacks: &[Lack]) -> Result<()> {
     let packages = Packages::here();
     if lacks.iter().any(|lack| lack.tool.bring.is_none()) {
@@ -114,20 +114,36 @@ fn bring(paths: &Paths, lacks: &[Lack]) -> Result<()> {
             return Err(Missing::of(lacks, by_hand(lacks, &packages)).into());
         };
         packages::install(&manager, &names(lacks, manager.family))?;
+        let newer = newer(&still(paths, lacks), manager.family);
+        if !newer.is_empty() {
+            packages::install(&manager, &newer.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
     }
     for lack in lacks {
         if let Some(bring) = lack.tool.bring {
             bring(paths)?;
         }
     }
-    let still = lacks.iter().filter_map(|lack| Some(Lack { tool: lack.tool, why: (lack.tool.found)(paths).err()? }));
-    let still: Vec<Lack> = still.collect();
+    let still = still(paths, lacks);
     if still.is_empty() {
         return Ok(());
     }
     let places: Vec<_> = still.iter().map(|lack| lack.tool.elsewhere).collect();
     let fix = format!("this distribution's packages are not enough; put these on PATH by hand: {}", places.join(", "));
     Err(Missing::of(&still, fix).into())
+}
+
+fn still(paths: &Paths, lacks: &[Lack]) -> Vec<Lack> {
+    let looks = lacks.iter().filter_map(|lack| Some(Lack { tool: lack.tool, why: (lack.tool.found)(paths).err()? }));
+    looks.collect()
+}
+
+/// The packages of newer versions than this distribution's own.
+fn newer(lacks: &[Lack], family: Family) -> Vec<String> {
+    if family != Family::Debian {
+        return vec![];
+    }
+    lacks.iter().filter_map(|lack| packages::newest(lack.tool.newer?)).collect()
 }
 
 /// What their packages are called in this family.

@@ -28,6 +28,17 @@ pub fn install(manager: &Manager, names: &[&str]) -> Result<()> {
     run(privilege, manager, &[manager.install, names].concat(), &line)
 }
 
+/// The package whose name begins so and ends in the highest number, of those that apt knows.
+pub fn newest(prefix: &str) -> Option<String> {
+    let output = Command::new("apt-cache").args(["pkgnames", prefix]).output().ok()?;
+    highest(&String::from_utf8_lossy(&output.stdout), prefix)
+}
+
+fn highest(names: &str, prefix: &str) -> Option<String> {
+    let numbers = names.lines().filter_map(|name| name.strip_prefix(prefix)?.parse::<u32>().ok());
+    numbers.max().map(|number| format!("{prefix}{number}"))
+}
+
 fn run(privilege: Privilege, manager: &Manager, words: &[&str], line: &Line) -> Result<()> {
     let mut command = command(privilege, words);
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -70,4 +81,17 @@ fn command(privilege: Privilege, words: &[&str]) -> Command {
     command.args(proxies::inherited().into_iter().map(|(name, value)| privilege::assignment(name, value)));
     command.arg("DEBIAN_FRONTEND=noninteractive").arg("LC_ALL=C").args(words);
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::highest;
+
+    #[test]
+    fn of_packages_with_a_number_the_highest_is_the_newest() {
+        // Of Debian 11.
+        let names = "clang-9\nclang-format-11\nclang-16\nclang-11-doc\nclang-13\nclang-tidy\n";
+        assert_eq!(highest(names, "clang-"), Some("clang-16".to_owned()));
+        assert_eq!(highest("clang-tools\n", "clang-"), None);
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     distribution::{FAMILIES, Family},
 };
 use crate::{
-    detect::{find, library, version},
+    detect::{clang, find, library, version},
     go_release, helm, kind,
 };
 
@@ -23,6 +23,8 @@ pub struct Tool {
     pub found: fn(&Paths) -> Result<(), String>,
     /// What Debian, Fedora, Arch, openSUSE and Alpine call its package; empty where there is none.
     packages: [&'static str; FAMILIES.len()],
+    /// How Debian's packages of newer versions begin, which stand beside an old one: `clang-` and a number.
+    pub newer: Option<&'static str>,
     /// What `--install` brings without a package.
     pub bring: Option<fn(&Paths) -> Result<()>>,
     /// What somebody looks for whose distribution has no package, or is not known.
@@ -45,7 +47,7 @@ const fn packaged(
     found: fn(&Paths) -> Result<(), String>,
     packages: [&'static str; FAMILIES.len()],
 ) -> Tool {
-    Tool { name, needs, found, packages, bring: None, elsewhere }
+    Tool { name, needs, found, packages, newer: None, bring: None, elsewhere }
 }
 
 /// One that we bring ourselves: no distribution's package is everywhere, or new enough.
@@ -56,11 +58,11 @@ const fn brought(
     bring: fn(&Paths) -> Result<()>,
     elsewhere: &'static str,
 ) -> Tool {
-    Tool { name, needs, found, packages: [""; FAMILIES.len()], bring: Some(bring), elsewhere }
+    Tool { name, needs, found, packages: [""; FAMILIES.len()], newer: None, bring: Some(bring), elsewhere }
 }
 
 pub const TOOLS: [Tool; 23] = [
-    packaged("clang", "clang", &[Need::Probes], |_| least("clang", |tools| tools.clang), ["clang"; 5]),
+    Tool { newer: Some("clang-"), ..packaged("clang", "clang", &[Need::Probes], |_| compiler(), ["clang"; 5]) },
     packaged(
         "libelf",
         "elfutils' libelf with its headers",
@@ -172,6 +174,12 @@ fn there(program: &str) -> Result<(), String> {
 fn least(program: &str, pinned: fn(Tools) -> pins::Tool) -> Result<(), String> {
     let tools = pins::pins().map_err(|error| error.to_string())?.tools;
     version(program, pinned(tools).least.parse()?)
+}
+
+/// No older than bee takes.
+fn compiler() -> Result<(), String> {
+    let tools = pins::pins().map_err(|error| error.to_string())?.tools;
+    clang(tools.clang.least.parse()?)
 }
 
 /// Debian 13 has the engine's client in a package of its own.

@@ -1,6 +1,6 @@
 //! Finding clang and calling it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -15,9 +15,20 @@ pub struct Clang {
 }
 
 impl Clang {
-    /// `$BPF_CLANG`, else `clang` on PATH. Nix wraps its clang with flags that the BPF target refuses, hence the variable.
+    /// `$BPF_CLANG`, else `clang` on PATH, else the newest `clang-N`: that of Debian 11 and Ubuntu 20.04 is too old, and newer ones
+    /// stand beside it. Nix wraps its clang with flags that the BPF target refuses, hence the variable.
     pub fn find() -> Result<Self, Error> {
-        let program = std::env::var_os("BPF_CLANG").unwrap_or_else(|| "clang".into());
+        if let Some(program) = std::env::var_os("BPF_CLANG") {
+            return Self::new(program);
+        }
+        let unversioned = Self::new("clang".into());
+        match newest_versioned(&std::env::var_os("PATH").unwrap_or_default()) {
+            Some(program) if unversioned.is_err() => Self::new(program),
+            _ => unversioned,
+        }
+    }
+
+    fn new(program: OsString) -> Result<Self, Error> {
         let output = Command::new(&program)
             .arg("--version")
             .stderr(Stdio::null())
@@ -57,8 +68,22 @@ impl Clang {
     }
 }
 
-fn joined(parts: &[&std::ffi::OsStr]) -> OsString {
+fn joined(parts: &[&OsStr]) -> OsString {
     parts.iter().copied().collect()
+}
+
+/// `clang-19` of these directories, the newest that will do.
+fn newest_versioned(path: &OsStr) -> Option<OsString> {
+    let mut newest = None;
+    for directory in std::env::split_paths(path) {
+        let Ok(entries) = directory.read_dir() else { continue };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let number = name.to_str().and_then(|name| name.strip_prefix("clang-")?.parse::<u32>().ok());
+            newest = newest.max(number);
+        }
+    }
+    newest.filter(|number| *number >= OLDEST).map(|number| format!("clang-{number}").into())
 }
 
 /// The major version in "Debian clang version 14.0.6".
@@ -69,12 +94,31 @@ fn version(text: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::version;
+    use super::*;
 
     #[test]
     fn the_major_version_is_read_whoever_built_clang() {
         assert_eq!(version("Debian clang version 14.0.6\nTarget: x86_64-pc-linux-gnu"), Some(14));
         assert_eq!(version("clang version 19.1.7 (nixpkgs)"), Some(19));
         assert_eq!(version("gcc (Debian 12.2.0)"), None);
+    }
+
+    #[test]
+    fn the_newest_of_those_with_a_number_is_taken_if_it_will_do() {
+        let directories = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let path = std::env::join_paths(directories.iter().map(tempfile::TempDir::path)).unwrap();
+        // One after the other is installed, into one directory of PATH or the other.
+        for (name, newest) in [
+            ("clang", None),
+            ("clang-format-19", None),
+            ("clang++-19", None),
+            ("clang-11", None),
+            ("clang-13", Some("clang-13")),
+            ("clang-9", Some("clang-13")),
+            ("clang-19", Some("clang-19")),
+        ] {
+            std::fs::write(directories[name.len() % 2].path().join(name), "").unwrap();
+            assert_eq!(newest_versioned(&path), newest.map(OsString::from), "{name}");
+        }
     }
 }

@@ -54,9 +54,13 @@ impl Error {
     /// The next step, where there is one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoClang { .. } | Self::OldClang { .. } => {
+            Self::NoClang { .. } => {
                 Some("on Debian or Ubuntu `apt-get install clang`; another clang is taken from the variable BPF_CLANG")
             }
+            Self::OldClang { .. } => Some(
+                "install a newer one beside it, which bee finds by its name clang-N: on Debian or Ubuntu \
+                 `apt-cache pkgnames clang-` lists them",
+            ),
             Self::KernelTypes(_) => {
                 Some("this kernel shows no BTF (CONFIG_DEBUG_INFO_BTF); build without `--vmlinux kernel`")
             }
