@@ -155,6 +155,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "kernel",
                 "histograms",
                 "values",
+                "random_layouts",
                 "endings",
                 "together",
                 "bumblebee",
