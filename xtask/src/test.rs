@@ -156,6 +156,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "histograms",
                 "values",
                 "random_layouts",
+                "trace_pipe",
                 "endings",
                 "together",
                 "bumblebee",

@@ -63,6 +63,10 @@ pub struct Run {
     #[arg(long)]
     pub run_time: bool,
 
+    /// Show what the programs say with bpf_printk: {"trace":"…","program":"…","comm":"…","pid":…}. Needs root and tracefs
+    #[arg(long)]
+    pub trace_pipe: bool,
+
     /// What is written to standard output; the default is a table on a terminal, and JSON elsewhere
     #[arg(short, long, value_name = "FORMAT")]
     pub output: Option<Format>,

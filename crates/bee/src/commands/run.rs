@@ -31,6 +31,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         run_time: arguments.run_time,
         record: arguments.record.clone(),
         pins: PinOptions { maps: arguments.pin_maps.clone(), programs: arguments.pin_progs.clone() },
+        trace_pipe: arguments.trace_pipe,
         debug: arguments.debug.then(|| "debug.log".into()),
         show: ShowOptions {
             format: format(arguments.output, arguments.no_tty)?,
@@ -102,6 +103,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.no_tty.then(|| "--no-tty".into()));
     again.extend(arguments.variant.as_ref().map(|variant| format!("--variant={variant}").into()));
     again.extend(arguments.debug.then(|| "--debug".into()));
+    again.extend(arguments.trace_pipe.then(|| "--trace-pipe".into()));
     again.extend(arguments.run_time.then(|| "--run-time".into()));
     again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));

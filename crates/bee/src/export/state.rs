@@ -16,6 +16,8 @@ pub(crate) struct Running {
     pub maps: Vec<Exported>,
     pub filters: Vec<Filter>,
     pub bounds: SeriesBounds,
+    /// Whether what the programs say with `bpf_printk` is shown.
+    pub trace_pipe: bool,
     /// For what is kept of the maps, and for what is made of that when somebody asks.
     pub accounts: Accounts,
 }
@@ -31,7 +33,7 @@ pub(crate) struct Instance {
 
 impl Running {
     pub fn new(filters: Vec<Filter>, bounds: SeriesBounds, accounts: Accounts) -> Self {
-        Self { probes: vec![], maps: vec![], filters, bounds, accounts }
+        Self { probes: vec![], maps: vec![], filters, bounds, trace_pipe: false, accounts }
     }
 
     /// Adds a probe that is attached.

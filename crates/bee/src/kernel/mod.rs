@@ -8,5 +8,6 @@ pub mod probe;
 pub(crate) mod prog_stats;
 pub(crate) mod ring_reader;
 pub(crate) mod sys;
+pub mod trace_pipe;
 pub(crate) mod verifier_log;
 pub(crate) mod wakeup;

@@ -71,6 +71,11 @@ impl Account {
     }
 }
 
+/// The kernel's number of a program that is open.
+pub fn id(program: &OwnedFd) -> Option<u64> {
+    number(&fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?, "prog_id")
+}
+
 fn number(info: &str, name: &str) -> Option<u64> {
     let value = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     value.trim().parse().ok()

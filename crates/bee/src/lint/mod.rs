@@ -38,6 +38,7 @@ pub enum Rule {
     Hook,
     Map,
     Export,
+    Printk,
 }
 
 /// Something that is likely wrong.
@@ -61,6 +62,7 @@ pub struct Place {
 pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<Vec<Finding>, ProbeError> {
     let mut findings = hooks(inspection, sources)?;
     findings.extend(no_export(inspection, sources)?);
+    findings.extend(printk(inspection, sources)?);
     findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)).take(MOST));
     findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
     findings.dedup();
@@ -127,6 +129,16 @@ fn no_export(inspection: &Inspection, sources: &Sources) -> Result<Option<Findin
     }
     let place = sources.program(programs.first().map_or("", |program| &program.section));
     Ok(Some(Finding { rule: Rule::Export, place, message: object::EXPORTS_NOTHING.to_owned() }))
+}
+
+/// A probe that says something where nobody looks.
+fn printk(inspection: &Inspection, sources: &Sources) -> Result<Option<Finding>, ProbeError> {
+    if !inspection.prints {
+        return Ok(None);
+    }
+    let programs = probe::programs_of(inspection)?;
+    let place = sources.printk().unwrap_or_else(|| sources.program(programs.first().map_or("", |it| &it.section)));
+    Ok(Some(Finding { rule: Rule::Printk, place, message: object::PRINTS.to_owned() }))
 }
 
 /// The type whose bytes leave the kernel: an event, or the key by which values are told apart.

@@ -66,6 +66,12 @@ impl Sources {
         })
     }
 
+    /// Where `bpf_printk` is called first; `None` if it is not found.
+    pub fn printk(&self) -> Option<Place> {
+        let place = self.find(|line| line.contains("bpf_printk(") || line.contains("bpf_trace_printk("));
+        place.line.is_some().then_some(place)
+    }
+
     fn find(&self, fits: impl Fn(&str) -> bool) -> Place {
         let found = self.files.iter().find_map(|(file, text)| {
             text.lines().position(&fits).map(|index| Place { file: file.clone(), line: Some(index + 1) })

@@ -7,6 +7,7 @@ mod definition;
 pub(crate) mod elf;
 mod error;
 mod functions;
+mod helpers;
 pub mod map_memory;
 mod map_sections;
 mod map_uses;
@@ -62,6 +63,8 @@ pub struct Inspection {
     /// The maps that are exported, in the object's order.
     pub maps: Vec<Map>,
     pub btf: Btf,
+    /// Whether a program of it calls `bpf_printk`.
+    pub prints: bool,
     /// What replaces the object's own constants.
     pub constants: Vec<Constant>,
 }
@@ -69,6 +72,10 @@ pub struct Inspection {
 /// What is said of a probe that exports nothing, as every ordinary program of libbpf's.
 pub const EXPORTS_NOTHING: &str = "nothing of it is exported: declare a map SEC(\".maps.print\"), .maps.counter, .maps.gauge or \
      .maps.hist, or begin its name with print_, counter_, gauge_ or hist_";
+
+/// What is said of a probe that prints where nobody looks.
+pub const PRINTS: &str =
+    "what it says with bpf_printk goes to the kernel's trace pipe: `bee run --trace-pipe` shows it";
 
 impl Inspection {
     /// Whether nothing of it would be seen: no map is exported, and none of its programs, which have these sections, is an iterator.
@@ -172,9 +179,10 @@ pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Insp
     allowance.take(object.len())?;
     let elf = elf::Elf::parse(&object)?;
     functions::check(&elf)?;
+    let prints = helpers::prints(&elf)?;
     let btf = Btf::parse(elf.section_bytes(".BTF")?.ok_or(Error::NoBtf)?, allowance)?;
     let maps = maps(&btf, &sections, allowance)?;
-    Ok(Inspection { object, maps, btf, constants: vec![] })
+    Ok(Inspection { object, maps, btf, prints, constants: vec![] })
 }
 
 /// The maps that are exported.

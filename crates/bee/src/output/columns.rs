@@ -10,6 +10,7 @@ use clikit::escaped;
 use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
+use crate::kernel::trace_pipe::Line;
 use crate::object::{Kind, Source};
 use crate::output::Output;
 use crate::output::diff::Changes;
@@ -98,6 +99,12 @@ impl<W: Write> Output for Columns<'_, W> {
             let words = row(self.heading(program, probe, false), vec![line.to_owned()]);
             lines.write(escaped(&words.join("  ")));
         }
+    }
+
+    fn trace(&self, line: &Line) {
+        let (probe, program) = line.whose.as_ref().map_or((usize::MAX, "bpf_printk"), |(probe, name)| (*probe, name));
+        let words = row(self.heading(program, probe, false), vec![line.process(), line.text.clone()]);
+        self.lines.borrow_mut().write(escaped(&words.join("  ")));
     }
 
     fn round(&self) -> io::Result<bool> {

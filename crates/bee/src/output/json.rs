@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::decode::decode;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
+use crate::kernel::trace_pipe::Line;
 use crate::object::{Kind, Source};
 use crate::output::Output;
 use crate::output::diff::Changes;
@@ -69,6 +70,18 @@ impl<W: Write> Output for JsonLines<'_, W> {
         for line in text.lines() {
             self.line(probe, json!({ "program": program, "text": line }));
         }
+    }
+
+    /// `{"trace":"hello","program":"watch","comm":"curl","pid":7}`, without a program where the kernel does not tell.
+    fn trace(&self, line: &Line) {
+        let Line { whose, comm, pid, text } = line;
+        let mut object = json!({ "trace": text });
+        if let Some((_, program)) = whose {
+            object["program"] = program.as_str().into();
+        }
+        object["comm"] = comm.as_str().into();
+        object["pid"] = (*pid).into();
+        self.line(whose.as_ref().map_or(usize::MAX, |(probe, _)| *probe), object);
     }
 
     fn round(&self) -> io::Result<bool> {

@@ -16,6 +16,7 @@ use clikit::print;
 
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
+use crate::kernel::trace_pipe::Line;
 use crate::output::outlet::Outlet;
 use crate::shutdown::End;
 
@@ -43,6 +44,9 @@ pub(crate) trait Output {
 
     /// What one of a probe's iterators wrote.
     fn text(&self, probe: usize, program: &str, text: &str);
+
+    /// What a program said with `bpf_printk`.
+    fn trace(&self, line: &Line);
 
     /// Comes some hundred times a second; whether the run goes on.
     fn round(&self) -> io::Result<bool>;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Account;
+use crate::kernel::trace_pipe::Line;
 use crate::recording::functions::Named;
 use crate::recording::{Error, FRAME_LIMIT, JSON_LIMIT, TEXT_LIMIT};
 
@@ -27,6 +28,8 @@ pub enum Frame {
     Accounts { probe: usize, accounts: Vec<(String, Account)> },
     /// These functions of the kernel are in the data that follow.
     Functions(Vec<Named>),
+    /// A program said this with `bpf_printk`.
+    Trace(Line),
 }
 
 /// The beginning of a frame: its kind, when it was, and how many bytes follow.
@@ -72,6 +75,7 @@ impl Frame {
             Self::Text { probe, program, text } => write(to, 3, at, &[&json(&(probe, program, text))]),
             Self::Accounts { probe, accounts } => write(to, 4, at, &[&json(&(probe, accounts))]),
             Self::Functions(named) => write(to, 5, at, &[&json(named)]),
+            Self::Trace(line) => write(to, 6, at, &[&json(line)]),
         }
     }
 
@@ -95,6 +99,7 @@ impl Frame {
                 Self::Accounts { probe, accounts }
             }
             5 => Self::Functions(serde_json::from_slice(rest).map_err(Error::damaged)?),
+            6 => Self::Trace(serde_json::from_slice(rest).map_err(Error::damaged)?),
             kind => return Err(Error::damaged(format!("frames of kind {kind} are unknown"))),
         })
     }
@@ -156,6 +161,7 @@ mod tests {
             Frame::Text { probe: 1, program: "tasks".into(), text: "1 \"init\"\n".into() },
             Frame::Accounts { probe: 0, accounts: vec![("watch".into(), account)] },
             Frame::Functions(vec![(0xffff_ffff_8100_001f, "tcp_connect+0x1f".into())]),
+            Frame::Trace(Line { whose: Some((0, "p".into())), comm: "a".into(), pid: 7, text: "b".into() }),
         ] {
             let mut bytes = vec![];
             frame.write(&mut bytes, Duration::from_secs(5));
@@ -167,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_frame_panic(kind in 0u8..7, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn no_bytes_make_a_frame_panic(kind in 0u8..9, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let length = bytes.len();
             if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, bytes) {
                 prop_assert!(elements.keys.len() + elements.values.len() <= length);

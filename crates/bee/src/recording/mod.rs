@@ -43,6 +43,9 @@ pub(crate) struct Header {
     pub(crate) most_series: usize,
     /// Where it was made.
     pub(crate) origin: Origin,
+    /// Whether it has what programs said with `bpf_printk`.
+    #[serde(default)]
+    pub(crate) trace_pipe: bool,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

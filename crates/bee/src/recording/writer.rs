@@ -18,6 +18,7 @@ use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Account;
+use crate::kernel::trace_pipe::Line;
 use crate::object::Source;
 use crate::output::{Output, Title};
 use crate::recording::frame::write_event;
@@ -148,6 +149,11 @@ impl Output for Recorder<'_> {
         self.output.text(probe, program, text);
     }
 
+    fn trace(&self, line: &Line) {
+        self.frame(&Frame::Trace(line.clone()));
+        self.output.trace(line);
+    }
+
     fn round(&self) -> io::Result<bool> {
         self.now.set(self.start.elapsed());
         if self.noted.get().is_none_or(|noted| self.now.get() - noted >= NOTE) {
@@ -234,7 +240,7 @@ fn header(running: &Running, objects: &[&[u8]], title: &Title) -> Header {
         });
     }
     let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
-    Header { probes, buckets, most_series: running.bounds.most, origin: origin() }
+    Header { probes, buckets, most_series: running.bounds.most, origin: origin(), trace_pipe: running.trace_pipe }
 }
 
 fn map(running: &Running, exported: &Exported) -> Map {

@@ -9,6 +9,7 @@ use crate::kernel::ring_reader::{Consumer, Events};
 use crate::object::Source;
 use crate::output::Output;
 use crate::run::Error;
+use crate::run::trace::Trace;
 use crate::shutdown::End;
 
 /// How often the elements of a printed hash are looked at, and iterators run.
@@ -22,8 +23,16 @@ const IDLE: Duration = Duration::from_millis(50);
 /// But it looks as often as this whether it shall end.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
+/// Where the data of a run comes from.
+pub struct Live {
+    pub probes: Vec<Probe>,
+    pub trace: Option<Trace>,
+}
+
 /// Hands everything to the output until the end, or until the output wants no more.
-pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+pub fn consume(source: Live, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+    let Live { probes, mut trace } = source;
+    let probes = probes.as_slice();
     let maps = 0..running.maps.len();
     let buffers: Vec<_> = maps.filter(|map| matches!(running.maps[*map].map.source, Source::Events(_))).collect();
     // Asking for the time at each event would cost more than adding it up.
@@ -44,6 +53,9 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
     loop {
         now.set(Instant::now());
         let more = events.take_some();
+        if let Some(trace) = &mut trace {
+            trace.show(output);
+        }
         if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK) {
             looked = Some(now.get());
             run_iterators(probes, output);
@@ -52,6 +64,9 @@ pub fn consume(probes: &[Probe], running: &Running, end: &End, output: &dyn Outp
         let goes_on = output.round().map_err(Error::Output)?;
         if !goes_on || (last && !more) || end.is_drained() {
             look(running, output);
+            if let Some(trace) = &mut trace {
+                trace.end(output);
+            }
             return output.round().map(drop).map_err(Error::Output);
         }
         // One more look after the signal: what was sent before it belongs to the run.

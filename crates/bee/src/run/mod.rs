@@ -3,6 +3,7 @@
 mod live;
 mod prepare;
 mod replay;
+mod trace;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -22,6 +23,7 @@ use crate::export::state::Running;
 use crate::kernel::pins::{self, PinOptions, Pins};
 use crate::kernel::probe::{Probe, ProbeError};
 use crate::kernel::sys;
+use crate::kernel::trace_pipe;
 use crate::kernel::verifier_log;
 use crate::metrics;
 use crate::metrics::server::{self, PortTaken};
@@ -33,9 +35,11 @@ use crate::recording::{self, Recorder, Recording};
 use crate::run::replay::Replay;
 use crate::shutdown::End;
 
+use live::Live;
 use prepare::Candidate;
 pub use prepare::{Prepared, prepare};
 pub use replay::Speed;
+use trace::Trace;
 
 /// What to run, and how.
 pub struct RunOptions {
@@ -52,6 +56,8 @@ pub struct RunOptions {
     /// The file to record the run in.
     pub record: Option<PathBuf>,
     pub pins: PinOptions,
+    /// Show what the programs say with `bpf_printk`.
+    pub trace_pipe: bool,
     /// The file for what libbpf says.
     pub debug: Option<PathBuf>,
     pub show: ShowOptions,
@@ -111,6 +117,8 @@ pub enum Error {
     Debug { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Pin(#[from] pins::Error),
+    #[error(transparent)]
+    TracePipe(#[from] trace_pipe::Error),
     #[error("failed to wait for signals")]
     Signals(#[source] io::Error),
     #[error("failed to start the metrics' thread")]
@@ -129,11 +137,16 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         verifier_log::write_to(&file).map_err(|source| Error::Debug { file, source })?;
     }
     let file = options.record.as_deref().map(recording::create).transpose()?;
+    let mut trace = options.trace_pipe.then(Trace::open).transpose()?;
     let probes = candidates.iter().map(attach).collect::<Result<Vec<_>, _>>()?;
     let mut running = Running::new(session.options.filters.clone(), options.bounds, Accounts::unbounded());
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
         let added = running.add(name, inspection, probe);
         added.map_err(|source| Error::Probe { name: name.clone(), source })?;
+    }
+    running.trace_pipe = trace.is_some();
+    if let Some(trace) = &mut trace {
+        trace.listen_to(&probes);
     }
     let names = candidates.iter().map(|candidate| candidate.name.as_str());
     let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
@@ -146,12 +159,16 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         print::note(format_args!("{name}: {left_out}"));
     }
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
-        if inspection.maps.is_empty() && probe.iterators().is_empty() {
+        let is_shown = options.trace_pipe && inspection.prints;
+        if inspection.maps.is_empty() && probe.iterators().is_empty() && !is_shown {
             print::note(format_args!("{name}: {}", object::EXPORTS_NOTHING));
+        }
+        if inspection.prints && !is_shown {
+            print::note(format_args!("{name}: {}", object::PRINTS));
         }
     }
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
-    session.show(Feed::Kernel(probes), running, &title, file.map(|file| (file, objects)))
+    session.show(Feed::Kernel(Live { probes, trace }), running, &title, file.map(|file| (file, objects)))
 }
 
 fn attach(candidate: &Candidate) -> Result<Probe, Error> {
@@ -171,7 +188,7 @@ pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Resu
 
 /// Where a run's data comes from.
 enum Feed {
-    Kernel(Vec<Probe>),
+    Kernel(Live),
     Recording(Box<Replay>),
 }
 
@@ -179,7 +196,7 @@ impl Feed {
     /// Hands everything to the output until the end.
     fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
         match self {
-            Self::Kernel(probes) => live::consume(&probes, running, end, output),
+            Self::Kernel(source) => live::consume(source, running, end, output),
             Self::Recording(replay) => replay::consume(*replay, running, end, output).map_err(Error::Output),
         }
     }

@@ -86,6 +86,7 @@ impl Replay {
         let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
         let bounds = SeriesBounds { buckets, most: header.most_series.min(MOST_SERIES) };
         let mut running = Running::new(filters, bounds, Accounts::of_a_file(&self.recording.allowance));
+        running.trace_pipe = header.trace_pipe;
         for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
             let known = probe.maps.iter().filter(|map| map.loss_known).map(|map| map.name.clone());
             let losses = Losses::recorded(known);
@@ -138,6 +139,12 @@ impl Replay {
                 let size = accounts.iter().map(|(name, _)| name.len() + ACCOUNT).sum();
                 held(&mut self.accounts, probe, &self.recording.allowance).set(size)?;
                 programs.set(accounts);
+            }
+            Frame::Trace(line) => {
+                if let Some((probe, _)) = line.whose {
+                    instance(running, probe)?;
+                }
+                output.trace(&line);
             }
             Frame::Functions(named) => functions::learn(named, &self.recording.allowance),
         }

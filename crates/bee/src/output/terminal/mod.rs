@@ -15,6 +15,7 @@ use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Account;
+use crate::kernel::trace_pipe::Line;
 use crate::object::Kind;
 use crate::output::{Output, Title};
 use keys::{Choices, Wish};
@@ -48,7 +49,7 @@ impl Output for Table<'_> {
     fn event(&self, map: usize, record: &[u8]) {
         let exported = &self.running.maps[map];
         if exported.map.kind == Kind::Print && self.running.shows(exported, record) {
-            self.latest.borrow_mut().add(map, exported.labels.values(record));
+            self.latest.borrow_mut().add(Tab::Map(map), exported.labels.values(record));
         }
     }
 
@@ -65,6 +66,14 @@ impl Output for Table<'_> {
             self.running.probes.get(probe).is_some_and(|it| it.iterators.iter().any(|known| known == program));
         if has_tab {
             self.latest.borrow_mut().write(probe, program, text);
+        }
+    }
+
+    fn trace(&self, line: &Line) {
+        if self.running.trace_pipe {
+            let program = line.whose.as_ref().map_or("", |(_, program)| program);
+            let row = vec![program.to_owned(), line.process(), line.text.clone()];
+            self.latest.borrow_mut().add(Tab::TracePipe, row);
         }
     }
 

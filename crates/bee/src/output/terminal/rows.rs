@@ -17,15 +17,18 @@ pub enum Tab {
     Map(usize),
     /// One of a probe's programs.
     Iterator { probe: usize, program: String },
+    /// What the programs say with `bpf_printk`.
+    TracePipe,
 }
 
 impl Tab {
-    /// All maps, and behind them all iterators.
+    /// All maps, and behind them all iterators and what is said.
     pub fn all(running: &Running) -> Vec<Self> {
         let iterators = running.probes.iter().enumerate().flat_map(|(probe, instance)| {
             instance.iterators.iter().map(move |program| Self::Iterator { probe, program: program.clone() })
         });
-        (0..running.maps.len()).map(Self::Map).chain(iterators).collect()
+        let said = running.trace_pipe.then_some(Self::TracePipe);
+        (0..running.maps.len()).map(Self::Map).chain(iterators).chain(said).collect()
     }
 
     /// `events`, or `my_probe:v1 events` where several probes run.
@@ -33,6 +36,7 @@ impl Tab {
         let (probe, name) = match self {
             Self::Map(map) => (running.maps[*map].probe, &running.maps[*map].map.name),
             Self::Iterator { probe, program } => (*probe, program),
+            Self::TracePipe => return "bpf_printk".to_owned(),
         };
         let probe = running.name_among_several(probe).map(|probe| format!("{probe} "));
         format!("{}{name}", probe.unwrap_or_default())
@@ -76,8 +80,8 @@ impl Latest {
         Self { by_tab: HashMap::new(), allowance: allowance.clone() }
     }
 
-    pub fn add(&mut self, map: usize, row: Vec<String>) {
-        self.by_tab.entry(Tab::Map(map)).or_insert_with(|| Kept::new(&self.allowance)).add(row);
+    pub fn add(&mut self, tab: Tab, row: Vec<String>) {
+        self.by_tab.entry(tab).or_insert_with(|| Kept::new(&self.allowance)).add(row);
     }
 
     pub fn write(&mut self, probe: usize, program: &str, text: &str) {
@@ -108,7 +112,9 @@ impl Rows {
     /// Reads a tab; `before` is what was read of it last.
     pub fn read(running: &Running, tab: &Tab, latest: &Latest, before: &Self) -> Self {
         let Tab::Map(map) = tab else {
-            return Self { columns: vec!["text".to_owned()], rows: latest.rows(tab), ..Self::default() };
+            let columns: &[&str] = if *tab == Tab::TracePipe { &["program", "process", "text"] } else { &["text"] };
+            let columns = columns.iter().map(|name| (*name).to_owned()).collect();
+            return Self { columns, rows: latest.rows(tab), ..Self::default() };
         };
         let exported = &running.maps[*map];
         let mut columns: Vec<_> = exported.labels.names().map(str::to_owned).collect();
