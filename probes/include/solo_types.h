@@ -7,8 +7,21 @@
  *   char comm[16]           text up to its zero or its end:   bpf_get_current_comm(event->comm, sizeof(event->comm));
  *   char path[256]          the same:                         bpf_probe_read_user_str(event->path, sizeof(event->path), name);
  *   u8 bytes[8]             hexadecimal digits
- *   enum of any kind        the name of the value, as in "TCP_CLOSE"
+ *   enum of any kind        the name of the value, as in "TCP_CLOSE"; where its values are single bits, the names of those that are set,
+ *                           as in "F_READ|F_WRITE", and bits without a name behind them, as in "F_READ|0x8"
+ *   __be16, __be32, __be64  the number; a __be32 whose name ends in addr, ip, src, dst, gw or gateway, perhaps with 4 or v4 behind it, is
+ *                           an IPv4 address, and four of them with a 6 in that name an IPv6 address
+ *   struct in_addr          an IPv4 address
  *   struct in6_addr         an IPv6 address
+ *   struct sockaddr_in      address and port, as in "10.0.0.1:443"
+ *   struct sockaddr_in6     the same, as in "[fd00::1]:443"
+ *   union { u32 saddr_v4; u8 saddr_v6[16]; };    beside a field family or af (AF_INET, AF_INET6) or version (4, 6): one address, here
+ *                           saddr; also 16 bytes or an unsigned __int128 named like an address
+ *   u32 list[], char text[] as the last of an event: as much as the record holds
+ *
+ * An event may be shorter than its type, as bpf_ringbuf_output(&events, event, length, 0) sends it: shown are the fields that are wholly
+ * in it, and of texts and arrays what there is. What is not in it is absent in JSON and an empty label, which to Prometheus is none.
+ * A perf buffer ends records at 4 bytes before a multiple of 8: up to 7 bytes of an event there may be what lay behind it.
  */
 #ifndef SOLO_TYPES_H
 #define SOLO_TYPES_H

@@ -157,6 +157,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "values",
                 "random_layouts",
                 "trace_pipe",
+                "types",
                 "endings",
                 "together",
                 "bumblebee",

@@ -1,7 +1,7 @@
 //! What a filter compares a field with. What it stands for depends on the field: `2us` of a duration, `ENOENT` or `2` of an error.
 
 use std::cmp::Ordering;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, SocketAddr};
 
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
@@ -9,8 +9,9 @@ use nix::sys::signal::Signal;
 use crate::decode::labels::Part;
 use crate::decode::layout::Shape;
 use crate::decode::number::Number;
+use crate::decode::scalar::signed;
 use crate::decode::typedefs::{Meaning, error_number, without_sign};
-use crate::decode::{float, host, integer_at};
+use crate::decode::{enumeration, float, host, integer_at};
 
 /// A value as somebody typed it, and the numbers that it may stand for.
 #[derive(Debug, Clone)]
@@ -40,6 +41,7 @@ impl Comparand {
         part.text(record) == self.text
             || self.compare(part, record).is_some_and(Ordering::is_eq)
             || self.is_error(part, record)
+            || self.is_enumerated(part, record)
             || self.is_address(part, record)
     }
 
@@ -67,7 +69,8 @@ impl Comparand {
     pub fn unequal_to_all(&self, part: &Part) -> Option<String> {
         let shape = &part.layout.shape;
         let is_possible = match shape {
-            Shape::Ipv4 | Shape::Ipv6 => self.text.parse::<IpAddr>().is_ok(),
+            Shape::Ipv4 | Shape::Ipv6 | Shape::IpByFamily(_) => self.text.parse::<IpAddr>().is_ok(),
+            Shape::Socket(_) => self.text.parse::<SocketAddr>().is_ok() || self.text.parse::<IpAddr>().is_ok(),
             // A function of the kernel is shown with the distance from where it begins.
             Shape::Meaning(Meaning::KernelAddress) => true,
             shape => !is_ordered(shape) || self.number_for(shape).is_some(),
@@ -83,10 +86,7 @@ impl Comparand {
                 "false" => Some(Number::new(0)),
                 _ => self.number,
             },
-            Shape::Enum { names, .. } => {
-                let named = names.iter().find(|(name, _)| *name == self.text);
-                named.map(|(_, value)| Number::new((*value).into())).or(self.number)
-            }
+            Shape::Enum { names, .. } => enumeration::parse(&self.text, names).map(Number::new).or(self.number),
             Shape::Duration => self.time,
             Shape::Meaning(meaning) => self.number_meaning(*meaning),
             _ => self.number,
@@ -115,10 +115,28 @@ impl Comparand {
         wanted.compare(without_sign(number).into()).is_eq()
     }
 
-    /// An address may be written in several ways.
+    /// Older compilers do not say whether an enumeration has signs: its number may be asked for with one or without.
+    fn is_enumerated(&self, part: &Part, record: &[u8]) -> bool {
+        let shape = &part.layout.shape;
+        let raw = integer_at(&part.layout, record, part.offset, part.bits);
+        match (shape, raw, self.number_for(shape)) {
+            (Shape::Enum { .. }, Some(raw), Some(wanted)) => wanted.compare(raw).is_eq(),
+            _ => false,
+        }
+    }
+
+    /// An address may be written in several ways. One without a port is that with any.
     fn is_address(&self, part: &Part, record: &[u8]) -> bool {
-        part.layout.shape == Shape::Ipv6
-            && self.text.parse::<Ipv6Addr>().is_ok_and(|address| address.to_string() == part.text(record))
+        match part.layout.shape {
+            Shape::Ipv6 | Shape::IpByFamily(_) => {
+                self.text.parse::<IpAddr>().is_ok_and(|address| address.to_string() == part.text(record))
+            }
+            Shape::Socket(_) => {
+                let Ok(there) = part.text(record).parse::<SocketAddr>() else { return false };
+                self.text.parse() == Ok(there) || self.text.parse() == Ok(there.ip())
+            }
+            _ => false,
+        }
     }
 }
 
@@ -128,10 +146,10 @@ fn number_of(part: &Part, record: &[u8]) -> Option<i128> {
     let raw = integer_at(layout, record, *offset, *bits)?;
     Some(match &layout.shape {
         Shape::Bool => i128::from(raw != 0),
-        Shape::Enum { signed: true, .. } | Shape::Meaning(Meaning::Error | Meaning::Signal) => {
-            let unused = 128 - bits.unwrap_or(layout.size * 8).clamp(1, 128);
-            (raw << unused) >> unused
+        Shape::Enum { signed: has_sign, names } if enumeration::may_be_negative(*has_sign, names) => {
+            signed(raw as u128, bits.unwrap_or(layout.size * 8))
         }
+        Shape::Meaning(Meaning::Error | Meaning::Signal) => signed(raw as u128, bits.unwrap_or(layout.size * 8)),
         Shape::Meaning(Meaning::Port) => u16::from_be(raw as u16).into(),
         _ => raw,
     })
@@ -140,7 +158,7 @@ fn number_of(part: &Part, record: &[u8]) -> Option<i128> {
 fn is_ordered(shape: &Shape) -> bool {
     match shape {
         Shape::Unsigned | Shape::Signed | Shape::Bool | Shape::Float | Shape::Pointer => true,
-        Shape::Enum { .. } | Shape::Duration => true,
+        Shape::Enum { .. } | Shape::Duration | Shape::BigEndian => true,
         Shape::Meaning(meaning) => *meaning != Meaning::Mac,
         _ => false,
     }
@@ -156,7 +174,8 @@ fn describe(shape: &Shape) -> String {
         Shape::Duration => "a duration, as in 2us or 1.5ms".to_owned(),
         Shape::Text | Shape::TextOrBytes => "text".to_owned(),
         Shape::Bytes => "bytes".to_owned(),
-        Shape::Ipv4 | Shape::Ipv6 => "an IP address".to_owned(),
+        Shape::Ipv4 | Shape::Ipv6 | Shape::IpByFamily(_) => "an IP address".to_owned(),
+        Shape::Socket(_) => "an IP address, with its port or without, as in 10.0.0.1:443".to_owned(),
         Shape::Meaning(Meaning::Time) => "a time, as in 2026-01-31T12:00:00Z, or a duration since boot".to_owned(),
         Shape::Meaning(Meaning::Error) => "an error, as in ENOENT or 2".to_owned(),
         Shape::Meaning(Meaning::Signal) => "a signal, as in SIGKILL or 9".to_owned(),
@@ -169,8 +188,10 @@ fn describe(shape: &Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::address::{Family, Socket};
     use crate::decode::labels::Labels;
     use crate::decode::layout::Layout;
+    use std::net::Ipv6Addr;
 
     #[track_caller]
     fn compares(size: usize, shape: Shape, record: &[u8], text: &str, expected: Option<Ordering>) {
@@ -218,6 +239,38 @@ mod tests {
         is(1, Shape::Bool, &[1], &["true", "1"]);
         is(16, Shape::Ipv6, &Ipv6Addr::LOCALHOST.octets(), &["::1", "0:0:0:0:0:0:0:1"]);
         is(4, Shape::Text, b"curl", &["curl"]);
+        is(4, states(), &(-1i32).to_le_bytes(), &["LOST", "-1", "4294967295"]);
+        is(2, Shape::BigEndian, &[1, 0xbb], &["443", "0x1bb"]);
+    }
+
+    #[test]
+    fn addresses_are_compared_however_they_are_written() {
+        is(16, Shape::Ipv6, &Ipv6Addr::LOCALHOST.octets(), &["::1", "0:0::1"]);
+        let mut socket = [0; 28];
+        (socket[0], socket[3], socket[23]) = (10, 80, 1);
+        is(28, Shape::Socket(Socket::V6), &socket, &["[::1]:80", "[0::1]:80", "::1", "0::1"]);
+        is(
+            16,
+            Shape::Socket(Socket::V4),
+            &[0, 0, 0, 80, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+            &["10.0.0.1:80", "10.0.0.1"],
+        );
+        let family = Family { distance: -16, width: 16, is_version: false };
+        let labels = Labels::new(&Layout { size: 16, shape: Shape::IpByFamily(family) }, None);
+        let mut part = labels.part("key").unwrap().clone();
+        part.offset = 16;
+        let mut record = [0; 18];
+        (record[0], record[17]) = (10, 1);
+        assert!(Comparand::new("0::1").is(&part, &record) && !Comparand::new("0::2").is(&part, &record));
+    }
+
+    #[test]
+    fn bits_are_compared_by_their_names_joined() {
+        let names = [("R".to_owned(), 1), ("W".to_owned(), 2), ("TOP".to_owned(), i64::from(i32::MIN))].into();
+        let flags = Shape::Enum { signed: false, names };
+        is(4, flags.clone(), &3u32.to_le_bytes(), &["R|W", "W|R", "3", "0x3", "R|0x2"]);
+        is(4, flags.clone(), &9u32.to_le_bytes(), &["R|0x8", "9"]);
+        is(4, flags, &0x8000_0001u32.to_le_bytes(), &["R|TOP", "TOP|R", "0x80000001"]);
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub enum Unanswered {
 }
 
 /// Longer ones first: `>=` begins as `>` does.
-const OPERATORS: [&str; 8] = ["==", "!=", ">=", "<=", "=~", "~", ">", "<"];
+const OPERATORS: [&str; 9] = ["==", "!=", ">=", "<=", "=~", "~", ">", "<", "="];
 
 impl FromStr for Filter {
     type Err = Malformed;
@@ -114,7 +114,7 @@ fn split(text: &str) -> Option<(&str, &'static str, &str)> {
 impl Test {
     fn parse(text: &str, operator: &str, value: &str) -> Result<Self, Malformed> {
         let operator = match operator {
-            "==" => Operator::Equal,
+            "==" | "=" => Operator::Equal,
             "!=" => Operator::Unequal,
             ">=" => Operator::AtLeast,
             "<=" => Operator::AtMost,
@@ -228,9 +228,18 @@ mod tests {
     /// A5 #17: a regular expression may hold a comma, and a bad one ends nothing.
     #[test]
     fn each_operator_compares_as_it_says() {
-        for taken in
-            ["port==443", "comm==curl", "comm!=wget", "port>=443", "port<=443", "port>80", "port < 500", "comm~^cu"]
-        {
+        for taken in [
+            "port==443",
+            "port=443",
+            "comm==curl",
+            "comm=curl",
+            "comm!=wget",
+            "port>=443",
+            "port<=443",
+            "port>80",
+            "port < 500",
+            "comm~^cu",
+        ] {
             assert!(takes(taken), "{taken}");
         }
         for refused in

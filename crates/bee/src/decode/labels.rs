@@ -17,7 +17,8 @@ pub struct Labels {
     parts: Vec<Part>,
 }
 
-/// A value that is no struct and no array.
+/// A value that is no struct and no array, but for one of which only the record says how long it is.
+#[derive(Clone)]
 pub struct Part {
     name: String,
     pub layout: Layout,
@@ -65,7 +66,8 @@ impl Labels {
         self.parts.iter().find(|part| part.name == name)
     }
 
-    /// `daddr="10.0.0.1",saddr="10.0.0.2"`; what lies beyond the end of a record that is too short is zero.
+    /// `daddr="10.0.0.1",saddr="10.0.0.2"`; what lies beyond the end of a record is empty, which to
+    /// Prometheus is no label.
     pub fn write(&self, text: &mut String, record: &[u8]) {
         for (index, part) in self.parts.iter().enumerate() {
             if index > 0 {

@@ -1,10 +1,14 @@
 //! From bytes to values, by a [`Layout`]: JSON for logs, text for metrics.
 
+mod address;
+mod address_union;
 pub mod architecture;
 pub mod btf;
 pub(crate) mod bucket_key;
 pub mod canonical;
+mod characters;
 mod comparand;
+mod enumeration;
 pub mod filter;
 pub mod histogram;
 pub(crate) mod host;
@@ -13,6 +17,7 @@ pub mod labels;
 pub mod layout;
 mod number;
 mod scalar;
+mod text;
 mod type_reader;
 pub mod typedefs;
 
@@ -22,12 +27,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use crate::decode::layout::{Field, Layout, Shape};
-use crate::decode::scalar::{bits, float_value, signed, unsigned};
+use crate::decode::enumeration::Widths;
+use crate::decode::layout::{Layout, Shape};
+use crate::decode::scalar::{big_endian, bits, float_value, signed, unsigned};
+use crate::decode::text::{hex, is_text};
 
 pub(crate) use scalar::{float, number};
 
-/// A record is shorter than its type.
+/// A record is so much shorter than its type that it has no value of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a record of {got} bytes where its type has {wanted}")]
 pub struct TooShort {
@@ -35,23 +42,34 @@ pub struct TooShort {
     pub wanted: usize,
 }
 
-/// A record as JSON; what lies behind its type's size is left alone.
+/// A record as JSON; what lies behind its type's size is left alone. One that is shorter than its type has the fields that are wholly in
+/// it, and of texts and arrays what there is.
 pub fn decode(layout: &Layout, bytes: &[u8]) -> Result<Value, TooShort> {
-    let record = bytes.get(..layout.size).ok_or(TooShort { got: bytes.len(), wanted: layout.size })?;
-    Ok(value(layout, record, 0, None))
+    let shown = value(layout, layout.known(bytes), 0, None);
+    shown.ok_or(TooShort { got: bytes.len(), wanted: layout.size })
 }
 
-/// One value that is no struct and no array, as text. Those that most keys are made of take the short way.
+/// One value that is no struct and no array, as text; nothing of one that the record has not. Those that most keys are made of take the
+/// short way.
 pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) {
     let bit_count = width.unwrap_or(layout.size * 8);
     // Writing to a String does not fail.
     let _ = match &layout.shape {
-        Shape::Unsigned if layout.size <= 8 => write!(text, "{}", raw(record, offset, bit_count) as u64),
-        Shape::Ipv4 => write!(text, "{}", ipv4(record, offset, bit_count)),
-        Shape::Text => text.write_str(&self::text(slice(layout, record, offset))),
+        Shape::Unsigned if layout.size <= 8 => match bits(record, offset, bit_count) {
+            Some(number) => write!(text, "{}", number as u64),
+            None => Ok(()),
+        },
+        Shape::Ipv4 => match ipv4(record, offset, bit_count) {
+            Some(address) => write!(text, "{address}"),
+            None => Ok(()),
+        },
+        Shape::Text => text.write_str(&self::text::text(piece(layout, record, offset).unwrap_or_default())),
         _ => match value(layout, record, offset, width) {
-            Value::String(shown) => text.write_str(&shown),
-            other => write!(text, "{other}"),
+            Some(Value::String(shown)) => text.write_str(&shown),
+            // An array that has what the record holds, which is nothing.
+            Some(Value::Array(values)) if values.is_empty() => Ok(()),
+            Some(other) => write!(text, "{other}"),
+            None => Ok(()),
         },
     };
 }
@@ -65,101 +83,99 @@ pub fn integer(layout: &Layout, bytes: &[u8]) -> Option<i128> {
 pub(crate) fn integer_at(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Option<i128> {
     let width = width.unwrap_or(layout.size.checked_mul(8)?);
     let raw = bits(record, offset, width)?;
-    Some(if layout.shape == Shape::Signed { signed(raw, width) } else { raw as i128 })
+    Some(match layout.shape {
+        Shape::Signed => signed(raw, width),
+        Shape::BigEndian => big_endian(raw, layout.size) as i128,
+        _ => raw as i128,
+    })
 }
 
-fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Value {
-    let width = width.unwrap_or(layout.size * 8);
-    let bytes = slice(layout, record, offset);
+/// Nothing of what the record has not.
+fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) -> Option<Value> {
+    let Layout { size, shape } = layout;
+    let width = width.unwrap_or(size * 8);
+    Some(match shape {
+        Shape::Unsigned => unsigned(bits(record, offset, width)?),
+        Shape::Signed => number(signed(bits(record, offset, width)?, width)),
+        Shape::Bool => Value::Bool(bits(record, offset, width)? != 0),
+        Shape::Float => float_value(whole(layout, record, offset)?),
+        Shape::Pointer => Value::String(format!("{:#x}", bits(record, offset, width)?)),
+        Shape::BigEndian => unsigned(big_endian(bits(record, offset, width)?, *size)),
+        Shape::Enum { signed, names } => {
+            let widths = Widths { value: width, type_: size * 8 };
+            enumeration::show(bits(record, offset, width)?, widths, *signed, names)
+        }
+        Shape::Text => Value::String(text::text(piece(layout, record, offset)?)),
+        Shape::TextOrBytes | Shape::Bytes => {
+            let bytes = piece(layout, record, offset)?;
+            let is_text = *shape == Shape::TextOrBytes && is_text(bytes);
+            Value::String(if is_text { text::text(bytes) } else { hex(bytes) })
+        }
+        Shape::Ipv4 => Value::String(ipv4(record, offset, width)?.to_string()),
+        Shape::Ipv6 => {
+            let bytes = <[u8; 16]>::try_from(whole(layout, record, offset)?).ok()?;
+            Value::String(Ipv6Addr::from(bytes).to_string())
+        }
+        Shape::IpByFamily(family) => Value::String(family.show(record, offset)?),
+        Shape::Socket(socket) => Value::String(socket.show(whole(layout, record, offset)?)?),
+        Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(bits(record, offset, width)? as u64))),
+        Shape::Meaning(meaning) => meaning.show(bits(record, offset, width)? as u64),
+        Shape::Array { .. } | Shape::Struct(_) => return several(layout, record, offset),
+        Shape::Rest(rest) => {
+            let bytes = record.len().checked_sub(offset / 8)?;
+            return value(&rest.filled(bytes), record, offset, None);
+        }
+    })
+}
+
+/// The elements or fields that the record has. None of them is nothing, unless the type has none.
+fn several(layout: &Layout, record: &[u8], offset: usize) -> Option<Value> {
+    let is_begun = offset / 8 <= record.len();
     match &layout.shape {
-        Shape::Unsigned => unsigned(raw(record, offset, width)),
-        Shape::Signed => number(signed(raw(record, offset, width), width)),
-        Shape::Bool => Value::Bool(raw(record, offset, width) != 0),
-        Shape::Float => float_value(bytes),
-        Shape::Pointer => Value::String(format!("{:#x}", raw(record, offset, width))),
-        Shape::Enum { signed: is_signed, names } => enumeration(raw(record, offset, width), width, *is_signed, names),
-        Shape::Text => Value::String(text(bytes)),
-        Shape::TextOrBytes if is_text(bytes) => Value::String(text(bytes)),
-        Shape::Bytes | Shape::TextOrBytes => Value::String(hex(bytes)),
-        Shape::Ipv4 => Value::String(ipv4(record, offset, width).to_string()),
-        Shape::Ipv6 => Value::String(
-            <[u8; 16]>::try_from(bytes).map(Ipv6Addr::from).map(|address| address.to_string()).unwrap_or_default(),
-        ),
-        Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(raw(record, offset, width) as u64))),
-        Shape::Meaning(meaning) => meaning.show(raw(record, offset, width) as u64),
         Shape::Array { element, length } => {
-            (0..*length).map(|index| value(element, record, offset + index * element.size * 8, None)).collect()
+            let mut values = vec![];
+            for index in 0..*length {
+                let Some(value) = value(element, record, offset + index * element.size * 8, None) else { break };
+                values.push(value);
+            }
+            (is_begun && (*length == 0 || !values.is_empty())).then_some(Value::Array(values))
         }
         Shape::Struct(fields) => {
-            Value::Object(fields.iter().map(|field| named(field, record, offset)).collect::<Map<_, _>>())
+            let mut values = Map::new();
+            for field in fields {
+                if let Some(value) = value(&field.layout, record, offset + field.offset, field.bits) {
+                    values.insert(field.name.clone(), value);
+                }
+            }
+            (is_begun && (fields.is_empty() || !values.is_empty())).then_some(Value::Object(values))
         }
+        _ => None,
     }
 }
 
-/// A field of the struct that begins at `offset`, and its name.
-fn named(field: &Field, record: &[u8], offset: usize) -> (String, Value) {
-    (field.name.clone(), value(&field.layout, record, offset + field.offset, field.bits))
-}
-
-/// The bytes of a value, none of one that ends behind the record.
+/// The bytes of a value.
 #[inline]
-fn slice<'a>(layout: &Layout, record: &'a [u8], offset: usize) -> &'a [u8] {
-    record.get(offset / 8..offset / 8 + layout.size).unwrap_or_default()
+fn whole<'a>(layout: &Layout, record: &'a [u8], offset: usize) -> Option<&'a [u8]> {
+    record.get(offset / 8..offset / 8 + layout.size)
+}
+
+/// The bytes of a text, as far as the record has them.
+#[inline]
+fn piece<'a>(layout: &Layout, record: &'a [u8], offset: usize) -> Option<&'a [u8]> {
+    let rest = record.get(offset / 8..)?;
+    let bytes = &rest[..rest.len().min(layout.size)];
+    (layout.size == 0 || !bytes.is_empty()).then_some(bytes)
 }
 
 #[inline]
-fn ipv4(record: &[u8], offset: usize, width: usize) -> Ipv4Addr {
-    Ipv4Addr::from((raw(record, offset, width) as u32).to_ne_bytes())
-}
-
-/// The bits of a value, zero for one that ends behind the record.
-#[inline]
-fn raw(record: &[u8], offset: usize, width: usize) -> u128 {
-    bits(record, offset, width).unwrap_or(0)
-}
-
-/// Compilers before clang 15 mark no enumeration as signed and cut values to 32 bits: names are looked up both ways.
-fn enumeration(raw: u128, width: usize, is_signed: bool, names: &[(String, i64)]) -> Value {
-    let as_signed = signed(raw, width);
-    let known = names.iter().find(|(_, value)| i128::from(*value) == as_signed || i128::from(*value) == raw as i128);
-    match known {
-        Some((name, _)) => Value::String(name.clone()),
-        None if is_signed => number(as_signed),
-        None => unsigned(raw),
-    }
-}
-
-/// What is no UTF-8 is shown byte by byte, as in `\xf0`: texts that differ are shown differently.
-fn text(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for chunk in before_zero(bytes).utf8_chunks() {
-        text.push_str(chunk.valid());
-        for byte in chunk.invalid() {
-            // Writing to a String does not fail.
-            let _ = write!(text, "\\x{byte:02x}");
-        }
-    }
-    text
-}
-
-/// Whether all of it can be shown as text: printable, and nothing behind its end.
-fn is_text(bytes: &[u8]) -> bool {
-    let shown = before_zero(bytes);
-    let is_printable = std::str::from_utf8(shown).is_ok_and(|text| !text.contains(char::is_control));
-    is_printable && bytes[shown.len()..].iter().all(|byte| *byte == 0)
-}
-
-fn before_zero(bytes: &[u8]) -> &[u8] {
-    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn ipv4(record: &[u8], offset: usize, width: usize) -> Option<Ipv4Addr> {
+    Some(Ipv4Addr::from((bits(record, offset, width)? as u32).to_ne_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::layout::Field;
     use serde_json::json;
 
     fn plain(size: usize, shape: Shape) -> Layout {
@@ -236,8 +252,91 @@ mod tests {
         assert_eq!(decode(&layout, &[1, 42]), Ok(json!({"flag": true, "code": 42})));
     }
 
+    fn execution() -> Layout {
+        let pair = vec![field("a", 0, plain(1, Shape::Unsigned)), field("b", 2, plain(2, Shape::Unsigned))];
+        let pairs = Shape::Array { element: Box::new(plain(4, Shape::Struct(pair))), length: 2 };
+        plain(
+            32,
+            Shape::Struct(vec![
+                field("pid", 0, plain(4, Shape::Unsigned)),
+                field("pairs", 4, plain(8, pairs)),
+                field("code", 12, plain(4, Shape::Ipv4)),
+                field("raw", 16, plain(4, Shape::Bytes)),
+                field("args", 20, plain(12, Shape::Text)),
+            ]),
+        )
+    }
+
     #[test]
-    fn a_record_that_is_too_short_is_refused() {
+    fn a_record_shorter_than_its_type_is_shown_as_far_as_it_goes() {
+        let bytes = *b"\x01\0\0\0\x02\0\x03\0\x04\0\x05\0\x0a\0\0\x01\xab\xcd\xef\x01ls -l\0other\0";
+        let first = json!({"a": 2, "b": 3});
+        let both = json!([first, {"a": 4, "b": 5}]);
+        let shown = |length: usize| decode(&execution(), &bytes[..length]);
+        for length in 0..4 {
+            assert_eq!(shown(length), Err(TooShort { got: length, wanted: 32 }));
+        }
+        for (length, expected) in [
+            (4, json!({"pid": 1})),
+            (5, json!({"pid": 1, "pairs": [{"a": 2}]})),
+            (8, json!({"pid": 1, "pairs": [first]})),
+            (11, json!({"pid": 1, "pairs": [first, {"a": 4}]})),
+            (15, json!({"pid": 1, "pairs": both})),
+            (16, json!({"pid": 1, "pairs": both, "code": "10.0.0.1"})),
+            (18, json!({"pid": 1, "pairs": both, "code": "10.0.0.1", "raw": "abcd"})),
+            (23, json!({"pid": 1, "pairs": both, "code": "10.0.0.1", "raw": "abcdef01", "args": "ls "})),
+            (32, json!({"pid": 1, "pairs": both, "code": "10.0.0.1", "raw": "abcdef01", "args": "ls -l"})),
+        ] {
+            assert_eq!(shown(length), Ok(expected), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_array_at_the_end_has_what_the_record_holds() {
+        let open = |size: usize, rest: Layout| {
+            let fields = vec![field("n", 0, plain(4, Shape::Unsigned)), field("rest", 4, rest)];
+            plain(size, Shape::Struct(fields)).opened()
+        };
+        let shown = |layout: &Layout, bytes: &[u8]| decode(layout, bytes).unwrap();
+        let text = open(4, plain(0, Shape::Text));
+        assert_eq!(shown(&text, b"\x01\0\0\0curl\0more"), json!({"n": 1, "rest": "curl"}));
+        assert_eq!(shown(&text, b"\x01\0\0\0"), json!({"n": 1, "rest": ""}));
+        let bytes = open(4, plain(0, Shape::Bytes));
+        assert_eq!(shown(&bytes, b"\x01\0\0\0\0\x02"), json!({"n": 1, "rest": "0002"}));
+        let element = Box::new(plain(2, Shape::Unsigned));
+        let numbers = open(8, plain(0, Shape::Array { element, length: 0 }));
+        // The type's padding is the array's place.
+        for (length, expected) in
+            [(4, json!([])), (5, json!([])), (6, json!([7])), (9, json!([7, 8])), (10, json!([7, 8, 9]))]
+        {
+            let bytes = b"\x01\0\0\0\x07\0\x08\0\x09\0";
+            assert_eq!(shown(&numbers, &bytes[..length]), json!({"n": 1, "rest": expected}), "{length}");
+        }
+        assert!(decode(&numbers, &[1, 0]).is_err());
+        let element = Box::new(plain(8, Shape::Unsigned));
+        let many = open(8, plain(0, Shape::Array { element, length: 0 }));
+        let shown = shown(&many, &vec![0; 1 << 20]);
+        assert_eq!(shown["rest"].as_array().map(Vec::len), Some(1 << 14), "of somebody's recording");
+    }
+
+    #[test]
+    fn an_array_of_no_length_that_is_not_the_last_holds_nothing() {
+        let fields = vec![field("begin", 0, plain(0, Shape::Bytes)), field("n", 0, plain(4, Shape::Unsigned))];
+        let layout = plain(4, Shape::Struct(fields)).opened();
+        assert!(!layout.is_open());
+        assert_eq!(decode(&layout, &[1, 0, 0, 0]), Ok(json!({"begin": "", "n": 1})));
+    }
+
+    #[test]
+    fn what_has_no_fields_is_there_without_a_byte() {
+        assert_eq!(decode(&plain(0, Shape::Struct(vec![])), &[]), Ok(json!({})));
         assert_eq!(decode(&plain(8, Shape::Unsigned), &[1, 2]), Err(TooShort { got: 2, wanted: 8 }));
+    }
+
+    #[test]
+    fn numbers_in_network_order_are_read_so() {
+        assert_eq!(decode(&plain(2, Shape::BigEndian), &[1, 0xbb]), Ok(json!(443)));
+        assert_eq!(decode(&plain(8, Shape::BigEndian), &[0, 0, 0, 0, 0, 0, 1, 2]), Ok(json!(258)));
+        assert_eq!(integer(&plain(4, Shape::BigEndian), &[0xff, 0, 0, 1]), Some(0xff00_0001));
     }
 }

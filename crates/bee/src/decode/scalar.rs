@@ -20,6 +20,11 @@ pub(super) fn signed(raw: u128, width: usize) -> i128 {
     ((raw << unused) as i128) >> unused
 }
 
+/// A number of so many bytes in network order.
+pub(super) fn big_endian(raw: u128, size: usize) -> u128 {
+    raw.swap_bytes() >> (128 - 8 * size.clamp(1, 16))
+}
+
 /// JSON numbers have 64 bits; a longer one is written as text.
 pub(crate) fn number(number: i128) -> Value {
     let narrow = i64::try_from(number).map(Value::from).or_else(|_| u64::try_from(number).map(Value::from));

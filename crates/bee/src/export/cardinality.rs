@@ -36,7 +36,7 @@ impl<Value: Default> Bounded<Value> {
 
     /// Changes the value of a record's key, or of all that have no room.
     pub fn change(&mut self, record: &[u8], canonical: &Canonical, change: impl FnOnce(&mut Value)) {
-        if canonical.is_identity() {
+        if canonical.keeps(record) {
             return self.change_key(record, change);
         }
         let mut key = mem::take(&mut self.key);

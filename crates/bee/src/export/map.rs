@@ -106,27 +106,44 @@ impl Exported {
         }
     }
 
-    /// Takes an event of this map's ring buffer into account.
-    pub fn add(&self, record: &[u8]) {
-        let Source::Events(layout) = &self.map.source else { return };
-        let Some(record) = record.get(..layout.size) else {
-            self.bad.fetch_add(1, Ordering::Relaxed);
-            return;
-        };
+    /// Takes an event of this map's buffer into account. Returns what is to be said of the first one that tells nothing.
+    pub fn add(&self, record: &[u8]) -> Option<String> {
+        let Source::Events(layout) = &self.map.source else { return None };
+        if self.take(layout.known(record)) || self.bad.fetch_add(1, Ordering::Relaxed) > 0 {
+            return None;
+        }
+        let (name, got, wanted) = (&self.map.name, record.len(), layout.size);
+        Some(format!(
+            "map {name}: left out a record of {got} bytes, which is too short: its type has {wanted}; \
+             bee_records_bad_total counts such records"
+        ))
+    }
+
+    /// Whether an event, which may be shorter than its type, has what it takes.
+    fn take(&self, record: &[u8]) -> bool {
         match self.map.kind {
-            Kind::Print => {}
-            Kind::Counter => lock(&self.events).change(record, &self.canonical, |count| *count += 1),
+            Kind::Print => self.has_some_of(record),
+            Kind::Counter if self.has_some_of(record) => {
+                lock(&self.events).change(record, &self.canonical, |count| *count += 1);
+                true
+            }
+            Kind::Counter => false,
             Kind::Gauge => {
-                if let Some(value) = self.value(record) {
-                    lock(&self.events).change(record, &self.canonical, |last| *last = value);
-                }
+                let Some(value) = self.value(record) else { return false };
+                lock(&self.events).change(record, &self.canonical, |last| *last = value);
+                true
             }
             Kind::Histogram => {
-                if let Some(value) = self.value(record) {
-                    lock(&self.observed).change(record, &self.canonical, |seen| seen.observe(&self.buckets, value));
-                }
+                let Some(value) = self.value(record) else { return false };
+                lock(&self.observed).change(record, &self.canonical, |seen| seen.observe(&self.buckets, value));
+                true
             }
         }
+    }
+
+    /// Whether an event has some value of its type.
+    pub(crate) fn has_some_of(&self, record: &[u8]) -> bool {
+        matches!(&self.map.source, Source::Events(layout) if layout.is_in(record.len()))
     }
 
     /// The value of a gauge's or histogram's event.

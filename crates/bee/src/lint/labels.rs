@@ -47,6 +47,9 @@ pub fn message(map: &str, label: &str) -> String {
 
 fn is_endless(Field { name, layout, .. }: &Field) -> bool {
     let Layout { shape, .. } = layout;
-    let by_type = matches!(shape, Shape::Duration | Shape::Pointer | Shape::Meaning(Meaning::Time | Meaning::Port));
+    let by_type = matches!(
+        shape,
+        Shape::Duration | Shape::Pointer | Shape::Socket(_) | Shape::Meaning(Meaning::Time | Meaning::Port)
+    );
     by_type || ENDLESS.contains(&name.as_str())
 }

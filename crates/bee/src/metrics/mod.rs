@@ -154,7 +154,7 @@ fn maps(exposition: &mut Exposition, running: &Running) {
             room.push((labels, exported.room()));
         }
     }
-    table(exposition, ("bee_records_bad_total", Type::Counter), "Records that were shorter than their type.", &bad);
+    table(exposition, ("bee_records_bad_total", Type::Counter), "Records that were too short to have a value.", &bad);
     table(
         exposition,
         ("bee_series_left_out", Type::Gauge),

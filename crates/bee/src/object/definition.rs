@@ -22,7 +22,7 @@ pub fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, Strin
     let definition = Definition { btf, id: definition };
     match definition.number("type").ok_or("it has no __uint(type, …)")? {
         map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
-            let event = definition.layout("value")?;
+            let event = definition.layout("value")?.opened();
             if kind == Kind::Gauge && event.integer_field(VALUE).is_none() {
                 return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
             }

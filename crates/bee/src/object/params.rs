@@ -121,6 +121,7 @@ fn encode(layout: &Layout, value: &str) -> Option<Vec<u8>> {
     let size = layout.size;
     match &layout.shape {
         Shape::Unsigned | Shape::Signed | Shape::Duration => integer(value, size, layout.shape == Shape::Signed),
+        Shape::BigEndian => integer(value, size, false).map(|bytes| bytes.into_iter().rev().collect()),
         Shape::Bool => match value {
             "true" | "1" => Some(vec![1]),
             "false" | "0" => Some(vec![0]),
@@ -155,7 +156,9 @@ fn integer(text: &str, size: usize, signed: bool) -> Option<Vec<u8>> {
 
 fn describe(layout: &Layout) -> String {
     match &layout.shape {
-        Shape::Unsigned | Shape::Duration => format!("an unsigned number of {} bits", layout.size * 8),
+        Shape::Unsigned | Shape::Duration | Shape::BigEndian => {
+            format!("an unsigned number of {} bits", layout.size * 8)
+        }
         Shape::Signed => format!("a number of {} bits", layout.size * 8),
         Shape::Bool => "true or false".to_owned(),
         Shape::Enum { names, .. } => {
@@ -178,6 +181,7 @@ mod tests {
     #[test]
     fn values_are_written_as_their_types_want_them() {
         assert_eq!(encoded(2, Shape::Unsigned, "443"), Some(vec![0xbb, 1]));
+        assert_eq!(encoded(2, Shape::BigEndian, "443"), Some(vec![1, 0xbb]));
         assert_eq!(encoded(4, Shape::Signed, "-2"), Some(vec![0xfe, 0xff, 0xff, 0xff]));
         assert_eq!(encoded(8, Shape::Unsigned, "0x10"), Some(vec![16, 0, 0, 0, 0, 0, 0, 0]));
         assert_eq!(encoded(1, Shape::Bool, "true"), Some(vec![1]));

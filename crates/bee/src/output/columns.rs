@@ -7,7 +7,6 @@ use std::io::{self, Write};
 
 use clikit::escaped;
 
-use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::kernel::map_reader::Elements;
 use crate::kernel::trace_pipe::Line;
@@ -72,7 +71,7 @@ fn row(mut begin: Vec<String>, values: Vec<String>) -> Vec<String> {
 impl<W: Write> Output for Columns<'_, W> {
     fn event(&self, map: usize, record: &[u8]) {
         let exported = &self.running.maps[map];
-        if exported.map.kind == Kind::Print && self.running.shows(exported, record) && is_whole(exported, record) {
+        if exported.map.kind == Kind::Print && exported.has_some_of(record) && self.running.shows(exported, record) {
             self.line(map, None, record, None);
         }
     }
@@ -110,9 +109,4 @@ impl<W: Write> Output for Columns<'_, W> {
     fn round(&self) -> io::Result<bool> {
         self.lines.borrow_mut().flush()
     }
-}
-
-/// A record that is shorter than its type is no line; it is counted among the bad ones when it is added up.
-fn is_whole(exported: &Exported, record: &[u8]) -> bool {
-    matches!(&exported.map.source, Source::Events(layout) if record.len() >= layout.size)
 }

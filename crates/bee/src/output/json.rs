@@ -43,7 +43,7 @@ impl<W: Write> Output for JsonLines<'_, W> {
         if exported.map.kind != Kind::Print || !self.running.shows(exported, record) {
             return;
         }
-        // One that is too short is counted among the bad ones when it is added up.
+        // One that is too short to have a value is counted among the bad ones when it is added up.
         if let Ok(event) = decode(layout, record) {
             self.line(exported.probe, json!({ "map": exported.map.name, "event": event }));
         }

@@ -33,6 +33,8 @@ pub struct Functions {
 struct Places {
     key: Vec<usize>,
     value: Vec<usize>,
+    /// Of events whose length says how many addresses they have.
+    open: Option<Layout>,
 }
 
 impl Functions {
@@ -44,8 +46,13 @@ impl Functions {
     /// Those of an event that have not been named yet.
     pub fn in_event(&mut self, map: usize, record: &[u8]) -> Vec<Named> {
         let mut found = vec![];
-        if let Some(Places { key, .. }) = self.places.get(map) {
-            add_new(&mut found, &mut self.named, key, record);
+        let Some(Places { key, open, .. }) = self.places.get(map) else { return found };
+        match open {
+            Some(layout) => {
+                let places = layout.places(Meaning::KernelAddress, record.len());
+                add_new(&mut found, &mut self.named, &places, record);
+            }
+            None => add_new(&mut found, &mut self.named, key, record),
         }
         found
     }
@@ -53,7 +60,7 @@ impl Functions {
     /// Those of a map's elements that have not been named yet.
     pub fn in_elements(&mut self, map: usize, elements: &Elements) -> Vec<Named> {
         let mut found = vec![];
-        let Some(Places { key, value }) = self.places.get(map) else { return found };
+        let Some(Places { key, value, .. }) = self.places.get(map) else { return found };
         if key.is_empty() && value.is_empty() {
             return found;
         }
@@ -68,16 +75,19 @@ impl Functions {
 impl Places {
     fn from_source(source: &Source) -> Self {
         match source {
-            Source::Events(layout) => Self { key: addresses(layout), value: vec![] },
+            Source::Events(layout) => {
+                let open = layout.is_open().then(|| layout.clone());
+                Self { key: addresses(layout), value: vec![], open }
+            }
             // Values of all processors are shown as their sum, which is no address.
-            Source::Elements { key, per_cpu: true, .. } => Self { key: addresses(key), value: vec![] },
-            Source::Elements { key, value, .. } => Self { key: addresses(key), value: addresses(value) },
+            Source::Elements { key, per_cpu: true, .. } => Self { key: addresses(key), value: vec![], open: None },
+            Source::Elements { key, value, .. } => Self { key: addresses(key), value: addresses(value), open: None },
         }
     }
 }
 
 fn addresses(layout: &Layout) -> Vec<usize> {
-    layout.places(Meaning::KernelAddress)
+    layout.places(Meaning::KernelAddress, layout.size)
 }
 
 fn add_new(found: &mut Vec<Named>, named: &mut HashSet<u64>, places: &[usize], bytes: &[u8]) {

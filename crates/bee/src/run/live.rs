@@ -40,7 +40,9 @@ pub fn consume(source: Live, running: &Running, end: &End, output: &dyn Output) 
     let consumer = Consumer {
         take: &|buffer, record| {
             came.set(now.get());
-            running.maps[buffers[buffer]].add(record);
+            if let Some(notice) = running.maps[buffers[buffer]].add(record) {
+                output.notice(&notice);
+            }
             output.event(buffers[buffer], record);
         },
         lost: &|buffer, count| {

@@ -115,7 +115,9 @@ impl Replay {
     fn apply(&mut self, frame: Frame, running: &Running, output: &dyn Output) -> Result<(), Error> {
         match frame {
             Frame::Event { map, record } => {
-                exported(running, map)?.add(&record);
+                if let Some(notice) = exported(running, map)?.add(&record) {
+                    output.notice(&notice);
+                }
                 output.event(map, &record);
             }
             Frame::Elements { map, elements } => {

@@ -96,7 +96,7 @@ impl Body<'_> {
             BTF_KIND_ARRAY => (TypeKind::Array { element: self.word(0)?, length: self.word(2)? }, 3),
             BTF_KIND_STRUCT => (TypeKind::Struct { bytes, members: self.members()? }, self.count * 3),
             BTF_KIND_UNION => (TypeKind::Union { bytes, members: self.members()? }, self.count * 3),
-            BTF_KIND_ENUM => (TypeKind::Enum { bytes, signed: self.flag, values: self.values()? }, self.count * 2),
+            BTF_KIND_ENUM => (TypeKind::Enum { bytes, signed: self.flag, values: self.values(bytes)? }, self.count * 2),
             BTF_KIND_TYPEDEF => (TypeKind::Typedef(target), 0),
             BTF_KIND_VOLATILE | BTF_KIND_CONST | BTF_KIND_RESTRICT | BTF_KIND_TYPE_TAG => {
                 (TypeKind::Modifier(target), 0)
@@ -139,9 +139,17 @@ impl Body<'_> {
         Ok(Member { name: self.parts.name(name)?, type_id, offset, bits: (bits > 0).then_some(bits) })
     }
 
-    fn values(&self) -> Result<Arc<[(String, i64)]>, BtfError> {
+    /// Before clang 15 values of more than 32 bits are cut: a zero may be what is left of a high bit, and is no value that is known.
+    fn values(&self, bytes: u32) -> Result<Arc<[(String, i64)]>, BtfError> {
         self.parts.keep::<(String, i64)>(self.count)?;
-        (0..self.count).map(|index| self.value(index)).collect()
+        let mut values = vec![];
+        for index in 0..self.count {
+            let (name, value) = self.value(index)?;
+            if bytes <= 4 || value != 0 {
+                values.push((name, value));
+            }
+        }
+        Ok(values.into())
     }
 
     fn value(&self, index: u32) -> Result<(String, i64), BtfError> {

@@ -48,7 +48,7 @@ impl<'a> Table<'a> {
 impl Output for Table<'_> {
     fn event(&self, map: usize, record: &[u8]) {
         let exported = &self.running.maps[map];
-        if exported.map.kind == Kind::Print && self.running.shows(exported, record) {
+        if exported.map.kind == Kind::Print && exported.has_some_of(record) && self.running.shows(exported, record) {
             self.latest.borrow_mut().add(Tab::Map(map), exported.labels.values(record));
         }
     }
