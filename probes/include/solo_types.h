@@ -14,7 +14,8 @@
  *   struct in_addr          an IPv4 address
  *   struct in6_addr         an IPv6 address
  *   struct sockaddr_in      address and port, as in "10.0.0.1:443"
- *   struct sockaddr_in6     the same, as in "[fd00::1]:443"
+ *   struct sockaddr_in6     the same, as in "[fd00::1]:443"; struct sockaddr, sockaddr_storage and a union of such by their family,
+ *                           also the path of a Unix socket
  *   union { u32 saddr_v4; u8 saddr_v6[16]; };    beside a field family or af (AF_INET, AF_INET6) or version (4, 6): one address, here
  *                           saddr; also 16 bytes or an unsigned __int128 named like an address
  *   u32 list[], char text[] as the last of an event: as much as the record holds

@@ -159,6 +159,32 @@ fn numbers_and_addresses_of_the_network_are_what_their_types_say() {
 
 #[test]
 #[ignore = "needs root (loads probes)"]
+fn sockets_of_every_family_are_shown() {
+    let case = Case {
+        number: 8,
+        types: "struct event_t { union { struct sockaddr_in v4; struct sockaddr_in6 v6; } to; struct sockaddr from; struct __kernel_sockaddr_storage path; };",
+        sends: "struct event_t event;
+            __builtin_memset(&event, 9, sizeof(event));
+            event.to.v4.sin_family = event.from.sa_family = 2; event.to.v4.sin_port = bpf_htons(443); event.to.v4.sin_addr.s_addr = bpf_htonl(0x0a000001);
+            event.path.ss_family = 1; __builtin_memcpy(event.path.__data, \"/run/x\", 7); SEND(&event, sizeof(event));
+            event.to.v6.sin6_scope_id = 7; event.path.__data[9] = 7; SEND(&event, sizeof(event));
+            event.to.v6.sin6_family = 10; event.to.v6.sin6_scope_id = 0; __builtin_memset(&event.to.v6.sin6_addr, 0, 16);
+            event.to.v6.sin6_addr.in6_u.u6_addr8[15] = 1; SEND(&event, sizeof(event));",
+        events: vec![
+            json!({"to": "10.0.0.1:443", "from": "9.9.9.9:2313", "path": "/run/x"}),
+            json!({"to": "10.0.0.1:443", "from": "9.9.9.9:2313", "path": "/run/x"}),
+            json!({"to": "[::1]:443", "from": "9.9.9.9:2313", "path": "/run/x"}),
+        ],
+        counts: vec![
+            r#"{from="9.9.9.9:2313",path="/run/x",to="10.0.0.1:443"} 2"#,
+            r#"{from="9.9.9.9:2313",path="/run/x",to="[::1]:443"} 1"#,
+        ],
+    };
+    case.holds();
+}
+
+#[test]
+#[ignore = "needs root (loads probes)"]
 fn an_address_of_either_version_is_what_the_family_says() {
     let case = Case {
         number: 3,

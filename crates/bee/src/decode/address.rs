@@ -1,9 +1,12 @@
 //! Addresses that are more than their bytes: of a union that holds either version, by the family beside it, and with a port.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+use std::ops::Range;
 
 use crate::decode::scalar::bits;
+use crate::decode::text;
 
+const AF_UNIX: u128 = libc::AF_UNIX as u128;
 const AF_INET: u128 = libc::AF_INET as u128;
 const AF_INET6: u128 = libc::AF_INET6 as u128;
 
@@ -26,11 +29,12 @@ enum Version {
     Neither,
 }
 
-/// `struct sockaddr_in` and `struct sockaddr_in6`.
+/// `struct sockaddr_in`, `struct sockaddr_in6`, and those of every family: `struct sockaddr`, the kernel's storage, a union of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Socket {
     V4,
     V6,
+    Any,
 }
 
 impl Family {
@@ -54,7 +58,7 @@ impl Family {
         Some(match self.version(record, offset) {
             Version::Four => Ipv4Addr::from([bytes[0], bytes[1], bytes[2], bytes[3]]).to_string(),
             Version::Six => Ipv6Addr::from(*bytes).to_string(),
-            Version::Neither => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Version::Neither => text::hex(bytes),
         })
     }
 
@@ -79,36 +83,59 @@ impl Family {
 }
 
 impl Socket {
-    /// As in `10.0.0.1:443` or `[::1]:443`. A program may have an IPv4 address in the larger struct, where the family says so.
+    /// As in `10.0.0.1:443` or `[::1]:443`, or the path of a Unix socket. A program may have an IPv4 address in a larger struct, where the
+    /// family says so. That of no family that is known is its bytes.
     pub fn show(self, bytes: &[u8]) -> Option<String> {
-        let port = u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?);
-        if self == Self::V4 || is_four(bytes) {
-            let address: [u8; 4] = *bytes.get(4..)?.first_chunk()?;
-            return Some(SocketAddrV4::new(address.into(), port).to_string());
+        match self.family(bytes) {
+            AF_INET => Some(SocketAddrV4::new(chunk::<4>(bytes, 4)?.into(), port(bytes)?).to_string()),
+            AF_INET6 => {
+                let scope = u32::from_ne_bytes(chunk(bytes, 24)?);
+                Some(SocketAddrV6::new(chunk::<16>(bytes, 8)?.into(), port(bytes)?, 0, scope).to_string())
+            }
+            AF_UNIX => Some(text::text(bytes.get(2..)?)),
+            _ => Some(text::hex(bytes)),
         }
-        let address: [u8; 16] = *bytes.get(8..)?.first_chunk()?;
-        let scope = u32::from_ne_bytes(*bytes.get(24..)?.first_chunk()?);
-        Some(SocketAddrV6::new(address.into(), port, 0, scope).to_string())
     }
 
     /// Clears what is not shown.
     pub fn clear(self, bytes: &mut [u8]) {
-        let (family, unused) = match self {
-            Self::V4 => (0, 8..16),
-            Self::V6 if is_four(bytes) => (AF_INET, 8..28),
-            Self::V6 => (AF_INET6, 4..8),
+        let family = self.family(bytes);
+        let unused: &[Range<usize>] = match family {
+            AF_INET => &[8..bytes.len()],
+            AF_INET6 => &[4..8, 28..bytes.len()],
+            AF_UNIX => &[text::end(bytes, 2)..bytes.len()],
+            _ => return,
         };
+        for range in unused {
+            if let Some(bytes) = bytes.get_mut(range.clone()) {
+                bytes.fill(0);
+            }
+        }
+        // The type alone may say it.
         if let Some(bytes) = bytes.first_chunk_mut() {
             *bytes = (family as u16).to_ne_bytes();
         }
-        if let Some(bytes) = bytes.get_mut(unused) {
-            bytes.fill(0);
+    }
+
+    /// What the type says, or where that leaves it open the family itself.
+    fn family(self, bytes: &[u8]) -> u128 {
+        let said = bits(bytes, 0, 16).unwrap_or_default();
+        match self {
+            Self::V4 => AF_INET,
+            Self::V6 if said == AF_INET => AF_INET,
+            Self::V6 => AF_INET6,
+            Self::Any if said == AF_INET6 && bytes.len() < 28 => 0,
+            Self::Any => said,
         }
     }
 }
 
-fn is_four(bytes: &[u8]) -> bool {
-    bits(bytes, 0, 16) == Some(AF_INET)
+fn port(bytes: &[u8]) -> Option<u16> {
+    chunk(bytes, 2).map(u16::from_be_bytes)
+}
+
+fn chunk<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk().copied()
 }
 
 /// Whether a `__be32` of this name is an IPv4 address: `saddr`, `src_addr`, `addr4`, `daddr_v4`, `remote_ip`.
@@ -157,7 +184,7 @@ mod tests {
         v4[..8].copy_from_slice(&[0, 0, 1, 0xbb, 10, 0, 0, 1]);
         assert_eq!(Socket::V4.show(&v4).as_deref(), Some("10.0.0.1:443"));
         Socket::V4.clear(&mut v4);
-        assert_eq!(v4, [0, 0, 1, 0xbb, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(v4, [2, 0, 1, 0xbb, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]);
         let mut v6 = [0u8; 28];
         (v6[3], v6[5], v6[23]) = (80, 9, 1);
         assert_eq!(Socket::V6.show(&v6).as_deref(), Some("[::1]:80"));
@@ -169,6 +196,28 @@ mod tests {
         assert_eq!(Socket::V6.show(&v6).as_deref(), Some("127.0.0.0:80"));
         assert_eq!(Socket::V6.show(&v6[..12]), Some("127.0.0.0:80".to_owned()));
         assert_eq!(Socket::V4.show(&v6[..7]), None);
+    }
+
+    #[test]
+    fn sockets_of_every_family_are_what_it_says() {
+        let mut bytes = [0x2f_u8; 32];
+        for (family, shown, length) in [
+            (1, "/".repeat(30), 32),
+            (2, "47.47.47.47:12079".to_owned(), 8),
+            (10, "[2f2f:2f2f:2f2f:2f2f:2f2f:2f2f:2f2f:2f2f%791621423]:12079".to_owned(), 28),
+            (16, format!("1000{}", "2f".repeat(30)), 32),
+        ] {
+            bytes[..2].copy_from_slice(&[family, 0]);
+            assert_eq!(Socket::Any.show(&bytes), Some(shown.clone()));
+            let mut cleared = bytes;
+            Socket::Any.clear(&mut cleared);
+            assert_eq!(Socket::Any.show(&cleared), Some(shown));
+            assert_eq!(cleared.iter().rposition(|byte| *byte != 0), Some(length - 1), "{family}");
+        }
+        let mut path = *b"\x01\0/run/x\0noise";
+        Socket::Any.clear(&mut path);
+        assert_eq!((Socket::Any.show(&path).as_deref(), &path[8..]), (Some("/run/x"), &[0; 6][..]));
+        assert_eq!(Socket::Any.show(&[10, 0, 1, 2]).as_deref(), Some("0a000102"), "too small for such an address");
     }
 
     #[test]

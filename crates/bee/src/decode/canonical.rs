@@ -381,7 +381,7 @@ mod tests {
         assert_eq!(four, [&[7; 4][..], &[0; 12], &[2, 0]].concat());
         assert_eq!(canonical(&layout, &[&[7; 16][..], &[10, 0]].concat())[..16], [7; 16]);
         let socket = canonical(&plain(16, Shape::Socket(Socket::V4)), &[9; 16]);
-        assert_eq!(socket, [0, 0, 9, 9, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(socket, [2, 0, 9, 9, 9, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
 
+use crate::decode::address::Socket;
 use crate::decode::labels::Part;
 use crate::decode::layout::Shape;
 use crate::decode::number::Number;
@@ -70,6 +71,8 @@ impl Comparand {
         let shape = &part.layout.shape;
         let is_possible = match shape {
             Shape::Ipv4 | Shape::Ipv6 | Shape::IpByFamily(_) => self.text.parse::<IpAddr>().is_ok(),
+            // Also the path of a Unix socket.
+            Shape::Socket(Socket::Any) => true,
             Shape::Socket(_) => self.text.parse::<SocketAddr>().is_ok() || self.text.parse::<IpAddr>().is_ok(),
             // A function of the kernel is shown with the distance from where it begins.
             Shape::Meaning(Meaning::KernelAddress) => true,
@@ -188,7 +191,7 @@ fn describe(shape: &Shape) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::address::{Family, Socket};
+    use crate::decode::address::Family;
     use crate::decode::labels::Labels;
     use crate::decode::layout::Layout;
     use std::net::Ipv6Addr;

@@ -22,6 +22,12 @@ pub fn is_text(bytes: &[u8]) -> bool {
     is_printable && bytes[shown.len()..].iter().all(|byte| *byte == 0)
 }
 
+/// Where a text ends that begins there.
+pub fn end(bytes: &[u8], begin: usize) -> usize {
+    let rest = bytes.get(begin..).unwrap_or_default();
+    begin + before_zero(rest).len()
+}
+
 fn before_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|byte| *byte == 0).next().unwrap_or_default()
 }

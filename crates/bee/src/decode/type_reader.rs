@@ -34,7 +34,7 @@ impl Reader<'_> {
             return Ok(layout);
         }
         let Some((resolved, found)) = self.btf.resolve(id) else { return Err(self.unknown(id)) };
-        if let Some(layout) = of_network(found) {
+        if let Some(layout) = of_network(self.btf, found) {
             return Ok(layout);
         }
         let (size, shape) = match &found.kind {
@@ -154,17 +154,30 @@ impl Reader<'_> {
     }
 }
 
-/// The kernel's structs of addresses.
-fn of_network(found: &Type) -> Option<Layout> {
-    let TypeKind::Struct { bytes, .. } = found.kind else { return None };
-    let shape = match (found.name.as_str(), bytes) {
-        ("in_addr", 4) => Shape::Ipv4,
-        ("in6_addr", 16) => Shape::Ipv6,
-        ("sockaddr_in", 16) => Shape::Socket(Socket::V4),
-        ("sockaddr_in6", 28) => Shape::Socket(Socket::V6),
+/// The kernel's structs of addresses, and unions of those that have a port.
+fn of_network(btf: &Btf, found: &Type) -> Option<Layout> {
+    let (bytes, shape) = match (&found.kind, found.name.as_str()) {
+        (TypeKind::Struct { bytes: 4, .. }, "in_addr") => (4, Shape::Ipv4),
+        (TypeKind::Struct { bytes: 16, .. }, "in6_addr") => (16, Shape::Ipv6),
+        (TypeKind::Struct { bytes: 16, .. }, "sockaddr_in") => (16, Shape::Socket(Socket::V4)),
+        (TypeKind::Struct { bytes: 28, .. }, "sockaddr_in6") => (28, Shape::Socket(Socket::V6)),
+        (TypeKind::Struct { bytes, .. }, name) if is_any_socket(name) => (*bytes, Shape::Socket(Socket::Any)),
+        (TypeKind::Union { bytes, members }, _) if !members.is_empty() => {
+            let are_sockets = members.iter().all(|member| is_socket(btf, member.type_id));
+            are_sockets.then_some((*bytes, Shape::Socket(Socket::Any)))?
+        }
         _ => return None,
     };
     Some(Layout { size: bytes as usize, shape })
+}
+
+fn is_socket(btf: &Btf, id: TypeId) -> bool {
+    let Some((_, Type { name, kind: TypeKind::Struct { .. } })) = btf.resolve(id) else { return false };
+    matches!(name.as_str(), "sockaddr_in" | "sockaddr_in6") || is_any_socket(name)
+}
+
+fn is_any_socket(name: &str) -> bool {
+    matches!(name, "sockaddr" | "sockaddr_storage" | "__kernel_sockaddr_storage")
 }
 
 /// A `__be32` is a number or an address, as its name says: `saddr`, `remote_ip`, and `saddr6` of four.
