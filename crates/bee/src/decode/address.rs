@@ -100,14 +100,14 @@ impl Socket {
     /// Clears what is not shown.
     pub fn clear(self, bytes: &mut [u8]) {
         let family = self.family(bytes);
-        let unused: &[Range<usize>] = match family {
-            AF_INET => &[8..bytes.len()],
-            AF_INET6 => &[4..8, 28..bytes.len()],
-            AF_UNIX => &[text::end(bytes, 2)..bytes.len()],
+        let unused: [Range<usize>; 2] = match family {
+            AF_INET => [0..0, 8..bytes.len()],
+            AF_INET6 => [4..8, 28..bytes.len()],
+            AF_UNIX => [0..0, text::end(bytes, 2)..bytes.len()],
             _ => return,
         };
         for range in unused {
-            if let Some(bytes) = bytes.get_mut(range.clone()) {
+            if let Some(bytes) = bytes.get_mut(range) {
                 bytes.fill(0);
             }
         }
