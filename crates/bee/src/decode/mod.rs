@@ -16,6 +16,8 @@ mod kallsyms;
 pub mod labels;
 pub mod layout;
 mod number;
+#[cfg(test)]
+mod random_records;
 mod scalar;
 mod text;
 mod type_reader;
