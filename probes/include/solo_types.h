@@ -8,7 +8,8 @@
  *   char path[256]          the same:                         bpf_probe_read_user_str(event->path, sizeof(event->path), name);
  *   u8 bytes[8]             hexadecimal digits
  *   enum of any kind        the name of the value, as in "TCP_CLOSE"; where its values are single bits, the names of those that are set,
- *                           as in "F_READ|F_WRITE", and bits without a name behind them, as in "F_READ|0x8"
+ *                           as in "F_READ|F_WRITE", and bits without a name behind them, as in "F_READ|0x8"; names of values of
+ *                           more than 32 bits need clang 15
  *   __be16, __be32, __be64  the number; a __be32 whose name ends in addr, ip, src, dst, gw or gateway, perhaps with 4 or v4 behind it, is
  *                           an IPv4 address, and four of them with a 6 in that name an IPv6 address
  *   struct in_addr          an IPv4 address
