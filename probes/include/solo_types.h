@@ -56,6 +56,22 @@ typedef __u64 ktime_ns;
 /* An address in the kernel's code, shown tcp_connect+0x1f:   event->caller = PT_REGS_IP(ctx); */
 typedef __u64 kernel_address;
 
+/*
+ * Stacks are shown as functions, ["tcp_connect+0x1","tcp_v4_connect+0x2b0",…], the innermost first; errors by name, as "EFAULT".
+ *
+ *   kernel_address frames[16];   bpf_get_stack(ctx, event->frames, sizeof(event->frames), 0);
+ *   user_address frames[16];     the same with BPF_F_USER_STACK; ends at the first zero, so clear it before
+ *   kernel_stack_id, user_stack_id                  event->stack = bpf_get_stackid(ctx, &stacks, 0);
+ *
+ * The last two need exactly one map of BPF_MAP_TYPE_STACK_TRACE in the object. Then plain integers are so as well whose fields are
+ * called kern_stack_id, kstack_id, user_stack_id, ustack_id, stack_id and the like; and arrays of 64-bit integers called kstack or
+ * ustack, of which a field kstack_sz says the bytes. Names of user space are looked up in the process that a field tgid, pid, pid_tgid or
+ * tid of the same struct says, as long as it lives.
+ */
+typedef __u64 user_address;
+typedef __s32 kernel_stack_id;
+typedef __s32 user_stack_id;
+
 /* An error, positive or negative, shown ENOENT; 0 is shown as it is:   event->error = PT_REGS_RC(ctx); */
 typedef __s32 error_number;
 

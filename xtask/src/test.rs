@@ -158,6 +158,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "random_layouts",
                 "trace_pipe",
                 "types",
+                "stacks",
                 "endings",
                 "together",
                 "bumblebee",

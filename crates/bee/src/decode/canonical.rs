@@ -229,10 +229,13 @@ impl Plan {
             shown[byte] |= (u8::MAX >> (8 - (end - begin))) << begin;
             self.often[byte] = self.often[byte].saturating_add(1);
         }
-        *has_lookalikes |= matches!(shape, Shape::Text | Shape::TextOrBytes | Shape::Meaning(Meaning::KernelAddress));
+        *has_lookalikes |= matches!(
+            shape,
+            Shape::Text | Shape::TextOrBytes | Shape::Stack(_) | Shape::Meaning(Meaning::KernelAddress)
+        );
         let cut = match shape {
             Shape::Text => Cut::Text,
-            Shape::TextOrBytes | Shape::Bytes => Cut::Bytes,
+            Shape::TextOrBytes | Shape::Bytes | Shape::Stack(_) => Cut::Bytes,
             _ => Cut::Nothing,
         };
         places.push(Place { bytes: bytes.clone(), cut });

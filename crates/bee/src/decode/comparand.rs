@@ -102,7 +102,7 @@ impl Comparand {
             Meaning::Error => return self.error.or(self.number),
             Meaning::Signal => self.text.parse::<Signal>().ok().map(|signal| signal as i128),
             Meaning::SystemCall => host::system_call_number(&self.text),
-            Meaning::Mac | Meaning::Port | Meaning::KernelAddress => None,
+            Meaning::Mac | Meaning::Port | Meaning::KernelAddress | Meaning::UserAddress | Meaning::StackId => None,
         };
         named.map(Number::new).or(self.number)
     }
@@ -177,6 +177,7 @@ fn describe(shape: &Shape) -> String {
         Shape::Duration => "a duration, as in 2us or 1.5ms".to_owned(),
         Shape::Text | Shape::TextOrBytes => "text".to_owned(),
         Shape::Bytes => "bytes".to_owned(),
+        Shape::Stack(_) => "a stack".to_owned(),
         Shape::Ipv4 | Shape::Ipv6 | Shape::IpByFamily(_) => "an IP address".to_owned(),
         Shape::Socket(_) => "an IP address, with its port or without, as in 10.0.0.1:443".to_owned(),
         Shape::Meaning(Meaning::Time) => "a time, as in 2026-01-31T12:00:00Z, or a duration since boot".to_owned(),

@@ -39,6 +39,11 @@ pub fn recorded_on(origin: Origin) {
     let _ = ELSEWHERE.set((origin, RwLock::default()));
 }
 
+/// Whether the numbers are those of a recording.
+pub fn is_recorded() -> bool {
+    ELSEWHERE.get().is_some()
+}
+
 /// The recording names functions of its machine; so many are kept at the most.
 pub fn learn_functions(named: impl IntoIterator<Item = (u64, String)>, most: usize) {
     let Some((_, functions)) = ELSEWHERE.get() else { return };

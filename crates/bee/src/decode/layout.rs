@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::decode::address::{Family, Socket};
+use crate::decode::stacks::Stack;
 use crate::decode::typedefs::Meaning;
 
 /// A layout has at most this many fields and bytes: a probe's records are small.
@@ -53,6 +54,8 @@ pub enum Shape {
     Duration,
     /// A number that a typedef says the meaning of.
     Meaning(Meaning),
+    /// Functions that called each other.
+    Stack(Box<Stack>),
     Array {
         element: Box<Layout>,
         length: usize,

@@ -19,9 +19,12 @@ mod number;
 #[cfg(test)]
 mod random_records;
 mod scalar;
+pub(crate) mod stack_fields;
+pub(crate) mod stacks;
 mod text;
 mod type_reader;
 pub mod typedefs;
+pub(crate) mod user_symbols;
 
 use std::fmt::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -65,6 +68,7 @@ pub(crate) fn write(text: &mut String, layout: &Layout, record: &[u8], offset: u
             Some(address) => write!(text, "{address}"),
             None => Ok(()),
         },
+        Shape::Stack(stack) => text.write_str(&stack.text(record, offset / 8)),
         Shape::Text => text.write_str(&self::text::text(piece(layout, record, offset).unwrap_or_default())),
         _ => match value(layout, record, offset, width) {
             Some(Value::String(shown)) => text.write_str(&shown),
@@ -121,6 +125,8 @@ fn value(layout: &Layout, record: &[u8], offset: usize, width: Option<usize>) ->
         Shape::IpByFamily(family) => Value::String(family.show(record, offset)?),
         Shape::Socket(socket) => Value::String(socket.show(whole(layout, record, offset)?)?),
         Shape::Duration => Value::String(format!("{:?}", Duration::from_nanos(bits(record, offset, width)? as u64))),
+        Shape::Stack(_) if offset / 8 >= record.len() => return None,
+        Shape::Stack(stack) => stack.show(record, offset / 8),
         Shape::Meaning(meaning) => meaning.show(bits(record, offset, width)? as u64),
         Shape::Array { .. } | Shape::Struct(_) => return several(layout, record, offset),
         Shape::Rest(rest) => {

@@ -43,6 +43,9 @@ impl Running {
             let backing = Backing::Kernel(probe.map(&map.name)?);
             maps.push(Exported::new(self.probes.len(), map, backing, &self.bounds, &self.accounts));
         }
+        if let Some((name, table)) = &inspection.stacks {
+            table.read_by(probe.stacks(name)?);
+        }
         let losses = Losses::new(probe, &inspection.btf, &maps);
         let (programs, iterators) = (Programs::new(probe), probe.iterators());
         self.probes.push(Instance { name: name.to_owned(), losses, programs, iterators });

@@ -4,8 +4,9 @@ use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use libbpf_rs::{Iter, Link, MapCore, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
 
+use crate::decode::stacks::{DEPTH, Lookup};
 use crate::kernel::hooks::twins::{self, Choice, Hooks};
 use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::kernel::verifier_log;
@@ -17,6 +18,10 @@ use crate::object::{Inspection, Source};
 
 /// The most text that is read of one iterator in one look.
 const TEXT: u64 = 1 << 20;
+
+/// What a map of stacks has that does not say it: 127 functions, as `kernel.perf_event_max_stack` allows, and so many stacks.
+const STACK: u32 = 127 * 8;
+const STACKS: u32 = 16 << 10;
 
 /// Why no variant of a probe runs here.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +104,16 @@ impl Probe {
             return Err(ProbeError::reading(name, libbpf_rs::Error::from_raw_os_error(libc::ENOENT)));
         };
         MapHandle::try_from(&map).map_err(|source| ProbeError::reading(name, source))
+    }
+
+    /// Reads the addresses of a stack by its number, from the map of this name.
+    pub(crate) fn stacks(&self, map: &str) -> Result<Lookup, ProbeError> {
+        let map = self.map(map)?;
+        Ok(Box::new(move |id: u32| {
+            let bytes = map.lookup(&id.to_ne_bytes(), MapFlags::ANY).ok()??;
+            let addresses = bytes.chunks_exact(8).take(DEPTH).filter_map(|bytes| bytes.try_into().ok());
+            Some(addresses.map(u64::from_ne_bytes).take_while(|address| *address != 0).collect())
+        }))
     }
 
     /// The maps that the probe's author named; those of its variables libbpf does.
@@ -216,6 +231,15 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
             let size = if opened.map_type() == MapType::PerfEventArray { 4 } else { 0 };
             opened.set_key_size(size)?;
             opened.set_value_size(size)?;
+        }
+    }
+    // libbpf's tools say in user space how deep their stacks are, and how many there may be.
+    for mut stacks in open.maps_mut().filter(|map| map.map_type() == MapType::StackTrace) {
+        if stacks.value_size() == 0 {
+            stacks.set_value_size(STACK)?;
+        }
+        if stacks.max_entries() == 0 {
+            stacks.set_max_entries(STACKS)?;
         }
     }
     for mut constants in open.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(params::SECTION)) {

@@ -12,6 +12,7 @@ mod map_type {
     pub const PERF_EVENT_ARRAY: u32 = 4;
     pub const PERCPU_HASH: u32 = 5;
     pub const PERCPU_ARRAY: u32 = 6;
+    pub const STACK_TRACE: u32 = 7;
     pub const LRU_HASH: u32 = 9;
     pub const LRU_PERCPU_HASH: u32 = 10;
     pub const RINGBUF: u32 = 27;
@@ -35,6 +36,26 @@ pub fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, Strin
             libbpf_rs::MapType::from(number)
         )),
     }
+}
+
+/// `BPF_F_STACK_BUILD_ID`: it has places in files, not addresses.
+const BUILD_IDS: u32 = 1 << 5;
+
+/// The object's map of stacks, if it has exactly one.
+pub fn stack_map(btf: &Btf) -> Option<String> {
+    let mut found = None;
+    for (name, id) in btf.variables(".maps").unwrap_or_default() {
+        let definition = Definition { btf, id };
+        if definition.number("type") != Some(map_type::STACK_TRACE) {
+            continue;
+        }
+        let has_addresses = definition.number("map_flags").unwrap_or(0) & BUILD_IDS == 0;
+        if found.is_some() || !has_addresses {
+            return None;
+        }
+        found = Some(name.to_owned());
+    }
+    found
 }
 
 fn elements(definition: Definition, kind: Kind, per_cpu: bool) -> Result<Source, String> {

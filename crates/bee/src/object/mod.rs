@@ -16,6 +16,7 @@ pub mod params;
 pub mod variants;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{self, Buckets};
 use crate::decode::labels::Labels;
 use crate::decode::layout::{Field, Layout};
+use crate::decode::stack_fields::{bind, stacks_in};
+use crate::decode::stacks::{Placed, Table};
 use crate::object::params::Constant;
 
 pub use error::Error;
@@ -63,6 +66,8 @@ pub struct Inspection {
     /// The maps that are exported, in the object's order.
     pub maps: Vec<Map>,
     pub btf: Btf,
+    /// The map of stacks, and where they are known when it runs.
+    pub stacks: Option<(String, Arc<Table>)>,
     /// Whether a program of it calls `bpf_printk`.
     pub prints: bool,
     /// What replaces the object's own constants.
@@ -162,6 +167,32 @@ pub enum Source {
     Elements { key: Layout, value: Layout, per_cpu: bool },
 }
 
+impl Source {
+    fn bind(&mut self, stacks: Option<&Arc<Table>>) {
+        match self {
+            Self::Events(layout) => bind(layout, stacks),
+            Self::Elements { key, value, .. } => {
+                bind(key, stacks);
+                bind(value, stacks);
+            }
+        }
+    }
+
+    /// The stacks of its events or keys, where they are in bytes, and those of its values.
+    pub(crate) fn stacks(&self) -> [Placed; 2] {
+        match self {
+            Self::Events(layout) => [stacks_in(layout), vec![]],
+            // Values of all CPUs are shown as their sum.
+            Self::Elements { key, per_cpu: true, .. } => [stacks_in(key), vec![]],
+            Self::Elements { key, value, .. } => [stacks_in(key), stacks_in(value)],
+        }
+    }
+
+    pub(crate) fn has_stacks(&self) -> bool {
+        self.stacks().iter().any(|stacks| !stacks.is_empty())
+    }
+}
+
 /// Reads an object and says what bee will export.
 ///
 /// # Errors
@@ -181,12 +212,18 @@ pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Insp
     functions::check(&elf)?;
     let prints = helpers::prints(&elf)?;
     let btf = Btf::parse(elf.section_bytes(".BTF")?.ok_or(Error::NoBtf)?, allowance)?;
-    let maps = maps(&btf, &sections, allowance)?;
-    Ok(Inspection { object, maps, btf, prints, constants: vec![] })
+    let stacks = definition::stack_map(&btf).map(|name| (name, Arc::default()));
+    let maps = maps(&btf, &sections, stacks.as_ref().map(|(_, table)| table), allowance)?;
+    Ok(Inspection { object, maps, btf, stacks, prints, constants: vec![] })
 }
 
 /// The maps that are exported.
-fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> Result<Vec<Map>, Error> {
+fn maps(
+    btf: &Btf,
+    sections: &BTreeMap<String, Kind>,
+    stacks: Option<&Arc<Table>>,
+    allowance: &Allowance,
+) -> Result<Vec<Map>, Error> {
     let (mut maps, tags) = (vec![], btf.tags());
     for (name, definition) in btf.variables(".maps").unwrap_or_default() {
         let kind = sections.get(name).copied().or_else(|| Kind::from_prefix(name));
@@ -195,7 +232,8 @@ fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> 
             return Err(Error::TooMany);
         }
         let tags = tags.get(name).map(Vec::as_slice).unwrap_or_default();
-        let map = map(btf, definition, kind, (name, tags)).map_err(|why| Error::Map { map: name.to_owned(), why })?;
+        let map =
+            map(btf, definition, kind, (name, tags), stacks).map_err(|why| Error::Map { map: name.to_owned(), why })?;
         allowance.take(COPIES * map.memory())?;
         maps.push(map);
     }
@@ -206,8 +244,15 @@ fn maps(btf: &Btf, sections: &BTreeMap<String, Kind>, allowance: &Allowance) -> 
     Ok(maps)
 }
 
-fn map(btf: &Btf, definition: TypeId, kind: Kind, (name, tags): (&str, &[&str])) -> Result<Map, String> {
-    let source = definition::source(btf, definition, kind)?;
+fn map(
+    btf: &Btf,
+    definition: TypeId,
+    kind: Kind,
+    (name, tags): (&str, &[&str]),
+    stacks: Option<&Arc<Table>>,
+) -> Result<Map, String> {
+    let mut source = definition::source(btf, definition, kind)?;
+    source.bind(stacks);
     let buckets = match value_of("buckets=", tags) {
         Some(text) => Some(text.parse().map_err(|error: histogram::Malformed| error.to_string())?),
         None => None,

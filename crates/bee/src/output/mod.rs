@@ -2,6 +2,7 @@
 
 mod columns;
 mod diff;
+mod folded;
 mod json;
 mod lines;
 mod outlet;
@@ -29,6 +30,8 @@ pub enum Format {
     Json,
     /// Aligned lines of text
     Columns,
+    /// At the end, each stack in one line with its count, for flame graphs
+    Folded,
 }
 
 /// What becomes of a run's data as it comes. Maps are numbered as in [`Running`].
@@ -127,6 +130,7 @@ pub(crate) fn open<'a>(
     let stdout = io::BufWriter::with_capacity(1 << 16, Outlet::new(io::stdout(), end.clone())?);
     Ok(match format {
         Format::Columns => Box::new(columns::Columns::new(running, stdout)),
+        Format::Folded => Box::new(folded::Folded::new(running, stdout)),
         Format::Table | Format::Json => Box::new(json::JsonLines::new(running, stdout)),
     })
 }

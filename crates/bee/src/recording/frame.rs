@@ -8,6 +8,7 @@ use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Account;
 use crate::kernel::trace_pipe::Line;
 use crate::recording::functions::Named;
+use crate::recording::stacks::UserNamed;
 use crate::recording::{Error, FRAME_LIMIT, JSON_LIMIT, TEXT_LIMIT};
 
 /// Kind (u8), time (u64, microseconds since the start) and length (u32).
@@ -28,6 +29,10 @@ pub enum Frame {
     Accounts { probe: usize, accounts: Vec<(String, Account)> },
     /// These functions of the kernel are in the data that follow.
     Functions(Vec<Named>),
+    /// A probe's map of stacks has this one.
+    Stack { probe: usize, id: u32, addresses: Vec<u64> },
+    /// These functions of processes are in the data that follow.
+    UserFunctions(Vec<UserNamed>),
     /// A program said this with `bpf_printk`.
     Trace(Line),
 }
@@ -75,6 +80,8 @@ impl Frame {
             Self::Text { probe, program, text } => write(to, 3, at, &[&json(&(probe, program, text))]),
             Self::Accounts { probe, accounts } => write(to, 4, at, &[&json(&(probe, accounts))]),
             Self::Functions(named) => write(to, 5, at, &[&json(named)]),
+            Self::Stack { probe, id, addresses } => write(to, 7, at, &[&json(&(probe, id, addresses))]),
+            Self::UserFunctions(named) => write(to, 8, at, &[&json(named)]),
             Self::Trace(line) => write(to, 6, at, &[&json(line)]),
         }
     }
@@ -99,6 +106,11 @@ impl Frame {
                 Self::Accounts { probe, accounts }
             }
             5 => Self::Functions(serde_json::from_slice(rest).map_err(Error::damaged)?),
+            7 => {
+                let (probe, id, addresses) = serde_json::from_slice(rest).map_err(Error::damaged)?;
+                Self::Stack { probe, id, addresses }
+            }
+            8 => Self::UserFunctions(serde_json::from_slice(rest).map_err(Error::damaged)?),
             6 => Self::Trace(serde_json::from_slice(rest).map_err(Error::damaged)?),
             kind => return Err(Error::damaged(format!("frames of kind {kind} are unknown"))),
         })
@@ -161,6 +173,8 @@ mod tests {
             Frame::Text { probe: 1, program: "tasks".into(), text: "1 \"init\"\n".into() },
             Frame::Accounts { probe: 0, accounts: vec![("watch".into(), account)] },
             Frame::Functions(vec![(0xffff_ffff_8100_001f, "tcp_connect+0x1f".into())]),
+            Frame::Stack { probe: 0, id: 7, addresses: vec![u64::MAX, 1] },
+            Frame::UserFunctions(vec![(7, 0x1234, "main+0x1f".into())]),
             Frame::Trace(Line { whose: Some((0, "p".into())), comm: "a".into(), pid: 7, text: "b".into() }),
         ] {
             let mut bytes = vec![];
@@ -173,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_a_frame_panic(kind in 0u8..9, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+        fn no_bytes_make_a_frame_panic(kind in 0u8..10, bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let length = bytes.len();
             if let Ok(Frame::Elements { elements, .. }) = Frame::read(kind, bytes) {
                 prop_assert!(elements.keys.len() + elements.values.len() <= length);

@@ -7,6 +7,7 @@
 mod frame;
 pub(crate) mod functions;
 mod reader;
+pub(crate) mod stacks;
 mod writer;
 
 use std::io;

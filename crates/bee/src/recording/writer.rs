@@ -24,6 +24,7 @@ use crate::output::{Output, Title};
 use crate::recording::frame::write_event;
 use crate::recording::functions::{Functions, Named};
 use crate::recording::reader::version;
+use crate::recording::stacks::Stacks;
 use crate::recording::{Error, FRAME_LIMIT, Frame, Header, MAGIC, Map, Probe, TOTAL_LIMIT};
 
 /// How often losses and costs are noted, and what was recorded is sure to be in the file.
@@ -63,6 +64,7 @@ pub struct Recorder<'a> {
     noted: Cell<Option<Duration>>,
     known: RefCell<Known>,
     functions: RefCell<Functions>,
+    stacks: RefCell<Stacks>,
 }
 
 /// What is in the file already.
@@ -87,7 +89,8 @@ impl<'a> Recorder<'a> {
         let (file, known) = (RefCell::new(file), RefCell::default());
         let (now, noted) = (Cell::default(), Cell::default());
         let functions = RefCell::new(Functions::new(&running.maps));
-        Ok(Self { running, output, file, start: Instant::now(), now, noted, known, functions })
+        let stacks = RefCell::new(Stacks::new(&running.maps));
+        Ok(Self { running, output, file, start: Instant::now(), now, noted, known, functions, stacks })
     }
 
     fn frame(&self, frame: &Frame) {
@@ -97,6 +100,12 @@ impl<'a> Recorder<'a> {
     fn name(&self, functions: Vec<Named>) {
         for functions in functions.chunks(1024) {
             self.frame(&Frame::Functions(functions.to_vec()));
+        }
+    }
+
+    fn tell(&self, stacks: Vec<Frame>) {
+        for frame in &stacks {
+            self.frame(frame);
         }
     }
 
@@ -124,6 +133,7 @@ impl<'a> Recorder<'a> {
 impl Output for Recorder<'_> {
     fn event(&self, map: usize, record: &[u8]) {
         self.name(self.functions.borrow_mut().in_event(map, record));
+        self.tell(self.stacks.borrow_mut().in_event(map, record));
         self.file.borrow_mut().write(|bytes| write_event(bytes, self.now.get(), map, record));
         self.output.event(map, record);
     }
@@ -137,6 +147,7 @@ impl Output for Recorder<'_> {
         (&elements.keys, &elements.values).hash(&mut hasher);
         if self.known.borrow_mut().elements.insert(map, hasher.finish()) != Some(hasher.finish()) {
             self.name(self.functions.borrow_mut().in_elements(map, elements));
+            self.tell(self.stacks.borrow_mut().in_elements(map, elements));
             self.frame(&Frame::Elements { map, elements: elements.at_most(FRAME_LIMIT - MARGIN) });
         }
         if self.output.wants(map) {

@@ -117,6 +117,8 @@ pub enum Error {
     Debug { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Pin(#[from] pins::Error),
+    #[error("--output folded needs a map with stacks: see kernel_stack_id and kernel_address in solo_types.h")]
+    NoStacks,
     #[error(transparent)]
     TracePipe(#[from] trace_pipe::Error),
     #[error("failed to wait for signals")]
@@ -179,6 +181,7 @@ fn attach(candidate: &Candidate) -> Result<Probe, Error> {
 /// Shows a recording as if it ran now. Its last state stays until a signal comes or, if there is a timeout, for so long.
 pub fn replay(recording: Recording, speed: Speed, mut show: ShowOptions) -> Result<(), Error> {
     prepare::check_filters(&show.filters, recording.inspections())?;
+    prepare::check_format(show.format, recording.inspections())?;
     let replay = Replay::new(recording, speed, show.timeout.take());
     let session = Session::open(show)?;
     let running = replay.running(session.options.filters.clone())?;

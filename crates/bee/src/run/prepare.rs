@@ -11,6 +11,7 @@ use crate::object::names;
 use crate::object::params;
 use crate::object::variants;
 use crate::object::{self, Inspection, Kind, Source};
+use crate::output::Format;
 use crate::run::{Error, NamedObject, RunOptions};
 
 /// Probes that were looked at and not loaded yet.
@@ -43,8 +44,15 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
         inspection.constants = params::constants(&inspection.btf, &options.parameters)?;
     }
     histograms(&mut candidates, &options)?;
+    check_format(options.show.format, candidates.iter().map(|candidate| &candidate.inspection))?;
     check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
     Ok(Prepared { options, candidates })
+}
+
+/// What is shown as stacks has some.
+pub fn check_format<'a>(format: Format, mut probes: impl Iterator<Item = &'a Inspection>) -> Result<(), Error> {
+    let has_stacks = probes.any(|inspection| inspection.maps.iter().any(|map| map.source.has_stacks()));
+    if format == Format::Folded && !has_stacks { Err(Error::NoStacks) } else { Ok(()) }
 }
 
 /// Some map can answer each filter.

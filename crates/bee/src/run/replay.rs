@@ -18,7 +18,7 @@ use crate::kernel::map_reader::Elements;
 use crate::kernel::prog_stats::Programs;
 use crate::object::Source;
 use crate::output::{Output, Title};
-use crate::recording::{Error, Frame, Recording, functions};
+use crate::recording::{Error, Frame, Recording, functions, stacks};
 use crate::shutdown::End;
 
 /// What the output notes of an element, and what an account takes besides its name.
@@ -142,6 +142,16 @@ impl Replay {
                 held(&mut self.accounts, probe, &self.recording.allowance).set(size)?;
                 programs.set(accounts);
             }
+            Frame::Stack { probe, id, addresses } => {
+                let inspection = self.recording.inspections.get(probe);
+                let table = inspection.and_then(|inspection| inspection.stacks.as_ref());
+                let (_, table) = table.ok_or_else(|| Error::damaged("a probe has a stack and no map for it"))?;
+                self.recording.allowance.take(size_of_val(addresses.as_slice()) + ENTRY)?;
+                if !table.tell(id, addresses) {
+                    return Err(Error::damaged("it has too many stacks"));
+                }
+            }
+            Frame::UserFunctions(named) => stacks::learn(named, &self.recording.allowance),
             Frame::Trace(line) => {
                 if let Some((probe, _)) = line.whose {
                     instance(running, probe)?;
