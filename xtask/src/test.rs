@@ -159,6 +159,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "trace_pipe",
                 "types",
                 "stacks",
+                "metrics_of_structs",
                 "endings",
                 "together",
                 "bumblebee",

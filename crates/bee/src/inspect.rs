@@ -8,7 +8,8 @@ use serde::Serialize;
 use crate::allowance::Allowance;
 use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
-use crate::object::names::metric;
+use crate::object::measures;
+use crate::object::names::metrics;
 use crate::object::variants;
 use crate::object::{self, Kind};
 
@@ -47,9 +48,11 @@ pub struct Map {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Export {
     pub kind: Kind,
-    /// The metric's name; what is printed has none.
-    pub metric: Option<String>,
+    /// Their names: one, or one for each number of the map's values; what is printed has none.
+    pub metrics: Vec<String>,
     pub labels: Vec<String>,
+    /// Fields of its values that are no metrics.
+    pub left_out: Vec<String>,
 }
 
 /// Why it can't be said.
@@ -107,17 +110,22 @@ impl Map {
         let Self { name, kind, max_entries, memory, export } = self;
         let kilobytes = *memory as f64 / 1000.0;
         let size = format!("  {name:<28} {kind}, {max_entries} entries, {kilobytes:.1} kB of the kernel's memory");
-        [size].into_iter().chain(export.as_ref().map(Export::line)).collect()
+        [size].into_iter().chain(export.iter().flat_map(Export::lines)).collect()
     }
 }
 
 impl Export {
-    fn line(&self) -> String {
+    fn lines(&self) -> Vec<String> {
         let labels = self.labels.join(", ");
-        match &self.metric {
-            Some(metric) => format!("  {:<28} {metric}{{{labels}}}", ""),
-            None => format!("  {:<28} printed: {labels}", ""),
+        let mut lines: Vec<_> =
+            self.metrics.iter().map(|metric| format!("  {:<28} {metric}{{{labels}}}", "")).collect();
+        if self.kind == Kind::Print {
+            lines.push(format!("  {:<28} printed: {labels}", ""));
         }
+        if !self.left_out.is_empty() {
+            lines.push(format!("  {:<28} left out: {}", "", self.left_out.join(", ")));
+        }
+        lines
     }
 }
 
@@ -134,7 +142,8 @@ fn map(dimensions: Dimensions, inspection: &object::Inspection, cpus: u64) -> Ma
 fn export(map: &object::Map) -> Export {
     Export {
         kind: map.kind,
-        metric: (map.kind != Kind::Print).then(|| metric(&map.name)),
+        metrics: metrics(map),
         labels: map.labels().names().map(str::to_owned).collect(),
+        left_out: measures::left_out(map),
     }
 }

@@ -113,7 +113,7 @@ fn a_source_that_does_not_compile_is_shown_with_file_and_line() {
 #[test]
 fn a5_10_a_map_that_cant_be_exported_is_named_with_its_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let source = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nstruct size_key { u32 a; };\nstruct size_value { u64 b; };\n\
+    let source = "#include \"vmlinux.h\"\n#include \"bpf/bpf_helpers.h\"\nstruct size_key { u32 a; };\nstruct size_value { char b[8]; };\n\
                   struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, struct size_key); __type(value, struct size_value); } \
                   sizes SEC(\".maps.counter\");\n";
     std::fs::write(folder.path().join("probe.c"), source).unwrap();

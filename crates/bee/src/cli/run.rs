@@ -51,6 +51,10 @@ pub struct Run {
     #[arg(short = 'k', long, value_name = "FIELD")]
     pub hist_value_key: Option<String>,
 
+    /// Show each CPU's values of this per-CPU map, with the label cpu, and not their sum; may be repeated
+    #[arg(long, value_name = "MAP")]
+    pub per_cpu: Vec<String>,
+
     /// The most series that one map may become; what is more is added up in one, whose labels say overflow
     #[arg(long, value_name = "COUNT", default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=MOST_SERIES as i64))]
     pub max_series: u32,

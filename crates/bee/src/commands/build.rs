@@ -7,6 +7,7 @@ use bee::atomic_file;
 use bee::compile::Request;
 use bee::decode::architecture::Architecture;
 use bee::lint::{self, Sources};
+use bee::object::measures;
 use bee::store::{Built, Config, Reference};
 use clikit::print;
 use jiff::Timestamp;
@@ -65,9 +66,13 @@ fn compile(arguments: &Build, architecture: Architecture) -> Result<(Config, Vec
 /// What `bee lint` would say.
 fn warn(arguments: &Build, object: &[u8]) -> Result<()> {
     let sources = Sources::from_file(&arguments.source).and(&arguments.link);
-    let findings = lint::lint(&bee::object::inspect(object)?, &sources, lint::MEMORY)?;
+    let inspection = bee::object::inspect(object)?;
+    let findings = lint::lint(&inspection, &sources, lint::MEMORY)?;
     for finding in &findings {
         print::note(finding);
+    }
+    for note in inspection.maps.iter().filter_map(measures::note) {
+        print::note(note);
     }
     Ok(())
 }

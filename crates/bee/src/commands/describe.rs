@@ -53,12 +53,13 @@ fn lines(Description { entry, annotations, config }: &Description) -> Vec<String
     lines
 }
 
-fn words(Map { name, r#type: type_, max_entries, kind, metric, labels }: &Map) -> String {
+fn words(Map { name, r#type: type_, max_entries, kind, metric, metrics, labels }: &Map) -> String {
     let labels = labels.join(", ");
-    let export = match (kind, metric) {
-        (Some(kind), Some(metric)) => format!("; {kind} {metric}{{{labels}}}"),
-        (Some(_), None) => format!("; printed: {labels}"),
-        (None, _) => String::new(),
+    let metrics: Vec<_> = metric.iter().chain(metrics).map(|metric| format!("{metric}{{{labels}}}")).collect();
+    let export = match kind {
+        Some(_) if metrics.is_empty() => format!("; printed: {labels}"),
+        Some(kind) => format!("; {kind} {}", metrics.join(", ")),
+        None => String::new(),
     };
     format!("{name}, {type_}, {max_entries} entries{export}")
 }

@@ -11,7 +11,7 @@ pub fn run(cli: &Cli, arguments: &Inspect) -> Result<()> {
     let object = super::run::stored(cli, &arguments.probe)?;
     let contents = Contents::parse(&object)?;
     if arguments.json && !arguments.mermaid {
-        let json = json!({ "version": 1, "probe": arguments.probe, "contents": contents });
+        let json = json!({ "version": 2, "probe": arguments.probe, "contents": contents });
         return Ok(print::json(format_args!("{json:#}"))?);
     }
     for line in if arguments.mermaid { contents.mermaid() } else { contents.lines() } {

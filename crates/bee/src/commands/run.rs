@@ -28,6 +28,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         parameters: arguments.param.clone(),
         bounds: SeriesBounds { buckets: arguments.hist_buckets.clone(), most: arguments.max_series as usize },
         histogram_value: arguments.hist_value_key.clone(),
+        per_cpu: arguments.per_cpu.clone(),
         run_time: arguments.run_time,
         record: arguments.record.clone(),
         pins: PinOptions { maps: arguments.pin_maps.clone(), programs: arguments.pin_progs.clone() },
@@ -109,6 +110,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
     again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
+    again.extend(arguments.per_cpu.iter().map(|map| format!("--per-cpu={map}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));
     for (option, path) in

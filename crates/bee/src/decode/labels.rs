@@ -9,7 +9,7 @@ use crate::decode;
 use crate::decode::layout::{Layout, Shape};
 
 /// What a key is called that is no struct.
-const KEY: &str = "key";
+pub(crate) const KEY: &str = "key";
 
 /// What a key or event shows as labels.
 pub struct Labels {
@@ -106,7 +106,7 @@ fn flatten(layout: &Layout, name: &str, (offset, bits): (usize, Option<usize>), 
 }
 
 /// The name of a field within the value `name`, which is empty for the record itself.
-fn join(name: &str, field: &str) -> String {
+pub(crate) fn join(name: &str, field: &str) -> String {
     if name.is_empty() { field.to_owned() } else { format!("{name}_{field}") }
 }
 

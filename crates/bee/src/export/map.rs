@@ -3,28 +3,26 @@
 //! Adding up by bytes costs a fraction of making labels per event; labels are made when Prometheus scrapes.
 
 use std::borrow::Cow;
-use std::cmp::Reverse;
 use std::collections::hash_map;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use clikit::print;
-use serde_json::Value;
-
 use crate::allowance::{Accounts, Allowance, Exceeded, Held};
 use crate::decode::bucket_key::BucketKey;
 use crate::decode::canonical::Canonical;
 use crate::decode::histogram::{Buckets, Histogram};
+use crate::decode::integer_at;
 use crate::decode::labels::Labels;
 use crate::decode::layout::Layout;
-use crate::decode::{decode, integer, integer_at, number};
 use crate::export::cardinality::{Admitted, Bounded, ENTRY};
 use crate::export::hash_histogram;
 use crate::export::series::{Histograms, Series};
 use crate::export::source::Backing;
 use crate::kernel::map_reader::{self, Elements};
+use crate::object::measures::{Measure, Measures};
 use crate::object::{Kind, Map, Source};
+use clikit::print;
 
 /// The most series that a map may be allowed.
 pub const MOST_SERIES: usize = 1_000_000;
@@ -48,7 +46,7 @@ pub enum Unreadable {
 }
 
 /// Values by canonical key.
-type Totals<'a> = Vec<(Cow<'a, [u8]>, i128)>;
+pub(super) type Totals<'a> = Vec<(Cow<'a, [u8]>, i128)>;
 
 /// One exported map of a running probe.
 pub struct Exported {
@@ -56,15 +54,17 @@ pub struct Exported {
     pub probe: usize,
     pub map: Map,
     pub labels: Labels,
+    /// The numbers of an element's value, each of which is a metric.
+    pub(super) measures: Vec<Measure>,
     /// Keys that are shown alike are one.
     canonical: Canonical,
     pub(crate) backing: Backing,
     /// For what it amounts to when somebody asks.
-    answers: Allowance,
+    pub(super) answers: Allowance,
     /// For ring buffers: events by their bytes, with how often (counter) or the latest value (gauge).
-    events: Mutex<Bounded<i128>>,
+    pub(super) events: Mutex<Bounded<i128>>,
     /// For histograms: what was observed, by what the event says without the value.
-    observed: Mutex<Bounded<Histogram>>,
+    pub(super) observed: Mutex<Bounded<Histogram>>,
     pub buckets: Buckets,
     /// For hashes: the keys that are series.
     admitted: Mutex<Admitted>,
@@ -91,6 +91,7 @@ impl Exported {
             probe,
             map: map.clone(),
             labels: map.labels(),
+            measures: Measures::of_map(map).numbers,
             canonical: map.canonical(),
             backing,
             answers: accounts.answers.clone(),
@@ -186,17 +187,19 @@ impl Exported {
     }
 
     /// The histograms that the probe keeps itself in these elements.
-    fn kept(&self, elements: &Elements) -> Result<(BTreeMap<Vec<u8>, Histogram>, Held), Exceeded> {
+    pub(super) fn kept(&self, elements: &Elements) -> Result<(BTreeMap<Vec<u8>, Histogram>, Held), Exceeded> {
         let mut held = self.answers.hold();
-        let (Kind::Histogram, Source::Elements { key, value, per_cpu }) = (self.map.kind, &self.map.source) else {
+        let (Kind::Histogram, Source::Elements { key, .. }) = (self.map.kind, &self.map.source) else {
             return Ok((BTreeMap::new(), held));
         };
-        let Some(bucket) = BucketKey::new(key) else { return Ok((BTreeMap::new(), held)) };
+        let (Some(bucket), [measure]) = (BucketKey::new(key), self.measures.as_slice()) else {
+            return Ok((BTreeMap::new(), held));
+        };
         let gathered = hash_histogram::gather(
             elements,
             (&bucket, &self.canonical),
             &self.buckets,
-            |values| sum(value, values, *per_cpu),
+            |values| self.sum(measure, values),
             &mut held,
         )?;
         if let Some(number) = gathered.beyond
@@ -210,19 +213,41 @@ impl Exported {
         Ok((gathered.histograms, held))
     }
 
-    /// The time series at this moment. Those of a hash are its elements: a key that is deleted is no series any more.
-    pub fn series(&self) -> Result<Series, Unreadable> {
-        let mut series = Series::new(&self.answers);
-        let others = match &self.map.source {
-            Source::Events(_) => {
-                let events = lock(&self.events);
-                for (key, value) in events.iter() {
-                    series.add(&self.labels, key, *value)?;
-                }
-                events.others().copied()
+    /// The time series at this moment, of each metric that the map is. Those of a hash are its elements: a key that is deleted is no
+    /// series any more.
+    pub fn series(&self) -> Result<Vec<Series>, Unreadable> {
+        if let Source::Events(_) = &self.map.source {
+            let mut series = Series::new(&self.answers);
+            let events = lock(&self.events);
+            for (key, value) in events.iter() {
+                series.add(&self.labels, key, *value)?;
             }
-            Source::Elements { value, per_cpu, .. } => self.add_elements(&mut series, value, *per_cpu)?,
-        };
+            return Ok(vec![self.complete(series, events.others().copied())?]);
+        }
+        let elements = self.elements()?;
+        self.measures.iter().map(|measure| Ok(self.series_of(measure, &elements)?)).collect()
+    }
+
+    /// Those of one number of the elements' values.
+    fn series_of(&self, measure: &Measure, elements: &Elements) -> Result<Series, Exceeded> {
+        let (mut series, mut held) = (Series::new(&self.answers), self.answers.hold());
+        let totals = self.totals(elements, measure, &mut held)?;
+        self.left_out.store(totals.len().saturating_sub(self.most) as u64, Ordering::Relaxed);
+        let mut admitted = lock(&self.admitted);
+        admitted.look(totals.iter().map(|(key, _)| &**key), totals.len(), self.most);
+        let mut others = None;
+        for (key, value) in &totals {
+            if admitted.has(key) {
+                series.add(&self.labels, key, *value)?;
+            } else {
+                *others.get_or_insert_default() += value;
+            }
+        }
+        self.complete(series, others)
+    }
+
+    /// Adds what is no series of its own.
+    fn complete(&self, mut series: Series, others: Option<i128>) -> Result<Series, Exceeded> {
         // The last one of several gauges is no gauge of them all.
         if let Some(others) = others
             && self.map.kind != Kind::Gauge
@@ -235,35 +260,15 @@ impl Exported {
         Ok(series)
     }
 
-    /// Answers what the elements amount to that are no series of their own.
-    fn add_elements(&self, series: &mut Series, layout: &Layout, per_cpu: bool) -> Result<Option<i128>, Unreadable> {
-        let elements = self.elements()?;
-        let mut held = self.answers.hold();
-        let totals = self.totals(&elements, layout, per_cpu, &mut held)?;
-        self.left_out.store(totals.len().saturating_sub(self.most) as u64, Ordering::Relaxed);
-        let mut admitted = lock(&self.admitted);
-        admitted.look(totals.iter().map(|(key, _)| &**key), totals.len(), self.most);
-        let mut others = None;
-        for (key, value) in &totals {
-            if admitted.has(key) {
-                series.add(&self.labels, key, *value)?;
-            } else {
-                *others.get_or_insert_default() += value;
-            }
-        }
-        Ok(others)
-    }
-
     /// The values of elements by canonical key. Of a gauge's elements that are shown alike, nobody knows which is the latest: the
     /// largest is the same at each look.
-    fn totals<'a>(
+    pub(super) fn totals<'a>(
         &self,
         elements: &'a Elements,
-        layout: &Layout,
-        per_cpu: bool,
+        measure: &Measure,
         held: &mut Held,
     ) -> Result<Totals<'a>, Exceeded> {
-        let values = elements.iter().filter_map(|(key, values)| Some((key, sum(layout, values, per_cpu)?)));
+        let values = elements.iter().filter_map(|(key, values)| Some((key, self.sum(measure, values)?)));
         if self.canonical.is_identity() {
             return Ok(values.map(|(key, value)| (Cow::Borrowed(key), value)).collect());
         }
@@ -285,55 +290,14 @@ impl Exported {
         Ok(totals.into_iter().map(|(key, value)| (Cow::Owned(key), value)).collect())
     }
 
-    /// Those with the largest values (of a histogram: the most events), the largest first: the values of their labels, and their own. Only these are decoded.
-    pub fn largest(&self, most: usize, shown: &dyn Fn(&[u8]) -> bool) -> Result<Vec<(Vec<String>, i128)>, Unreadable> {
-        let elements = self.elements()?;
-        let (kept, _held) = self.kept(&elements)?;
-        let (events, observed) = (lock(&self.events), lock(&self.observed));
-        let mut held = self.answers.hold();
-        let mut all: Totals = match &self.map.source {
-            Source::Events(_) => {
-                let counts = observed.iter().map(|(key, histogram)| (key, histogram.count().into()));
-                let values = events.iter().map(|(key, value)| (key, *value)).chain(counts);
-                values.map(|(key, value)| (Cow::Borrowed(key), value)).collect()
-            }
-            Source::Elements { .. } if self.map.kind == Kind::Histogram => {
-                kept.iter().map(|(key, histogram)| (Cow::Borrowed(&**key), histogram.count().into())).collect()
-            }
-            Source::Elements { value, per_cpu, .. } => self.totals(&elements, value, *per_cpu, &mut held)?,
-        };
-        all.retain(|(key, _)| shown(key));
-        if all.len() > most {
-            all.select_nth_unstable_by_key(most, |(_, value)| Reverse(*value));
-            all.truncate(most);
-        }
-        all.sort_by(|(a, one), (b, other)| (Reverse(one), a).cmp(&(Reverse(other), b)));
-        Ok(all.into_iter().map(|(key, value)| (self.labels.values(&key), value)).collect())
-    }
-
-    /// The value of an element, as it is shown: of several processors, their sum.
-    pub(crate) fn shown(&self, values: &[u8]) -> Option<Value> {
+    /// A number of an element's value, added up over the CPUs.
+    fn sum(&self, measure: &Measure, values: &[u8]) -> Option<i128> {
         match &self.map.source {
-            Source::Elements { value, per_cpu: true, .. } => sum(value, values, true).map(number),
-            Source::Elements { value, .. } => decode(value, values).ok(),
-            Source::Events(_) => None,
-        }
-    }
-
-    /// Elements of a printed hash, as many as `most`: the values of their labels, and their own.
-    pub fn printed(
-        &self,
-        most: usize,
-        shows: &dyn Fn(&[u8]) -> bool,
-    ) -> Result<Vec<(Vec<String>, String)>, Unreadable> {
-        let elements = self.elements()?;
-        let mut rows = vec![];
-        for (key, values) in elements.iter().filter(|(key, _)| shows(key)).take(most) {
-            if let Some(value) = self.shown(values) {
-                rows.push((self.labels.values(key), value.to_string()));
+            Source::Elements { value, per_cpu: true, .. } => {
+                of_each_cpu(value, values).map(|value| measure.read(value)).sum()
             }
+            _ => measure.read(values),
         }
-        Ok(rows)
     }
 
     /// How many series it may become.
@@ -363,28 +327,11 @@ impl Exported {
     }
 }
 
-fn lock<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
+/// The values of each CPU.
+pub(super) fn of_each_cpu<'a>(value: &Layout, values: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    values.chunks_exact(map_reader::stride(value.size))
+}
+
+pub(super) fn lock<Value>(mutex: &Mutex<Value>) -> MutexGuard<'_, Value> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The value of an element, added up over the processors.
-fn sum(layout: &Layout, values: &[u8], per_cpu: bool) -> Option<i128> {
-    if !per_cpu {
-        return integer(layout, values);
-    }
-    values.chunks_exact(map_reader::stride(layout.size)).map(|value| integer(layout, value)).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decode::layout::Shape;
-
-    #[test]
-    fn values_of_several_processors_are_added_up() {
-        let layout = Layout { size: 4, shape: Shape::Unsigned };
-        let values = [[1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], [2, 0, 0, 0, 0, 0, 0, 0]].concat();
-        assert_eq!(sum(&layout, &values, true), Some(3));
-        assert_eq!(sum(&layout, &values, false), Some(1));
-    }
 }

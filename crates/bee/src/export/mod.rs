@@ -5,5 +5,6 @@ pub(crate) mod hash_histogram;
 pub(crate) mod losses;
 pub mod map;
 pub(crate) mod series;
+mod shown;
 pub(crate) mod source;
 pub(crate) mod state;

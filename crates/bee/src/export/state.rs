@@ -40,7 +40,8 @@ impl Running {
     pub fn add(&mut self, name: &str, inspection: &Inspection, probe: &Probe) -> Result<(), ProbeError> {
         let mut maps = vec![];
         for map in &inspection.maps {
-            let backing = Backing::Kernel(probe.map(&map.name)?);
+            let handle = probe.map(&map.name)?;
+            let backing = if map.by_cpu { Backing::EachCpu(handle) } else { Backing::Kernel(handle) };
             maps.push(Exported::new(self.probes.len(), map, backing, &self.bounds, &self.accounts));
         }
         if let Some((name, table)) = &inspection.stacks {

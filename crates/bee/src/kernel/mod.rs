@@ -1,6 +1,7 @@
 //! Probes in the kernel: loaded, attached, read. Nearly everything `unsafe` of bee is here.
 
 pub mod capabilities;
+pub(crate) mod cpus;
 pub mod hooks;
 pub(crate) mod map_reader;
 pub mod pins;

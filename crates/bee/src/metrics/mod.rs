@@ -14,7 +14,8 @@ use crate::decode::labels::escaped;
 use crate::export::map::{Exported, Unreadable};
 use crate::export::state::Running;
 use crate::metrics::exposition::{Exposition, Format, Rendering, Type};
-use crate::object::names::metric;
+use crate::object::by_cpu;
+use crate::object::names::{metric, metrics};
 use crate::object::{Kind, Map, Source};
 
 /// All metrics at this moment.
@@ -48,53 +49,72 @@ fn map_labels(running: &Running, exported: &Exported) -> String {
 
 /// What the probe keeps in one map.
 fn probes(exposition: &mut Exposition, exported: &Exported) {
-    let name = metric(&exported.map.name);
-    let help = help(&exported.map);
     if exported.map.kind == Kind::Histogram {
-        return histograms(exposition, exported, &name, &help);
+        return histograms(exposition, exported);
     }
-    let series = match exported.series() {
-        Ok(series) => series,
+    let all = match exported.series() {
+        Ok(all) => all,
         Err(error) => return unreadable(exported, &error),
     };
-    let kind = if exported.map.kind == Kind::Gauge { Type::Gauge } else { Type::Counter };
-    exposition.family(&name, kind, &help);
-    unit(exposition, exported, &name);
-    for (labels, value) in series.iter() {
-        // Nearly all fit, and 64 bits are written in half the time of 128.
-        match i64::try_from(value) {
-            Ok(value) => exposition.sample(&name, labels, value),
-            Err(_) => exposition.sample(&name, labels, value),
+    let columns = exported.columns();
+    for ((name, series), column) in metrics(&exported.map).iter().zip(&all).zip(columns) {
+        let several = (all.len() > 1).then_some(column);
+        family(exposition, exported, name, several);
+        for (labels, value) in series.iter() {
+            // Nearly all fit, and 64 bits are written in half the time of 128.
+            match i64::try_from(value) {
+                Ok(value) => exposition.sample(name, labels, value),
+                Err(_) => exposition.sample(name, labels, value),
+            }
         }
     }
+}
+
+/// Begins a metric; `field` says which of several numbers of the map's values it is.
+fn family(exposition: &mut Exposition, exported: &Exported, name: &str, field: Option<&str>) {
+    let kind = match exported.map.kind {
+        Kind::Gauge => Type::Gauge,
+        Kind::Histogram => Type::Histogram,
+        Kind::Counter | Kind::Print => Type::Counter,
+    };
+    // Of several numbers it is the unit of those whose names say so.
+    let unit = exported.map.unit.as_deref().filter(|unit| field.is_none_or(|field| ends_in(field, unit)));
+    exposition.family(name, kind, &help(&exported.map, field, unit));
+    if let Some(unit) = unit {
+        exposition.unit(name, unit);
+    }
+}
+
+fn ends_in(field: &str, unit: &str) -> bool {
+    field.strip_suffix(unit).is_some_and(|before| before.is_empty() || before.ends_with('_'))
 }
 
 fn unreadable(exported: &Exported, error: &Unreadable) {
     print::note(format_args!("map {} can't be read: {error:#}", exported.map.name));
 }
 
-/// What the probe says of a map, and in which unit it counts.
-fn help(map: &Map) -> String {
-    let help = map.help.clone().unwrap_or_else(|| format!("What the probe keeps in its map {}.", map.name));
-    match &map.unit {
+/// What the probe says of a map, which field of its values this is, and in which unit it counts.
+fn help(map: &Map, field: Option<&str>, unit: Option<&str>) -> String {
+    let mut help = map.help.clone().unwrap_or_else(|| format!("What the probe keeps in its map {}.", map.name));
+    if by_cpu::is_sum(map) {
+        help = format!("{}, added up over the CPUs", help.trim_end_matches('.'));
+    }
+    if let Some(field) = field {
+        help = format!("{}: {field}", help.trim_end_matches('.'));
+    }
+    match unit {
         Some(unit) => format!("{} ({unit})", help.trim_end_matches('.')),
         None => help,
     }
 }
 
-fn unit(exposition: &mut Exposition, exported: &Exported, name: &str) {
-    if let Some(unit) = &exported.map.unit {
-        exposition.unit(name, unit);
-    }
-}
-
-fn histograms(exposition: &mut Exposition, exported: &Exported, name: &str, help: &str) {
+fn histograms(exposition: &mut Exposition, exported: &Exported) {
+    let name = &metric(&exported.map.name);
     let histograms = match exported.histograms() {
         Ok(histograms) => histograms,
         Err(error) => return unreadable(exported, &error),
     };
-    exposition.family(name, Type::Histogram, help);
-    unit(exposition, exported, name);
+    family(exposition, exported, name, None);
     for (labels, histogram) in &histograms.by_labels {
         let separator = if labels.is_empty() { "" } else { "," };
         for (bound, count) in histogram.cumulative(&exported.buckets) {

@@ -3,6 +3,7 @@
 use crate::decode::btf::{Btf, Member, TypeId};
 use crate::decode::bucket_key::{self, BucketKey};
 use crate::decode::layout::{Layout, LayoutError};
+use crate::object::measures::Measures;
 use crate::object::{Kind, Source, VALUE};
 
 /// `enum bpf_map_type` of <linux/bpf.h>.
@@ -63,11 +64,17 @@ fn elements(definition: Definition, kind: Kind, per_cpu: bool) -> Result<Source,
     if kind == Kind::Histogram {
         check_bucket_key(&key)?;
     }
-    if kind != Kind::Print && !value.is_integer() {
-        return Err("a metric needs a value that is an integer".to_owned());
+    let has_numbers = !Measures::new(&value).numbers.is_empty();
+    if kind == Kind::Histogram && !value.is_integer() {
+        return Err("a histogram needs a value that is an integer".to_owned());
     }
-    if per_cpu && !value.is_integer() {
-        return Err("values of several processors can only be added up if they are integers".to_owned());
+    if kind != Kind::Print && !has_numbers {
+        return Err("a metric needs a value that is an integer, or a struct with integers".to_owned());
+    }
+    if per_cpu && !has_numbers {
+        return Err(
+            "values of several CPUs can only be added up if they are integers, or structs with integers".to_owned()
+        );
     }
     Ok(Source::Elements { key, value, per_cpu })
 }

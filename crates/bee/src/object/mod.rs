@@ -3,6 +3,7 @@
 //! The workshop writes maps into sections named `.maps.print` or `.maps.counter`, which libbpf does not know; [`normalise`]
 //! turns such an object into one that it does. [`inspect`] says what bee will export, or why it can't.
 
+pub mod by_cpu;
 mod definition;
 pub(crate) mod elf;
 mod error;
@@ -11,6 +12,7 @@ mod helpers;
 pub mod map_memory;
 mod map_sections;
 mod map_uses;
+pub mod measures;
 pub mod names;
 pub mod params;
 pub mod variants;
@@ -102,6 +104,8 @@ pub struct Map {
     pub buckets: Option<Buckets>,
     /// Of the events of a gauge or histogram: the field that is its value.
     pub value: String,
+    /// Whether the elements of a per-CPU map are each CPU's.
+    pub by_cpu: bool,
 }
 
 /// The field that gauges and histograms take their value from if nobody names another.
@@ -258,12 +262,14 @@ fn map(
         None => None,
     };
     let (help, unit) = (value_of("help=", tags), value_of("unit=", tags));
-    let mut map = Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned() };
+    let mut map =
+        Map { name: name.to_owned(), kind, source, help, unit, buckets, value: VALUE.to_owned(), by_cpu: false };
     // BumbleBee's histograms have it so.
     if kind == Kind::Histogram && map.value().is_none() && map.integer_field(BOUND).is_some() {
         map.value = BOUND.to_owned();
     }
     names::check_labels(&map)?;
+    names::check_metrics(&map)?;
     check_buckets(&map, btf)?;
     Ok(map)
 }

@@ -1,7 +1,8 @@
 //! The names that a map gives to metrics and labels. For one that is not legal or stands twice Prometheus refuses the whole scrape, and
 //! with it the metrics of every other probe: such a probe is refused when it is built and before it runs.
 
-use crate::decode::labels::label_name;
+use crate::decode::labels::{join, label_name};
+use crate::object::measures::{Measure, Measures};
 use crate::object::{Kind, Map};
 
 /// The names of a probe's own metrics begin as BumbleBee's do, and go on with the map's name as it is written.
@@ -12,6 +13,20 @@ const OF_HISTOGRAMS: [&str; 4] = ["_bucket", "_sum", "_count", "_created"];
 /// The name of the metric that a map is.
 pub fn metric(map: &str) -> String {
     format!("{PREFIX}{}", label_name(map))
+}
+
+/// The names of all metrics that a map is: one, or one for each number of its values.
+pub fn metrics(map: &Map) -> Vec<String> {
+    let numbers = Measures::of_map(map).numbers;
+    match (map.kind, numbers.as_slice()) {
+        (Kind::Print, _) => vec![],
+        (_, []) => vec![metric(&map.name)],
+        (_, numbers) => numbers.iter().map(|number| metric(&name_of(map, number))).collect(),
+    }
+}
+
+fn name_of(map: &Map, number: &Measure) -> String {
+    if number.name.is_empty() { map.name.clone() } else { join(&map.name, &number.name) }
 }
 
 /// Two maps whose metrics have a name in common, and that name.
@@ -32,15 +47,29 @@ pub fn clash<'a>(maps: impl Iterator<Item = &'a Map>) -> Option<(&'a Map, &'a Ma
 
 /// Every name of a family or sample that a map takes, in either format.
 fn names(map: &Map) -> Vec<String> {
-    let name = metric(&map.name);
-    let mut names = vec![name.clone()];
-    match map.kind {
+    metrics(map).into_iter().flat_map(|metric| names_of_metric(map.kind, metric)).collect()
+}
+
+fn names_of_metric(kind: Kind, name: String) -> Vec<String> {
+    let mut names = vec![];
+    match kind {
         // OpenMetrics calls the family so.
         Kind::Counter => names.extend(name.strip_suffix("_total").map(str::to_owned)),
         Kind::Histogram => names.extend(OF_HISTOGRAMS.map(|end| format!("{name}{end}"))),
         Kind::Gauge | Kind::Print => {}
     }
+    names.push(name);
     names
+}
+
+/// Why the numbers of a map's values can't all be metrics.
+pub fn check_metrics(map: &Map) -> Result<(), String> {
+    let mut names = names(map);
+    names.sort_unstable();
+    match names.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(twice) => Err(format!("two fields of its values would be the metric {}: rename one of them", twice[0])),
+        None => Ok(()),
+    }
 }
 
 /// Why a map's series can't have the labels that its type says.
@@ -79,6 +108,7 @@ mod tests {
             unit: None,
             buckets: None,
             value: "value".into(),
+            by_cpu: false,
         }
     }
 

@@ -69,6 +69,9 @@ pub(crate) struct Map {
     pub(crate) room: u64,
     /// Whether somebody counts what it loses.
     pub(crate) loss_known: bool,
+    /// Whether its elements are each CPU's.
+    #[serde(default)]
+    pub(crate) by_cpu: bool,
 }
 
 /// Why a recording can't be written or read.

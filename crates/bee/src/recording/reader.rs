@@ -78,6 +78,9 @@ fn inspect(probe: &Probe, object: &[u8], allowance: &Allowance) -> Result<Inspec
         let recorded = probe.maps.iter().find(|recorded| recorded.name == map.name);
         let recorded = recorded.ok_or_else(|| Error::damaged(format!("it lacks map {}", map.name)))?;
         map.value = recorded.value.clone();
+        if recorded.by_cpu {
+            map.split_by_cpu().map_err(Error::damaged)?;
+        }
     }
     Ok(inspection)
 }

@@ -260,5 +260,6 @@ fn map(running: &Running, exported: &Exported) -> Map {
         value: exported.map.value.clone(),
         room: exported.room(),
         loss_known: running.lost(exported).is_some(),
+        by_cpu: exported.map.by_cpu,
     }
 }

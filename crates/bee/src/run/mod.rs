@@ -27,9 +27,9 @@ use crate::kernel::trace_pipe;
 use crate::kernel::verifier_log;
 use crate::metrics;
 use crate::metrics::server::{self, PortTaken};
-use crate::object;
 use crate::object::params::{self, Parameter};
 use crate::object::variants::NoSuchVariant;
+use crate::object::{self, by_cpu, measures};
 use crate::output::{self, Format, Output, Title};
 use crate::recording::{self, Recorder, Recording};
 use crate::run::replay::Replay;
@@ -51,6 +51,8 @@ pub struct RunOptions {
     pub bounds: SeriesBounds,
     /// The field of events that is the value of histograms.
     pub histogram_value: Option<String>,
+    /// Maps whose CPUs are told apart.
+    pub per_cpu: Vec<String>,
     /// Let the kernel count and time the runs of programs.
     pub run_time: bool,
     /// The file to record the run in.
@@ -103,6 +105,8 @@ pub enum Error {
         "map {map} is a histogram of a field {field:?}, and its events have no such integer: name another with --hist-value-key"
     )]
     NoValue { map: String, field: String },
+    #[error("map {map} can't be shown by CPU: {why}")]
+    ByCpu { map: String, why: String },
     #[error("failed to enable BPF run-time statistics (needs root and Linux 5.8)")]
     RunTime(#[source] io::Error),
     #[error(transparent)]
@@ -167,6 +171,9 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         }
         if inspection.prints && !is_shown {
             print::note(format_args!("{name}: {}", object::PRINTS));
+        }
+        for note in inspection.maps.iter().flat_map(|map| [measures::note(map), by_cpu::note(map)]).flatten() {
+            print::note(format_args!("{name}: {note}"));
         }
     }
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();

@@ -45,6 +45,7 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
     }
     histograms(&mut candidates, &options)?;
     check_format(options.show.format, candidates.iter().map(|candidate| &candidate.inspection))?;
+    split_by_cpu(&mut candidates, &options.per_cpu)?;
     check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
     Ok(Prepared { options, candidates })
 }
@@ -114,6 +115,21 @@ impl Candidate {
     fn has(&self, wanted: Option<&str>) -> bool {
         self.variants.iter().any(|variant| variant.as_deref() == wanted)
     }
+}
+
+/// The maps of these names, of whichever probes have them.
+fn split_by_cpu(candidates: &mut [Candidate], names: &[String]) -> Result<(), Error> {
+    for name in names {
+        let maps = candidates.iter_mut().flat_map(|candidate| &mut candidate.inspection.maps);
+        let maps: Vec<_> = maps.filter(|map| map.name == *name && !map.by_cpu).collect();
+        if maps.is_empty() {
+            return Err(Error::ByCpu { map: name.clone(), why: "no probe exports such a map".to_owned() });
+        }
+        for map in maps {
+            map.split_by_cpu().map_err(|why| Error::ByCpu { map: name.clone(), why })?;
+        }
+    }
+    Ok(())
 }
 
 /// Each histogram takes the field that was asked for, or if its events lack it and another's have it, its own.

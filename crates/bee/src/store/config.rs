@@ -38,8 +38,12 @@ pub struct Map {
     /// `print`, `counter`, `gauge` or `histogram`, if it is exported.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Of a map that is one metric.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<String>,
+    /// Of one that is several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
 }
@@ -65,8 +69,12 @@ impl From<inspect::Program> for Program {
 impl From<inspect::Map> for Map {
     fn from(inspect::Map { name, kind, max_entries, export, .. }: inspect::Map) -> Self {
         let map = Self { name, r#type: kind, max_entries, ..Self::default() };
-        let Some(inspect::Export { kind, metric, labels }) = export else { return map };
-        Self { kind: Some(word(kind).to_owned()), metric, labels, ..map }
+        let Some(inspect::Export { kind, metrics, labels, .. }) = export else { return map };
+        let kind = Some(word(kind).to_owned());
+        match metrics.as_slice() {
+            [metric] => Self { kind, metric: Some(metric.clone()), labels, ..map },
+            _ => Self { kind, metrics, labels, ..map },
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use crate::allowance::{Allowance, Held};
+use crate::export::map::Exported;
 use crate::export::state::Running;
 use crate::object::{Kind, Source};
 
@@ -104,7 +105,7 @@ pub struct Rows {
     pub columns: Vec<String>,
     pub rows: Vec<Vec<String>>,
     /// The values by their labels, and when they were read: what rates are made of.
-    values: HashMap<Vec<String>, i128>,
+    values: HashMap<Vec<String>, Vec<i128>>,
     read: Option<Instant>,
 }
 
@@ -121,25 +122,23 @@ impl Rows {
         if exported.map.kind == Kind::Print && matches!(exported.map.source, Source::Events(_)) {
             return Self { columns, rows: latest.rows(tab), ..Self::default() };
         }
-        if matches!(&exported.map.source, Source::Elements { value, .. } if !value.is_integer()) {
+        if is_printed(exported) {
             columns.push("value".to_owned());
             let printed = exported.printed(KEPT, &|key| running.shows(exported, key)).unwrap_or_default();
             let rows = printed.into_iter().map(|(labels, value)| labels.into_iter().chain([value]).collect()).collect();
             return Self { columns, rows, ..Self::default() };
         }
-        columns.extend(["value", "per second"].map(str::to_owned));
+        columns.extend(value_columns(exported));
         // A map that can't be read says so with its metrics.
         let largest = exported.largest(KEPT, &|key| running.shows(exported, key)).unwrap_or_default();
         let now = Instant::now();
         let seconds = before.read.map(|read| (now - read).as_secs_f64());
         let mut rows = vec![];
         let mut values = HashMap::with_capacity(largest.len());
-        for (labels, value) in largest {
-            let rate = seconds.and_then(|seconds| Some((value - before.values.get(&labels)?) as f64 / seconds));
-            let mut row = labels.clone();
-            row.extend([value.to_string(), rate.map(|rate| format!("{rate:.1}")).unwrap_or_default()]);
-            rows.push(row);
-            values.insert(labels, value);
+        for (labels, numbers) in largest {
+            let rates = rates(&numbers, before.values.get(&labels), seconds);
+            rows.push(labels.iter().cloned().chain(numbers.iter().map(i128::to_string)).chain(rates).collect());
+            values.insert(labels, numbers);
         }
         Self { columns, rows, values, read: Some(now) }
     }
@@ -148,4 +147,27 @@ impl Rows {
     pub fn with(&self, text: &str) -> Vec<&[String]> {
         self.rows.iter().map(Vec::as_slice).filter(|row| row.iter().any(|value| value.contains(text))).collect()
     }
+}
+
+/// Whether it is a hash whose values are shown as they are.
+fn is_printed(exported: &Exported) -> bool {
+    let is_number = matches!(&exported.map.source, Source::Elements { value, .. } if value.is_integer());
+    exported.map.kind == Kind::Print && !is_number
+}
+
+/// Of a single number: its value and how fast it grows; of several: all of them first.
+fn value_columns(exported: &Exported) -> Vec<String> {
+    match exported.columns()[..] {
+        [value] => vec![value.to_owned(), "per second".to_owned()],
+        ref several => {
+            let rates = several.iter().map(|name| format!("{name}/s"));
+            several.iter().map(|name| (*name).to_owned()).chain(rates).collect()
+        }
+    }
+}
+
+/// How fast each number grew since it was read before.
+fn rates(numbers: &[i128], before: Option<&Vec<i128>>, seconds: Option<f64>) -> Vec<String> {
+    let (Some(before), Some(seconds)) = (before, seconds) else { return vec![String::new(); numbers.len()] };
+    numbers.iter().zip(before).map(|(now, before)| format!("{:.1}", (now - before) as f64 / seconds)).collect()
 }
