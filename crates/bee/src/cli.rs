@@ -126,7 +126,7 @@ pub struct Build {
     pub source: PathBuf,
 
     /// Its name in the store, as in my_probe:v1; without a tag it is latest
-    #[arg(value_name = "REF", required_unless_present = "output_file")]
+    #[arg(value_name = "REF", required_unless_present = "output_file", value_parser = Reference::parse_new)]
     pub reference: Option<Reference>,
 
     /// Write the compiled object here

@@ -70,7 +70,7 @@ pub struct Package {
     pub reference: Reference,
 
     /// The image's name; without --output it is pushed to the registry that it begins with
-    #[arg(value_name = "IMAGE")]
+    #[arg(value_name = "IMAGE", value_parser = Reference::parse_new)]
     pub image: Reference,
 
     /// Write the image here, as `docker load`, `ctr images import` and `kind load image-archive` take it

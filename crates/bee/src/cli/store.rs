@@ -15,7 +15,7 @@ pub struct Tag {
     pub from: Reference,
 
     /// The name that it gets; one that named another probe names this one from now on
-    #[arg(value_name = "NEW")]
+    #[arg(value_name = "NEW", value_parser = Reference::parse_new)]
     pub to: Reference,
 }
 

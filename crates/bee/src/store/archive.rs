@@ -167,7 +167,10 @@ fn hold_against_digest(path: &str, bytes: &[u8]) -> Result<(), Damage> {
 /// One image of the archive, every digest verified.
 fn image_of(files: &Files, named: &Descriptor) -> Result<(Reference, Image), ImportError> {
     let name = annotation(named, ANNOTATION_REF_NAME).unwrap_or_default();
-    let reference = name.parse().map_err(|_| ImportError::Name(beginning(name)))?;
+    let reference: Reference = name.parse().map_err(|_| ImportError::Name(beginning(name)))?;
+    if reference.digest().is_some_and(|digest| digest != named.digest().as_ref()) {
+        return Err(Damage::new("a name has the digest of another probe", beginning(name)).into());
+    }
     if !platform::is_index(named.media_type()) {
         return Ok((reference, Image { index: None, manifests: vec![manifest(files, named)?] }));
     }

@@ -76,6 +76,9 @@ impl Error {
             Self::Unknown { .. } => {
                 Some("`bee list` shows what the store has; `bee build SOURCE REF` adds to it".to_owned())
             }
+            Self::Damaged { reference, .. } if reference.contains('@') => {
+                Some(format!("fetch it again: `bee rm {reference}`, then `bee pull {reference}`"))
+            }
             Self::Damaged { reference, .. } => {
                 Some(format!("build it again, which replaces it: `bee build SOURCE {reference}`"))
             }

@@ -31,7 +31,7 @@ pub use error::{Damage, Error};
 pub use image::{Image, Manifest, one_program};
 pub use layout::{MAX_JSON, MAX_PROGRAM};
 pub use platform::{is_for_this_machine, is_index, of_config as platform_of_config};
-pub use reference::Reference;
+pub use reference::{NoNewName, Reference};
 
 use layout::Layout;
 
@@ -117,7 +117,10 @@ impl Store {
 
     fn find(&self, reference: &Reference) -> Result<Descriptor, Error> {
         let index = self.layout.index()?;
-        let found = index.manifests().iter().find(|it| annotation(it, ANNOTATION_REF_NAME) == Some(reference.as_str()));
+        let found = index.manifests().iter().find(|it| {
+            let name = annotation(it, ANNOTATION_REF_NAME).unwrap_or_default();
+            reference.matches(name, it.digest().as_ref())
+        });
         found.cloned().ok_or_else(|| Error::Unknown { reference: reference.clone(), store: self.folder().into() })
     }
 

@@ -14,9 +14,9 @@ impl Store {
         let writer = self.layout.lock()?;
         let digest = self.find(from)?.digest().to_string();
         writer.edit_index(|manifests| {
-            let Some(mut copy) = manifests.iter().find(|it| names(it, from)).cloned() else { return };
+            let Some(mut copy) = manifests.iter().find(|it| is_named(it, from)).cloned() else { return };
             copy["annotations"][ANNOTATION_REF_NAME] = to.as_str().into();
-            manifests.retain(|it| !names(it, to));
+            manifests.retain(|it| name_of(it) != to.as_str());
             manifests.push(copy);
         })?;
         Ok(digest)
@@ -25,12 +25,13 @@ impl Store {
     /// Lists an image under `reference`, which may have named another one before.
     pub(super) fn name(&self, writer: &Writer, reference: &Reference, descriptor: &Descriptor) -> Result<(), Error> {
         writer.edit_index(|manifests| {
-            manifests.retain(|it| !names(it, reference));
+            manifests.retain(|it| name_of(it) != reference.as_str());
             manifests.push(json!(descriptor));
         })
     }
 
-    /// Removes names, all or none, and what no name needs any more; returns how many bytes that was.
+    /// Removes names, all or none, and what no name needs any more; returns how many bytes that was. A digest stands for all tags of its
+    /// name that have it.
     pub fn remove(&self, references: &[Reference]) -> Result<u64, Error> {
         let writer = self.layout.lock()?;
         for reference in references {
@@ -74,10 +75,62 @@ impl Store {
 
 fn unlist(writer: &Writer, references: &[Reference]) -> Result<(), Error> {
     writer.edit_index(|manifests| {
-        manifests.retain(|manifest| !references.iter().any(|reference| names(manifest, reference)));
+        manifests.retain(|manifest| !references.iter().any(|reference| is_named(manifest, reference)));
     })
 }
 
-fn names(manifest: &Value, reference: &Reference) -> bool {
-    manifest["annotations"][ANNOTATION_REF_NAME] == reference.as_str()
+fn is_named(manifest: &Value, reference: &Reference) -> bool {
+    reference.matches(name_of(manifest), manifest["digest"].as_str().unwrap_or_default())
+}
+
+fn name_of(manifest: &Value) -> &str {
+    manifest["annotations"][ANNOTATION_REF_NAME].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use crate::store::{Built, Config, Error, Reference, Store};
+
+    fn put(store: &Store, name: &str, program: &[u8]) -> String {
+        let config = Config { architecture: "amd64".to_owned(), os: "linux".to_owned(), ..Config::default() };
+        let programs = [(config, program.to_vec())];
+        let built = Built { programs: &programs, created: Timestamp::UNIX_EPOCH, annotations: &[] };
+        store.put(&name.parse().unwrap(), &built).unwrap()
+    }
+
+    fn names(store: &Store) -> Vec<String> {
+        store.entries().unwrap().into_iter().map(|entry| entry.reference).collect()
+    }
+
+    #[test]
+    fn a_probe_is_found_named_exported_and_removed_by_its_digest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::at(folder.path().join("store"));
+        let old = put(&store, "x:v1", b"old");
+        let new = put(&store, "x:v2", b"new");
+        put(&store, "y:v1", b"old");
+        let by_digest = |name: &str, digest: &str| format!("{name}@{digest}").parse::<Reference>().unwrap();
+        assert_eq!(store.program(&by_digest("x", &old)).unwrap(), b"old");
+        assert_eq!(store.program(&by_digest("x", &new)).unwrap(), b"new");
+        assert_eq!(store.describe(&by_digest("x", &new)).unwrap().entry.reference, "x:v2");
+        assert!(matches!(store.program(&by_digest("y", &new)), Err(Error::Unknown { .. })));
+
+        store.tag(&by_digest("x", &old), &"x:kept".parse().unwrap()).unwrap();
+        assert_eq!(names(&store), ["x:kept", "x:v1", "x:v2", "y:v1"]);
+        // As it comes from a registry.
+        let image = store.image(&by_digest("x", &old)).unwrap();
+        store.put_image(&by_digest("x", &old), image, Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(names(&store).len(), 5);
+        let mut archive = vec![];
+        store.export(&[by_digest("x", &new), by_digest("x", &old)], &mut archive).unwrap();
+        let other = Store::at(folder.path().join("other"));
+        assert_eq!(other.import(archive.as_slice()).unwrap().len(), 2);
+        assert_eq!(other.program(&by_digest("x", &old)).unwrap(), b"old");
+
+        store.remove(&[by_digest("x", &old)]).unwrap();
+        assert_eq!(names(&store), ["x:v2", "y:v1"]);
+        assert_eq!(store.program(&"y:v1".parse().unwrap()).unwrap(), b"old", "another name has it still");
+    }
 }

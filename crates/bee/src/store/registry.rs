@@ -31,7 +31,7 @@ pub enum Error {
     #[error("{0} has no registry")]
     NoHost(Reference),
 
-    #[error("the registry {host} has no {repository}:{tag}", host = .0.host().unwrap_or_default(), repository = .0.repository(), tag = .0.tag())]
+    #[error("the registry {host} has no {name}", host = .0.host().unwrap_or_default(), name = name_there(.0))]
     Unknown(Reference),
 
     #[error("{name} is not an eBPF probe: {why}")]
@@ -42,6 +42,11 @@ pub enum Error {
 
     #[error(transparent)]
     Store(#[from] store::Error),
+}
+
+/// What a probe is called in its registry.
+fn name_there(name: &Reference) -> &str {
+    name.host().map_or(name.as_str(), |host| &name.as_str()[host.len() + 1..])
 }
 
 impl Error {
@@ -85,7 +90,7 @@ pub async fn push(store: &Store, name: &Reference, options: &Options, progress: 
     let named = index.map(|(media_type, document)| (media_type.to_string(), document)).or(last);
     let (media_type, document) = named.ok_or(store::Error::Empty)?;
     let digest = oci::digest::sha256(&document);
-    client.tag(name.tag(), &media_type, document.into()).await?;
+    client.tag(name.version(), &media_type, document.into()).await?;
     Ok(digest)
 }
 
@@ -125,7 +130,7 @@ struct Found {
 }
 
 async fn find(client: &Client, name: &Reference, which: Which) -> Result<Found, Error> {
-    let found = client.manifest(name.tag(), store::MAX_JSON).await?;
+    let found = client.manifest(name.version(), store::MAX_JSON).await?;
     let (document, media_type) = found.ok_or_else(|| Error::Unknown(name.clone()))?;
     let media_type = MediaType::from(media_type.as_str());
     if !store::is_index(&media_type) {

@@ -99,7 +99,7 @@ pub fn push_image(recipe: &Recipe, name: &Reference, full_name: &str, registry: 
     let pushed = block_on(async {
         let client = bee::store::registry::connect(name, Operation::Push, &options).await?;
         let image = archive::write(folder.path(), recipe, full_name)?;
-        Ok(bee::store::registry::push_archive(&client, &image, name.tag(), &progress).await?)
+        Ok(bee::store::registry::push_archive(&client, &image, name.version(), &progress).await?)
     });
     progress.finish_and_clear();
     let digest = pushed.with_context(|| format!("failed to push {name}"))?;
