@@ -160,6 +160,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "types",
                 "stacks",
                 "metrics_of_structs",
+                "parameters",
                 "endings",
                 "together",
                 "bumblebee",

@@ -10,6 +10,7 @@ use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
 use crate::object::measures;
 use crate::object::names::metrics;
+use crate::object::params::{self, Known};
 use crate::object::variants;
 use crate::object::{self, Kind};
 
@@ -21,6 +22,8 @@ pub struct Contents {
     pub size: usize,
     pub programs: Vec<Program>,
     pub maps: Vec<Map>,
+    /// What `bee run --param` sets.
+    pub parameters: Vec<Known>,
     /// Functions and the maps that they use.
     pub uses: BTreeSet<(String, String)>,
 }
@@ -75,7 +78,8 @@ impl Contents {
         let dimensions = probe::dimensions_of(&inspection)?;
         let maps = dimensions.into_iter().map(|it| map(it, &inspection, cpus)).collect();
         let uses = object::uses(&inspection.object, &allowance)?;
-        Ok(Self { digest: oci::digest::sha256(bytes), size: bytes.len(), programs, maps, uses })
+        let parameters = params::known(&inspection);
+        Ok(Self { digest: oci::digest::sha256(bytes), size: bytes.len(), programs, maps, parameters, uses })
     }
 
     /// A flowchart (<https://mermaid.js.org/syntax/flowchart.html>), line by line: hooks, programs, maps.
@@ -94,6 +98,10 @@ impl Contents {
         lines.extend(self.programs.iter().map(|Program { name, section, .. }| format!("  {name:<28} {section}")));
         lines.push("maps".to_owned());
         lines.extend(self.maps.iter().flat_map(Map::lines));
+        if !self.parameters.is_empty() {
+            lines.push("parameters".to_owned());
+            lines.extend(self.parameters.iter().map(|parameter| format!("  {parameter}")));
+        }
         lines
     }
 }

@@ -197,7 +197,7 @@ fn what_is_asked_of_several_probes_is_refused_if_none_has_it() {
     assert!(refused("--hist-buckets=log2:3").contains("need a histogram map"));
     // What one of them has is no reason to refuse the other.
     let said = refused("--param=of_b=many");
-    assert!(said.contains("for parameter of_b: expected"), "{said}");
+    assert!(said.contains("invalid param \"of_b=many\": expected"), "{said}");
 }
 
 const MAP: &str = "struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, u32); __type(value, u64); } \

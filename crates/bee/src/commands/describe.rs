@@ -33,6 +33,7 @@ fn object(Description { entry, annotations, config }: &Description) -> serde_jso
         "annotations": annotations,
         "programs": config.programs,
         "maps": config.maps,
+        "parameters": config.parameters,
     })
 }
 
@@ -47,9 +48,10 @@ fn lines(Description { entry, annotations, config }: &Description) -> Vec<String
         line("size", &size.as_ref().map_or_else(ToString::to_string, |size| format!("{size} bytes"))),
     ];
     lines.extend(annotations.iter().map(|(name, value)| line(name.strip_prefix(OCI).unwrap_or(name), value)));
-    let Config { programs, maps, .. } = config;
+    let Config { programs, maps, parameters, .. } = config;
     lines.extend(programs.iter().map(|program| line("program", &format!("{}, {}", program.name, program.section))));
     lines.extend(maps.iter().map(|map| line("map", &words(map))));
+    lines.extend(parameters.iter().map(|parameter| line("parameter", &parameter.to_string())));
     lines
 }
 

@@ -15,7 +15,7 @@ pub(crate) mod host;
 mod kallsyms;
 pub mod labels;
 pub mod layout;
-mod number;
+pub(crate) mod number;
 #[cfg(test)]
 mod random_records;
 mod scalar;

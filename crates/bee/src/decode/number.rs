@@ -54,6 +54,11 @@ impl Number {
         Some(Self { numerator: number.numerator.checked_mul(nanoseconds)?, ..number })
     }
 
+    /// The integer that it is, if it is one.
+    pub fn whole(self) -> Option<i128> {
+        (self.numerator % self.denominator == 0).then(|| self.numerator / self.denominator)
+    }
+
     /// How an integer compares with it.
     pub fn compare(self, integer: i128) -> Ordering {
         match integer.checked_mul(self.denominator) {

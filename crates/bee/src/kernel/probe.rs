@@ -12,10 +12,12 @@ use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
 use crate::kernel::verifier_log;
 use crate::kernel::wakeup::Rests;
 use crate::object::map_memory::Dimensions;
-use crate::object::params::{self, Constant};
+use crate::object::params::Constant;
 use crate::object::variants;
 use crate::object::{Inspection, Source};
 
+/// What an object is called, and so the maps of its variables.
+const OBJECT: &str = "bee";
 /// The most text that is read of one iterator in one look.
 const TEXT: u64 = 1 << 20;
 
@@ -224,7 +226,7 @@ pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
 
 fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
     verifier_log::listen();
-    let mut open = ObjectBuilder::default().name("bee")?.open_memory(&inspection.object)?;
+    let mut open = ObjectBuilder::default().name(OBJECT)?.open_memory(&inspection.object)?;
     for map in inspection.maps.iter().filter(|map| matches!(map.source, Source::Events(_))) {
         for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
             // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL), and in a perf buffer file descriptors.
@@ -242,9 +244,9 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
             stacks.set_max_entries(STACKS)?;
         }
     }
-    for mut constants in open.maps_mut().filter(|map| map.name().to_string_lossy().ends_with(params::SECTION)) {
-        for Constant { offset, bytes } in &inspection.constants {
-            let place = constants.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
+    for Constant { section, offset, bytes } in &inspection.constants {
+        for mut map in open.maps_mut().filter(|map| is_map_of(&map.name().to_string_lossy(), section)) {
+            let place = map.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
             // The object's type information and the object agree, or libbpf would not have opened it.
             if let Some(place) = place {
                 place.copy_from_slice(bytes);
@@ -252,6 +254,11 @@ fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
         }
     }
     Ok(open)
+}
+
+/// Whether a map is libbpf's for a section of variables: `bee.rodata` is that of `.rodata`, but `.rodata.more` has its own name.
+fn is_map_of(map: &str, section: &str) -> bool {
+    map == section || map.strip_prefix(OBJECT) == Some(section)
 }
 
 /// Programs in the kernel.

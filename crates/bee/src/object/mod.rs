@@ -6,6 +6,7 @@
 pub mod by_cpu;
 mod definition;
 pub(crate) mod elf;
+mod encode;
 mod error;
 mod functions;
 mod helpers;
@@ -15,6 +16,7 @@ mod map_uses;
 pub mod measures;
 pub mod names;
 pub mod params;
+mod type_name;
 pub mod variants;
 
 use std::collections::BTreeMap;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inspect::{self, Contents};
 use crate::object::Kind;
+use crate::object::params::Known;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -18,6 +19,8 @@ pub struct Config {
     pub programs: Vec<Program>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub maps: Vec<Map>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<Known>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,11 +55,11 @@ impl Config {
     /// # Errors
     /// The object is no probe.
     pub fn from_object(object: &[u8], architecture: &str) -> Result<Self, inspect::Error> {
-        let Contents { programs, maps, .. } = Contents::parse(object)?;
+        let Contents { programs, maps, parameters, .. } = Contents::parse(object)?;
         // libbpf makes maps of its own, with a dot, of global variables.
         let maps = maps.into_iter().filter(|map| !map.name.contains('.')).map(Map::from).collect();
         let programs = programs.into_iter().map(Program::from).collect();
-        Ok(Self { architecture: architecture.to_owned(), os: "linux".to_owned(), programs, maps })
+        Ok(Self { architecture: architecture.to_owned(), os: "linux".to_owned(), programs, maps, parameters })
     }
 }
 

@@ -157,6 +157,12 @@ impl Btf {
         entries.iter().filter_map(|entry| Some((self.get(entry.type_id)?.name.as_str(), entry.offset))).collect()
     }
 
+    /// The names of the sections that have variables.
+    pub fn sections(&self) -> Vec<&str> {
+        let sections = self.types.iter().filter(|found| matches!(found.kind, TypeKind::Section(_)));
+        sections.map(|section| section.name.as_str()).collect()
+    }
+
     fn section(&self, name: &str) -> Option<&[SectionVariable]> {
         self.types.iter().find_map(|found| match &found.kind {
             TypeKind::Section(entries) if found.name == name => Some(entries.as_slice()),
