@@ -4,11 +4,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use bee::decode::filter::Filter;
-use bee::decode::histogram::Buckets;
 use bee::export::map::MOST_SERIES;
 use bee::object::params::Parameter;
 use bee::output::Format;
-use bee::run::Speed;
+use bee::run::{BucketsOf, Speed, ValueOf};
 use clap::Args;
 use jiff::SignedDuration;
 
@@ -33,7 +32,8 @@ pub struct Run {
     #[arg(long, value_name = "NAME")]
     pub variant: Option<String>,
 
-    /// Set one of the probe's parameters, which are its `const volatile` global variables; may be repeated
+    /// Set one of the probe's parameters, which are its global variables, best `const volatile` (`bee inspect` lists them), or a part of
+    /// one: limit=5, took=5ms, state=TCP_CLOSE, ports=80,443, opts.deep=true, list[2]=7. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<Parameter>,
 
@@ -42,14 +42,14 @@ pub struct Run {
     #[arg(short, long, value_name = "FILTER")]
     pub filter: Vec<Filter>,
 
-    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT [default:
-    /// the probe's own, else log2:36]
+    /// The upper bounds of histograms' buckets, as in 10,100,1000, or log2:COUNT, or linear:START:WIDTH:COUNT; or of one map's, as in
+    /// MAP,[10,100,1000]. May be repeated [default: the probe's own, else log2:36]
     #[arg(short = 'b', long, value_name = "BOUNDS", allow_hyphen_values = true)]
-    pub hist_buckets: Option<Buckets>,
+    pub hist_buckets: Vec<BucketsOf>,
 
-    /// The field of events that is the value of histograms [default: value]
+    /// The field of events that is the value of histograms, or MAP,FIELD for one map; may be repeated [default: value, else le]
     #[arg(short = 'k', long, value_name = "FIELD")]
-    pub hist_value_key: Option<String>,
+    pub hist_value_key: Vec<ValueOf>,
 
     /// Show each CPU's values of this per-CPU map, with the label cpu, and not their sum; may be repeated
     #[arg(long, value_name = "MAP")]

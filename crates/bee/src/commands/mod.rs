@@ -139,7 +139,11 @@ fn exit_code_of_run(error: &bee::run::Error) -> Option<u8> {
     use bee::run::Error;
     match error {
         Error::Twice(_) | Error::SameMetric { .. } | Error::Variant(_) | Error::Parameter(_) => Some(2),
-        Error::Filter(_) | Error::NoHistogram | Error::NoValue { .. } | Error::ByCpu { .. } => Some(2),
+        Error::Filter(_)
+        | Error::NoHistogram
+        | Error::NoValue { .. }
+        | Error::ByCpu { .. }
+        | Error::NotAHistogram { .. } => Some(2),
         Error::Probe { source: ProbeError::Hook(_), .. } => Some(3),
         Error::Probe { source: ProbeError::NoVariant(_) | ProbeError::NoBtf, .. } | Error::RunTime(_) => Some(4),
         _ => None,

@@ -26,8 +26,9 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         probes,
         variant: arguments.variant.clone(),
         parameters: arguments.param.clone(),
-        bounds: SeriesBounds { buckets: arguments.hist_buckets.clone(), most: arguments.max_series as usize },
-        histogram_value: arguments.hist_value_key.clone(),
+        bounds: SeriesBounds { most: arguments.max_series as usize },
+        histogram_buckets: arguments.hist_buckets.clone(),
+        histogram_values: arguments.hist_value_key.clone(),
         per_cpu: arguments.per_cpu.clone(),
         run_time: arguments.run_time,
         record: arguments.record.clone(),
@@ -108,8 +109,8 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.run_time.then(|| "--run-time".into()));
     again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
-    again.extend(arguments.hist_buckets.as_ref().map(|buckets| format!("--hist-buckets={buckets}").into()));
-    again.extend(arguments.hist_value_key.as_ref().map(|field| format!("--hist-value-key={field}").into()));
+    again.extend(arguments.hist_buckets.iter().map(|buckets| format!("--hist-buckets={buckets}").into()));
+    again.extend(arguments.hist_value_key.iter().map(|field| format!("--hist-value-key={field}").into()));
     again.extend(arguments.per_cpu.iter().map(|map| format!("--per-cpu={map}").into()));
     again.push(format!("--max-series={}", arguments.max_series).into());
     again.extend(arguments.timeout.map(|timeout| format!("--timeout={timeout:#}").into()));

@@ -28,7 +28,9 @@ impl Default for Buckets {
 impl FromStr for Buckets {
     type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, Malformed> {
+    fn from_str(written: &str) -> Result<Self, Malformed> {
+        // BumbleBee has them in brackets.
+        let text = written.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(written);
         let bounds = if let Some(count) = text.strip_prefix("log2:") {
             powers(count)
         } else if let Some(parts) = text.strip_prefix("linear:") {
@@ -38,7 +40,7 @@ impl FromStr for Buckets {
         };
         match bounds {
             Some(bounds) if is_valid(&bounds) => Ok(Self(bounds)),
-            _ => Err(Malformed(text.to_owned())),
+            _ => Err(Malformed(written.to_owned())),
         }
     }
 }

@@ -30,8 +30,6 @@ pub const MOST_SERIES: usize = 1_000_000;
 /// What the maps of a run may become.
 #[derive(Debug, Clone)]
 pub struct SeriesBounds {
-    /// Of histograms, instead of those that a probe declares.
-    pub buckets: Option<Buckets>,
     /// How many series one map has at most, up to [`MOST_SERIES`].
     pub most: usize,
 }
@@ -82,9 +80,7 @@ pub struct Exported {
 
 impl Exported {
     pub(crate) fn new(probe: usize, map: &Map, backing: Backing, bounds: &SeriesBounds, accounts: &Accounts) -> Self {
-        // Those of a histogram that the probe keeps are the probe's.
-        let asked = if matches!(map.source, Source::Events(_)) { bounds.buckets.as_ref() } else { None };
-        let buckets = asked.or(map.buckets.as_ref()).cloned().unwrap_or_default();
+        let buckets = map.buckets.clone().unwrap_or_default();
         // A histogram is as many series as it has buckets, and three.
         let observed = Bounded::new((bounds.most / (buckets.len() + 3)).max(1), buckets.memory(), &accounts.kept);
         Self {

@@ -39,8 +39,6 @@ const TOTAL_LIMIT: u64 = 4 << 30;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Header {
     pub(crate) probes: Vec<Probe>,
-    /// Of histograms, as the command line writes them, if it did.
-    pub(crate) buckets: Option<String>,
     pub(crate) most_series: usize,
     /// Where it was made.
     pub(crate) origin: Origin,
@@ -69,6 +67,9 @@ pub(crate) struct Map {
     pub(crate) room: u64,
     /// Whether somebody counts what it loses.
     pub(crate) loss_known: bool,
+    /// The bounds of a histogram, as the command line writes them.
+    #[serde(default)]
+    pub(crate) buckets: Option<String>,
     /// Whether its elements are each CPU's.
     #[serde(default)]
     pub(crate) by_cpu: bool,

@@ -78,6 +78,9 @@ fn inspect(probe: &Probe, object: &[u8], allowance: &Allowance) -> Result<Inspec
         let recorded = probe.maps.iter().find(|recorded| recorded.name == map.name);
         let recorded = recorded.ok_or_else(|| Error::damaged(format!("it lacks map {}", map.name)))?;
         map.value = recorded.value.clone();
+        if let Some(buckets) = &recorded.buckets {
+            map.buckets = Some(buckets.parse().map_err(Error::damaged)?);
+        }
         if recorded.by_cpu {
             map.split_by_cpu().map_err(Error::damaged)?;
         }
@@ -198,7 +201,7 @@ mod tests {
         #[test]
         fn a_header_that_promises_much_makes_no_room_for_it(length in any::<u32>(), object_size in any::<usize>()) {
             let probe = Probe { name: String::new(), state: String::new(), object_size, maps: vec![], iterators: vec![] };
-            let header = serde_json::to_vec(&Header { probes: vec![probe], buckets: None, most_series: 1, origin: origin(), trace_pipe: false }).unwrap();
+            let header = serde_json::to_vec(&Header { probes: vec![probe], most_series: 1, origin: origin(), trace_pipe: false }).unwrap();
             let promised = [length.to_le_bytes().as_slice(), &header].concat();
             prop_assert!(Frames::new(packed(&promised).as_slice()).header(&Allowance::of_a_file()).is_err());
             let honest = [(header.len() as u32).to_le_bytes().as_slice(), &header].concat();

@@ -250,8 +250,7 @@ fn header(running: &Running, objects: &[&[u8]], title: &Title) -> Header {
             iterators: instance.iterators.clone(),
         });
     }
-    let buckets = running.bounds.buckets.as_ref().map(ToString::to_string);
-    Header { probes, buckets, most_series: running.bounds.most, origin: origin(), trace_pipe: running.trace_pipe }
+    Header { probes, most_series: running.bounds.most, origin: origin(), trace_pipe: running.trace_pipe }
 }
 
 fn map(running: &Running, exported: &Exported) -> Map {
@@ -260,6 +259,7 @@ fn map(running: &Running, exported: &Exported) -> Map {
         value: exported.map.value.clone(),
         room: exported.room(),
         loss_known: running.lost(exported).is_some(),
+        buckets: exported.map.buckets.as_ref().map(ToString::to_string),
         by_cpu: exported.map.by_cpu,
     }
 }

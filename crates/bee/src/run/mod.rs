@@ -1,5 +1,6 @@
 //! Runs probes: attaches them, shows their events, serves their metrics, until a signal ends it. A recording is shown the same way.
 
+mod histograms;
 mod live;
 mod prepare;
 mod replay;
@@ -35,6 +36,7 @@ use crate::recording::{self, Recorder, Recording};
 use crate::run::replay::Replay;
 use crate::shutdown::End;
 
+pub use histograms::{BucketsOf, ValueOf};
 use live::Live;
 use prepare::Candidate;
 pub use prepare::{Prepared, prepare};
@@ -49,8 +51,9 @@ pub struct RunOptions {
     /// Values for the probes' parameters.
     pub parameters: Vec<Parameter>,
     pub bounds: SeriesBounds,
-    /// The field of events that is the value of histograms.
-    pub histogram_value: Option<String>,
+    /// What is said of histograms, instead of what the probes do.
+    pub histogram_buckets: Vec<BucketsOf>,
+    pub histogram_values: Vec<ValueOf>,
     /// Maps whose CPUs are told apart.
     pub per_cpu: Vec<String>,
     /// Let the kernel count and time the runs of programs.
@@ -99,6 +102,8 @@ pub enum Error {
     Filter(#[from] filter::Unanswered),
     #[error("--hist-buckets and --hist-value-key need a histogram map; the probe has none")]
     NoHistogram,
+    #[error("map {map} is no histogram of the probe; histograms: {known}")]
+    NotAHistogram { map: String, known: String },
     #[error("--hist-buckets cannot change histogram {map}: the probe itself counts in its buckets")]
     KeptBuckets { map: String },
     #[error(

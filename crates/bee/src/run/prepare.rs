@@ -10,9 +10,9 @@ use crate::kernel::probe;
 use crate::object::names;
 use crate::object::params;
 use crate::object::variants;
-use crate::object::{self, Inspection, Kind, Source};
+use crate::object::{self, Inspection};
 use crate::output::Format;
-use crate::run::{Error, NamedObject, RunOptions};
+use crate::run::{Error, NamedObject, RunOptions, histograms};
 
 /// Probes that were looked at and not loaded yet.
 pub struct Prepared {
@@ -43,7 +43,8 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
     for Candidate { inspection, .. } in &mut candidates {
         inspection.constants = params::constants(&inspection.btf, &options.parameters)?;
     }
-    histograms(&mut candidates, &options)?;
+    let maps = candidates.iter_mut().flat_map(|candidate| &mut candidate.inspection.maps);
+    histograms::apply(maps, &options.histogram_buckets, &options.histogram_values)?;
     check_format(options.show.format, candidates.iter().map(|candidate| &candidate.inspection))?;
     split_by_cpu(&mut candidates, &options.per_cpu)?;
     check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
@@ -127,32 +128,6 @@ fn split_by_cpu(candidates: &mut [Candidate], names: &[String]) -> Result<(), Er
         }
         for map in maps {
             map.split_by_cpu().map_err(|why| Error::ByCpu { map: name.clone(), why })?;
-        }
-    }
-    Ok(())
-}
-
-/// Each histogram takes the field that was asked for, or if its events lack it and another's have it, its own.
-fn histograms(candidates: &mut [Candidate], options: &RunOptions) -> Result<(), Error> {
-    let maps = candidates.iter_mut().flat_map(|candidate| &mut candidate.inspection.maps);
-    let mut maps: Vec<_> = maps.filter(|map| map.kind == Kind::Histogram).collect();
-    if maps.is_empty() && (options.bounds.buckets.is_some() || options.histogram_value.is_some()) {
-        return Err(Error::NoHistogram);
-    }
-    // One that the probe keeps in a hash has its buckets there, and no value.
-    let kept = maps.iter().find(|map| !matches!(map.source, Source::Events(_))).map(|map| map.name.clone());
-    maps.retain(|map| matches!(map.source, Source::Events(_)));
-    if let (Some(map), [], Some(_)) = (kept, maps.as_slice(), &options.bounds.buckets) {
-        return Err(Error::KeptBuckets { map });
-    }
-    let wanted = options.histogram_value.as_deref();
-    let some_has_it = wanted.is_some_and(|field| maps.iter().any(|map| map.integer_field(field).is_some()));
-    for map in &mut maps {
-        if let Some(field) = wanted.filter(|field| !some_has_it || map.integer_field(field).is_some()) {
-            map.value = field.to_owned();
-        }
-        if map.value().is_none() {
-            return Err(Error::NoValue { map: map.name.clone(), field: map.value.clone() });
         }
     }
     Ok(())

@@ -83,8 +83,7 @@ impl Replay {
     /// What the probes and maps were before the first frame.
     pub fn running(&self, filters: Vec<Filter>) -> Result<Running, Error> {
         let Recording { header, inspections, .. } = &self.recording;
-        let buckets = header.buckets.as_ref().map(|buckets| buckets.parse()).transpose().map_err(Error::damaged)?;
-        let bounds = SeriesBounds { buckets, most: header.most_series.min(MOST_SERIES) };
+        let bounds = SeriesBounds { most: header.most_series.min(MOST_SERIES) };
         let mut running = Running::new(filters, bounds, Accounts::of_a_file(&self.recording.allowance));
         running.trace_pipe = header.trace_pipe;
         for (index, (probe, inspection)) in header.probes.iter().zip(inspections).enumerate() {
