@@ -135,7 +135,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
         part(
             Suite::Unit,
             "images pushed to a registry",
-            &["push", "registry", "interchange", "survival"],
+            &["push", "registry", "digests", "interchange", "survival"],
             &["--skip=pulled_and_run", "--skip=full_disk"],
             no_registry,
         ),
