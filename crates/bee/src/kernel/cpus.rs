@@ -5,7 +5,7 @@ use std::fs;
 
 use crate::kernel::map_reader::{Elements, stride};
 
-const FOLDER: &str = "/sys/devices/system/cpu";
+const DIRECTORY: &str = "/sys/devices/system/cpu";
 /// More than the kernel can be built for (NR_CPUS).
 const MOST: u32 = 1 << 16;
 
@@ -45,7 +45,7 @@ fn present(possible: usize) -> Vec<(usize, u32)> {
 }
 
 fn numbers(which: &str) -> Vec<u32> {
-    fs::read_to_string(format!("{FOLDER}/{which}")).map(|list| parse(&list)).unwrap_or_default()
+    fs::read_to_string(format!("{DIRECTORY}/{which}")).map(|list| parse(&list)).unwrap_or_default()
 }
 
 /// As in `0-3,8`; none of what is no such list.

@@ -22,10 +22,7 @@ pub fn encode(layout: &Layout, text: &str) -> Option<Vec<u8>> {
             "false" | "0" => Some(vec![0]),
             _ => None,
         },
-        Shape::Enum { signed, names } => match names.iter().find(|(name, _)| name == text) {
-            Some((_, number)) => Some(number.to_le_bytes().get(..size)?.to_vec()),
-            None => integer(text, size, *signed),
-        },
+        Shape::Enum { signed, names } => enumeration(text, size, *signed, names),
         Shape::Meaning(meaning) => with_meaning(*meaning, text, size),
         Shape::Ipv4 => Some(text.parse::<Ipv4Addr>().ok()?.octets().to_vec()),
         Shape::Ipv6 => Some(text.parse::<Ipv6Addr>().ok()?.octets().to_vec()),
@@ -59,7 +56,9 @@ pub fn describe(layout: &Layout) -> String {
                 joined(fields.iter().map(|field| field.name.as_str()))
             )
         }
-        Shape::IpByFamily(_) | Shape::Socket(_) | Shape::Rest(_) => "a type that bee can set".to_owned(),
+        Shape::IpByFamily(_) | Shape::Socket(_) | Shape::Rest(_) | Shape::Stack(_) => {
+            "a type that bee can set".to_owned()
+        }
         Shape::Float => "another type: BPF has no floating-point numbers".to_owned(),
     }
 }
@@ -102,6 +101,19 @@ fn range(size: usize, signed: bool) -> String {
     }
 }
 
+/// A name or a number, or several joined by `|`, as an enumeration of bits is shown.
+fn enumeration(text: &str, size: usize, signed: bool, names: &[(String, i64)]) -> Option<Vec<u8>> {
+    let mut all = vec![0; size];
+    for part in text.split('|') {
+        let bytes = match names.iter().find(|(name, _)| name == part) {
+            Some((_, number)) => number.to_le_bytes().get(..size)?.to_vec(),
+            None => integer(part, size, signed)?,
+        };
+        all.iter_mut().zip(bytes).for_each(|(all, bits)| *all |= bits);
+    }
+    Some(all)
+}
+
 fn nanoseconds(text: &str, size: usize) -> Option<Vec<u8>> {
     integer(&Number::parse_time(text)?.whole()?.to_string(), size, false)
 }
@@ -111,7 +123,7 @@ fn with_meaning(meaning: Meaning, text: &str, size: usize) -> Option<Vec<u8>> {
         Meaning::Mac => return mac(text),
         Meaning::Port => return Some(text.parse::<u16>().ok()?.to_be_bytes().to_vec()),
         Meaning::Time => return nanoseconds(text, size),
-        Meaning::KernelAddress => return integer(text, size, false),
+        Meaning::KernelAddress | Meaning::UserAddress | Meaning::StackId => return integer(text, size, false),
         Meaning::Error => error_number(text).map(i128::from),
         Meaning::Signal => text.parse::<Signal>().ok().map(|signal| signal as i128),
         Meaning::SystemCall => host::system_call_number(text),
@@ -127,7 +139,8 @@ fn describe_meaning(meaning: Meaning) -> &'static str {
         Meaning::Mac => "an Ethernet address, as in 52:54:00:12:34:56",
         Meaning::Port => "a port from 0 to 65535",
         Meaning::Time => "nanoseconds since the machine was started, or a time since then as in 5s",
-        Meaning::KernelAddress => "an address, as in 0xffffffff81000000",
+        Meaning::KernelAddress | Meaning::UserAddress => "an address, as in 0xffffffff81000000",
+        Meaning::StackId => "the number of a stack",
         Meaning::Error => "the name or number of an error, as in ENOENT",
         Meaning::Signal => "the name or number of a signal, as in SIGKILL",
         Meaning::SystemCall => "the name or number of a system call, as in openat",
@@ -198,6 +211,7 @@ mod tests {
             (4, states(), "TCP", vec![6, 0, 0, 0]),
             (4, states(), "NONE", vec![0xff; 4]),
             (4, states(), "7", vec![7, 0, 0, 0]),
+            (4, states(), "TCP|1", vec![7, 0, 0, 0]),
             (8, Shape::Duration, "5ms", 5_000_000u64.to_le_bytes().to_vec()),
             (8, Shape::Duration, "1.5us", 1500u64.to_le_bytes().to_vec()),
             (8, Shape::Duration, "7", 7u64.to_le_bytes().to_vec()),
@@ -234,6 +248,7 @@ mod tests {
             (4, Shape::Ipv4, "10.0.0"),
             (4, Shape::Text, "abcd"),
             (4, states(), "UDP"),
+            (4, states(), "TCP|"),
             (8, Shape::Duration, "-5ms"),
             (8, Shape::Duration, "0.5ns"),
             (8, Shape::Duration, "5 years"),

@@ -30,7 +30,7 @@ use crate::metrics;
 use crate::metrics::server::{self, PortTaken};
 use crate::object::params::{self, Parameter};
 use crate::object::variants::NoSuchVariant;
-use crate::object::{self, by_cpu, measures};
+use crate::object::{self, Inspection, by_cpu, measures};
 use crate::output::{self, Format, Output, Title};
 use crate::recording::{self, Recorder, Recording};
 use crate::run::replay::Replay;
@@ -170,19 +170,25 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
         print::note(format_args!("{name}: {left_out}"));
     }
     for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
-        let is_shown = options.trace_pipe && inspection.prints;
-        if inspection.maps.is_empty() && probe.iterators().is_empty() && !is_shown {
-            print::note(format_args!("{name}: {}", object::EXPORTS_NOTHING));
-        }
-        if inspection.prints && !is_shown {
-            print::note(format_args!("{name}: {}", object::PRINTS));
-        }
-        for note in inspection.maps.iter().flat_map(|map| [measures::note(map), by_cpu::note(map)]).flatten() {
+        for note in notes(inspection, probe, options.trace_pipe) {
             print::note(format_args!("{name}: {note}"));
         }
     }
     let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
     session.show(Feed::Kernel(Live { probes, trace }), running, &title, file.map(|file| (file, objects)))
+}
+
+/// What is said of a probe before it shows anything.
+fn notes(inspection: &Inspection, probe: &Probe, trace_pipe: bool) -> Vec<String> {
+    let (mut notes, is_shown) = (vec![], trace_pipe && inspection.prints);
+    if inspection.maps.is_empty() && probe.iterators().is_empty() && !is_shown {
+        notes.push(object::EXPORTS_NOTHING.to_owned());
+    }
+    if inspection.prints && !is_shown {
+        notes.push(object::PRINTS.to_owned());
+    }
+    notes.extend(inspection.maps.iter().flat_map(|map| [measures::note(map), by_cpu::note(map)]).flatten());
+    notes
 }
 
 fn attach(candidate: &Candidate) -> Result<Probe, Error> {
