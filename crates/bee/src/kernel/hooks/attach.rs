@@ -1,4 +1,4 @@
-//! Puts a loaded program on its hook. libbpf knows most hooks by their section; three kinds need more than that.
+//! Puts a loaded program on its hook. libbpf knows most hooks by their section; some kinds need more than that.
 
 use std::fs::{self, File};
 use std::io;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 
 use libbpf_rs::{Link, ProgramMut};
 
-use crate::kernel::hooks::{Hook, Kind, perf_event};
+use crate::kernel::hooks::{Hook, Kind, perf_event, user_probe};
 
 /// A program on its hook; dropping it takes the program off.
 pub enum Attached {
-    /// One link, or one for each processor.
+    /// One link, or one for each processor or file.
     Called(Vec<Link>),
     /// Runs when its text is read.
     Iterator(Link),
@@ -25,6 +25,7 @@ pub fn attach(hook: &Hook, program: &ProgramMut) -> Result<Attached, libbpf_rs::
             let root = File::open(cgroup_root().ok_or_else(no_cgroup)?)?;
             program.attach_cgroup(root.as_raw_fd()).map(|link| Attached::Called(vec![link]))
         }
+        Kind::Uprobe | Kind::Usdt => user_probe::attach(hook, program).map(Attached::Called),
         Kind::Iterator => program.attach().map(Attached::Iterator),
         _ => program.attach().map(|link| Attached::Called(vec![link])),
     }

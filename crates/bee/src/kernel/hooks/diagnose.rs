@@ -8,7 +8,7 @@ use libbpf_rs::ErrorKind;
 
 use crate::kernel::hooks::attach::cgroup_root;
 use crate::kernel::hooks::suggest;
-use crate::kernel::hooks::{Hook, Kind};
+use crate::kernel::hooks::{Hook, Kind, binaries};
 
 /// Why a program was not loaded or not attached.
 pub fn why_not(hook: &Hook, error: &libbpf_rs::Error) -> String {
@@ -38,11 +38,7 @@ fn lacking(hook: &Hook) -> Option<String> {
         Kind::Uprobe | Kind::Usdt if !has_event_source("uprobe") => {
             Some("this kernel has no uprobes (CONFIG_UPROBE_EVENTS)".to_owned())
         }
-        Kind::Uprobe | Kind::Usdt => {
-            let file = hook.target.split(':').next().unwrap_or_default();
-            let is_missing = file.starts_with('/') && !Path::new(file).exists();
-            is_missing.then(|| format!("there is no file {file}"))
-        }
+        Kind::Uprobe | Kind::Usdt => binaries::find(hook.file()).is_empty().then(|| binaries::looked_in(hook.file())),
         Kind::Tracepoint if suggest::tracefs().is_none() => {
             Some("tracefs can't be read: mount -t tracefs tracefs /sys/kernel/tracing, or run as root".to_owned())
         }
@@ -73,7 +69,8 @@ fn no_such_target(hook: &Hook) -> Option<String> {
         _ => "tracepoint",
     };
     let meant = search.nearest().map(|name| format!("; did you mean {name}?")).unwrap_or_default();
-    let who = if hook.kind == Kind::Uprobe { "the file" } else { "this kernel" };
+    let files = if hook.kind == Kind::Uprobe { binaries::find(hook.file()) } else { vec![] };
+    let who = files.first().map_or_else(|| "this kernel".to_owned(), |file| file.display().to_string());
     Some(format!("{who} has no {what} {target}{meant}"))
 }
 
@@ -90,7 +87,9 @@ fn by_error(hook: &Hook, error: &libbpf_rs::Error) -> Option<String> {
              a kprobe, tp_btf or tracepoint program may run here"
         }
 
-        (Kind::Uprobe, ErrorKind::NotFound) => "the file has no such function",
+        (Kind::Uprobe, ErrorKind::NotFound) => {
+            "the file names no such function; one that is stripped names none but those that others call (a library's)"
+        }
         (Kind::Usdt, ErrorKind::NotFound) => "the file has no such static probe (list them with `readelf -n`)",
         (Kind::Usdt, ErrorKind::Unsupported) => {
             "before Linux 5.15 static probes of libraries and position-independent programs can't be told apart"

@@ -1,11 +1,14 @@
 //! What calls a program: the hook that its section names, whether bee can put it there, and if this kernel can't, why.
 
 mod attach;
+mod binaries;
 mod diagnose;
+mod ld_cache;
 mod nearest;
 mod perf_event;
 mod suggest;
 pub mod twins;
+mod user_probe;
 
 pub use attach::{Attached, attach, cgroup_root};
 pub use diagnose::{why_not, would_never_run};
@@ -132,6 +135,11 @@ impl Hook {
             return Err(format!("has no rate of 1 to {MOST_HERTZ} hertz: write SEC(\"perf_event/{HERTZ}\")"));
         }
         Ok(hook)
+    }
+
+    /// The program or library that a uprobe's target begins with.
+    pub fn file(&self) -> &str {
+        self.target.split(':').next().unwrap_or_default()
     }
 
     /// How often a sampling program is called on each processor, in a second.

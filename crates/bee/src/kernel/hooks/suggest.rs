@@ -8,7 +8,7 @@ use oci::files;
 
 use crate::decode::btf;
 use crate::kernel::hooks::nearest::Search;
-use crate::kernel::hooks::{Hook, Kind};
+use crate::kernel::hooks::{Hook, Kind, binaries};
 
 const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 /// The first of these that holds events; the second is where kernels before 4.1 had them, and where alone BumbleBee looks (A5 #32).
@@ -26,7 +26,7 @@ pub fn search<'a>(hook: &Hook, target: &'a str) -> Option<Search<'a>> {
         Kind::Lsm => types("bpf_lsm_", &mut search)?,
         Kind::RawTracepoint | Kind::BtfTracepoint => types("btf_trace_", &mut search)?,
         Kind::Iterator => types("bpf_iter__", &mut search)?,
-        Kind::Uprobe => functions_of(&program(hook.target.split(':').next()?)?, &mut search)?,
+        Kind::Uprobe => functions_of(binaries::find(hook.file()).first()?, &mut search)?,
         Kind::Usdt | Kind::Sampling | Kind::Cgroup => return None,
     }
     search.saw_names().then_some(search)
@@ -46,16 +46,6 @@ fn functions(search: &mut Search) -> Option<()> {
         }
     }
     Some(())
-}
-
-/// Where a program or library lies, as libbpf looks for it.
-fn program(name: &str) -> Option<PathBuf> {
-    if name.contains('/') {
-        return Some(name.into());
-    }
-    let debian = format!("/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let folders = ["/usr/lib64", "/usr/lib", &debian, "/usr/local/bin", "/usr/bin", "/usr/sbin"];
-    folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.is_file())
 }
 
 /// The functions that a program or library names.
