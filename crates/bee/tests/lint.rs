@@ -124,6 +124,26 @@ fn a_map_that_can_not_be_exported_is_a_finding_with_its_line() {
     assert!(said.starts_with("probe.c:8: warning: map counter_x can't be exported: maps of type LpmTrie"), "{said}");
 }
 
+/// Clang clears a whole struct for `= {}`.
+#[test]
+fn a_struct_that_is_set_to_0_has_no_padding_that_nobody_sets_and_a_finding_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = |variable: &str| {
+        format!(
+            "struct event_t {{ u64 ts; u32 pid; }};\n\
+             struct {{ __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); __type(value, struct event_t); }} first SEC(\".maps.print\");\n\
+             struct {{ __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); __type(value, struct event_t); }} second SEC(\".maps.print\");\n\
+             SEC(\"raw_tp/sys_enter\")\nint watch(void *ctx)\n{{\n\t{variable}\n\tevent.pid = 2;\n\
+             \tbpf_ringbuf_output(&first, &event, sizeof(event), 0);\n\treturn 0;\n}}\n"
+        )
+    };
+    for set in ["struct event_t event = {};", "struct event_t event = {0};"] {
+        assert_eq!(found(folder.path(), &probe(set), &[], 0), "", "{set}");
+    }
+    let said = found(folder.path(), &probe("struct event_t event; event.ts = 1;"), &[], 3);
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
 #[test]
 fn a_probe_without_fault_has_no_findings() {
     let folder = tempfile::tempdir().unwrap();

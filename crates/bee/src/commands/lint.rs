@@ -14,7 +14,7 @@ use crate::cli::Lint;
 
 /// The probe has findings; they have been said.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} findings")]
+#[error("{0} {noun}", noun = if *.0 == 1 { "finding" } else { "findings" })]
 pub struct Findings(usize);
 
 pub fn run(arguments: &Lint) -> Result<()> {
@@ -40,8 +40,8 @@ fn findings(arguments: &Lint) -> Result<Vec<Finding>> {
     };
     match object.and_then(|object| inspect(path, &object)) {
         Ok(inspection) => Ok(lint::lint(&inspection, &sources, arguments.memory.saturating_mul(1 << 20))?),
-        Err(compile::Error::Refused { why: object::Error::Map { map, why }, .. }) => {
-            Ok(vec![lint::refused(&map, &why, &sources)])
+        Err(compile::Error::Refused { why: object::Error::Maps(bad), .. }) => {
+            Ok(bad.iter().map(|bad| lint::refused(bad, &sources)).collect())
         }
         Err(error) => Err(error.into()),
     }

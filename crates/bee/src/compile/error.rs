@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use crate::object::undefined::{self, Undefined};
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("failed to read the source {path}", path = path.display())]
@@ -32,6 +34,9 @@ pub enum Error {
 
     #[error("{path} does not compile ({status}); clang's messages are above", path = path.display())]
     Compile { path: PathBuf, status: ExitStatus },
+
+    #[error("{path} compiles, but nothing defines what it calls: {}", undefined::list(.calls), path = path.display())]
+    Undefined { path: PathBuf, calls: Vec<Undefined> },
 
     #[error("failed to take the debug information out of the compiled probe")]
     Link(#[source] libbpf_rs::Error),

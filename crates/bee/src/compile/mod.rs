@@ -61,9 +61,18 @@ pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
         clang.compile(source, request, &include, &object)?;
         compiled.push(object);
     }
+    undefined(request.source, &compiled)?;
     let object = link(&compiled, &scratch.path().join("program.o"))?;
     crate::object::inspect(&object).map_err(|why| Error::Refused { path: request.source.into(), why })?;
     Ok(object)
+}
+
+/// Refuses calls that no object of these defines: libbpf's linker says of them only that they have no type.
+fn undefined(source: &Path, compiled: &[PathBuf]) -> Result<(), Error> {
+    let objects = compiled.iter().map(fs::read).collect::<Result<Vec<_>, _>>().map_err(Error::Scratch)?;
+    let undefined = crate::object::undefined::find(&objects);
+    let undefined = undefined.map_err(|why| Error::Refused { path: source.into(), why })?;
+    if undefined.is_empty() { Ok(()) } else { Err(Error::Undefined { path: source.into(), calls: undefined }) }
 }
 
 /// A source file, split as clang is told about it.

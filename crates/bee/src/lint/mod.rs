@@ -2,7 +2,6 @@
 //! memory, labels that make endless series, hooks and maps that bee does not know. Each with the line where it is declared.
 
 mod labels;
-mod lines;
 mod padding;
 mod source;
 mod text;
@@ -17,7 +16,7 @@ use crate::decode::btf::{Btf, TypeId};
 use crate::kernel::hooks::{Hook, twins};
 use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
-use crate::object::{self, Inspection, Map, Source};
+use crate::object::{self, BadMap, Inspection, Map, Source};
 
 pub use source::Sources;
 
@@ -65,8 +64,18 @@ pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<V
     findings.extend(printk(inspection, sources)?);
     findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)).take(MOST));
     findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
-    findings.dedup();
-    Ok(findings)
+    Ok(each_once(findings))
+}
+
+/// Maps may share a type.
+fn each_once(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut once = vec![];
+    for finding in findings {
+        if !once.contains(&finding) {
+            once.push(finding);
+        }
+    }
+    once
 }
 
 /// What is wrong with a map's events or keys.
@@ -74,7 +83,8 @@ fn record_of(btf: &Btf, map: &Map, sources: &Sources) -> Vec<Finding> {
     let Some((id, role)) = record(btf, map) else { return vec![] };
     let name = btf.resolve(id).map(|(_, found)| found.name.as_str()).unwrap_or_default();
     let mut findings = vec![];
-    for hole in padding::holes(btf, id) {
+    let is_set = |hole: &padding::Hole| sources.is_zeroed(name) || sources.is_zeroed(&hole.record);
+    for hole in padding::holes(btf, id).into_iter().filter(|hole| !is_set(hole)) {
         let place = place_of(map, &hole.record, &hole.after, sources);
         findings.push(Finding { rule: Rule::Padding, place, message: hole.message(role) });
     }
@@ -95,8 +105,8 @@ fn place_of(map: &Map, record: &str, field: &str, sources: &Sources) -> Place {
 }
 
 /// The finding that stands for a map for which bee refuses the whole object.
-pub fn refused(map: &str, why: &str, sources: &Sources) -> Finding {
-    Finding { rule: Rule::Map, place: sources.map(map), message: format!("map {map} can't be exported: {why}") }
+pub fn refused(bad: &BadMap, sources: &Sources) -> Finding {
+    Finding { rule: Rule::Map, place: sources.map(&bad.map), message: bad.to_string() }
 }
 
 fn hooks(inspection: &Inspection, sources: &Sources) -> Result<Vec<Finding>, ProbeError> {

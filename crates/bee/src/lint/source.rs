@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use oci::files;
 
 use crate::lint::Place;
-use crate::lint::lines::{self, Line};
+use crate::object::lines::{self, Line};
 
 /// Files and bytes of one that are looked at.
 const FILES: usize = 32;
@@ -36,7 +36,7 @@ impl Sources {
     /// Those of a compiled object.
     pub fn from_object(path: &Path, object: &[u8]) -> Self {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let programs = lines::parse(object);
+        let programs = lines::first(object);
         let named = programs.iter().map(|line| &line.file);
         let files = named.filter(|file| is_beside(file)).map(|file| folder.join(file)).collect();
         Self { main: path.to_owned(), files: read(files), programs }
@@ -70,6 +70,21 @@ impl Sources {
     pub fn printk(&self) -> Option<Place> {
         let place = self.find(|line| line.contains("bpf_printk(") || line.contains("bpf_trace_printk("));
         place.line.is_some().then_some(place)
+    }
+
+    /// Whether every variable of this struct is set to 0 as a whole before its members are, so that none of its padding is left as it was.
+    /// One that is reserved in a ring buffer is a pointer, which only `memset` clears.
+    pub fn is_zeroed(&self, record: &str) -> bool {
+        let mut declarations = 0;
+        for (_, text) in &self.files {
+            for (name, rest) in text.lines().flat_map(|line| declarations_of(line, record)) {
+                declarations += 1;
+                if !(is_empty_initialiser(rest) || is_cleared(text, name)) {
+                    return false;
+                }
+            }
+        }
+        declarations > 0
     }
 
     fn find(&self, fits: impl Fn(&str) -> bool) -> Place {
@@ -128,6 +143,37 @@ fn declares(line: &str, field: &str) -> bool {
     })
 }
 
+/// The variables that a line declares with this struct, and what stands behind their names. What is a member, a type of a map or a
+/// parameter is none.
+fn declarations_of<'a>(line: &'a str, record: &str) -> Vec<(&'a str, &'a str)> {
+    let mut found = vec![];
+    for (start, name) in line.match_indices(record) {
+        let is_type = line[..start].trim_end().ends_with("struct");
+        let rest = line[start + name.len()..].trim_start_matches([' ', '\t', '*']);
+        let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+        let (variable, rest) = (&rest[..end], rest[end..].trim_start());
+        let is_whole = line[start + name.len()..].starts_with([' ', '\t', '*']);
+        if is_type && is_whole && !variable.is_empty() && rest.starts_with(['=', ';', '[']) {
+            found.push((variable, rest));
+        }
+    }
+    found
+}
+
+/// `= {}`, `= {0}`: what is not named in it is 0, padding too as clang has it.
+fn is_empty_initialiser(rest: &str) -> bool {
+    let value = rest.trim_start_matches('=').trim_start();
+    let inner = value.strip_prefix('{').and_then(|value| value.split_once('}'));
+    rest.starts_with('=') && inner.is_some_and(|(inner, _)| matches!(inner.trim(), "" | "0"))
+}
+
+/// Whether a text clears a variable, or what it points to, by `memset`.
+fn is_cleared(text: &str, variable: &str) -> bool {
+    let calls = text.split("memset(").skip(1);
+    let arguments = calls.filter_map(|call| call.trim_start().trim_start_matches('&').split_once(','));
+    arguments.into_iter().any(|(to, rest)| to.trim() == variable && rest.trim_start().starts_with('0'))
+}
+
 fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c| !is_word(c)).filter(|word| !word.is_empty())
 }
@@ -160,6 +206,35 @@ mod tests {
         assert_eq!(sources.field("event_t", "pid"), Some(place(&header, Some(7))));
         assert_eq!(sources.field("event_t", "comm"), None);
         assert_eq!(sources.map("unknown"), place(&main, None));
+    }
+
+    #[test]
+    fn a_struct_is_zeroed_where_each_of_its_variables_is() {
+        let zeroed = |text: &str| {
+            let sources = Sources { main: "a.c".into(), files: vec![("a.c".into(), text.into())], programs: vec![] };
+            sources.is_zeroed("ev")
+        };
+        for text in [
+            "struct ev e = {};",
+            "struct ev e = {0};\nstruct ev { u64 a; };",
+            "\tstruct ev e = { };",
+            "struct ev *e = reserve();\n__builtin_memset(e, 0, sizeof(*e));",
+            "struct ev e;\nmemset(&e, 0, sizeof(e));",
+        ] {
+            assert!(zeroed(text), "{text}");
+        }
+        for text in [
+            "",
+            "struct ev { u64 a; };",
+            "__type(value, struct ev);",
+            "struct ev e;",
+            "struct ev e = {};\nstruct ev other = { .a = 1 };",
+            "struct ev *e = reserve();\ne->a = 1;",
+            "struct event e = {};",
+            "struct ev e;\nmemset(&other, 0, 8);",
+        ] {
+            assert!(!zeroed(text), "{text}");
+        }
     }
 
     #[test]

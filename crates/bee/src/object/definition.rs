@@ -24,7 +24,8 @@ pub fn source(btf: &Btf, definition: TypeId, kind: Kind) -> Result<Source, Strin
     let definition = Definition { btf, id: definition };
     match definition.number("type").ok_or("it has no __uint(type, …)")? {
         map_type::RINGBUF | map_type::PERF_EVENT_ARRAY => {
-            let event = definition.layout("value")?.opened();
+            let event =
+                definition.layout("value").map_err(|why| format!("{why}{}", hint_of_events(&definition)))?.opened();
             if kind == Kind::Gauge && event.integer_field(VALUE).is_none() {
                 return Err("a gauge takes its value from a field named `value`, and its events have none".to_owned());
             }
@@ -57,6 +58,11 @@ pub fn stack_map(btf: &Btf) -> Option<String> {
         found = Some(name.to_owned());
     }
     found
+}
+
+/// libbpf wants of a perf buffer no more than sizes.
+fn hint_of_events(definition: &Definition) -> &'static str {
+    if definition.member("value").is_some() { "" } else { ": write there which struct its events are" }
 }
 
 fn elements(definition: Definition, kind: Kind, per_cpu: bool) -> Result<Source, String> {

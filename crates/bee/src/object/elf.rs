@@ -13,6 +13,9 @@ const SECTION: usize = 64;
 pub const SYMBOL: usize = 24;
 pub const RELOCATION: usize = 16;
 const MACHINE_BPF: u16 = 247;
+const CLASS_64: u8 = 2;
+const LITTLE_ENDIAN: u8 = 1;
+const BIG_ENDIAN: u8 = 2;
 const SHT_NOBITS: u32 = 8;
 pub const SHT_SYMTAB: u32 = 2;
 pub const SHT_REL: u32 = 9;
@@ -42,7 +45,6 @@ pub struct Section {
 
 impl<'a> Elf<'a> {
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let class_and_order = [2, 1];
         if bytes.get(..4) != Some(b"\x7fELF") {
             return Err(Error::NotElf);
         }
@@ -50,8 +52,11 @@ impl<'a> Elf<'a> {
             return Err(Error::Truncated("the ELF header"));
         }
         let machine = u16_at(bytes, 18)?;
-        if machine != MACHINE_BPF || bytes[4..6] != class_and_order {
-            return Err(Error::NotBpf(machine));
+        if bytes[5] == BIG_ENDIAN && machine.swap_bytes() == MACHINE_BPF {
+            return Err(Error::ByteOrder);
+        }
+        if machine != MACHINE_BPF || bytes[4..6] != [CLASS_64, LITTLE_ENDIAN] {
+            return Err(Error::NotBpf(if bytes[5] == BIG_ENDIAN { machine.swap_bytes() } else { machine }));
         }
         let headers = usize_at(bytes, 40)?;
         let (count, names) = (usize::from(u16_at(bytes, 60)?), usize::from(u16_at(bytes, 62)?));

@@ -10,6 +10,11 @@ pub enum Error {
     NotElf,
     #[error("an ELF file, but not for BPF (machine {0}): compile it with `clang -target bpf`")]
     NotBpf(u16),
+    #[error(
+        "it is for machines of the other byte order (bpfeb, big-endian): compile it with `clang -target bpfel`, or `-target bpf` on a \
+         machine like this"
+    )]
+    ByteOrder,
     #[error("it is cut off or damaged: {0} lies outside the file")]
     Truncated(&'static str),
     #[error("it is longer than {} MiB", crate::object::SIZE_LIMIT >> 20)]
@@ -27,6 +32,14 @@ pub enum Error {
     Btf(#[from] BtfError),
     #[error("invalid section {0}: expected .maps.print, .maps.counter, .maps.gauge or .maps.hist")]
     Section(String),
-    #[error("map {map} can't be exported: {why}")]
-    Map { map: String, why: String },
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Maps(Vec<BadMap>),
+}
+
+/// A map that can't be exported.
+#[derive(Debug, thiserror::Error)]
+#[error("map {map} can't be exported: {why}")]
+pub struct BadMap {
+    pub map: String,
+    pub why: String,
 }

@@ -128,6 +128,16 @@ fn merge_btf(elf: &Elf, parts: &[Part], object: &mut Appending) -> Result<(), Er
     Ok(())
 }
 
+/// The object with other BTF.
+pub fn with_btf(object: Vec<u8>, btf: &[u8]) -> Result<Vec<u8>, Error> {
+    let elf = Elf::parse(&object)?;
+    let index = elf.sections.iter().position(|section| section.name == ".BTF").ok_or(Error::NoBtf)?;
+    let header = elf.header(index);
+    let mut object = Appending(object);
+    object.replace(header, btf);
+    Ok(object.0)
+}
+
 fn section_number(index: usize) -> [u8; 2] {
     // A section's number in a symbol has 16 bits, and it was read from one.
     (index as u16).to_le_bytes()

@@ -8,8 +8,10 @@ mod definition;
 pub(crate) mod elf;
 mod encode;
 mod error;
+mod event_sizes;
 mod functions;
 mod helpers;
+pub(crate) mod lines;
 pub mod map_memory;
 mod map_sections;
 mod map_uses;
@@ -17,6 +19,7 @@ pub mod measures;
 pub mod names;
 pub mod params;
 mod type_name;
+pub(crate) mod undefined;
 pub mod variants;
 
 use std::collections::BTreeMap;
@@ -35,7 +38,7 @@ use crate::decode::stack_fields::{bind, stacks_in};
 use crate::decode::stacks::{Placed, Table};
 use crate::object::params::Constant;
 
-pub use error::Error;
+pub use error::{BadMap, Error};
 pub use map_uses::uses;
 
 /// The longest object that is looked at. The workshop's have some kilobytes, debug information some hundred; a program of the kernel's own
@@ -202,7 +205,7 @@ impl Source {
 /// Reads an object and says what bee will export.
 ///
 /// # Errors
-/// It is no BPF object, is cut off, or has a map that can't be exported; the error names it.
+/// It is no BPF object, is cut off, or has maps that can't be exported; the error names them.
 pub fn inspect(bytes: &[u8]) -> Result<Inspection, Error> {
     inspect_within(bytes, &Allowance::of_a_file())
 }
@@ -220,6 +223,7 @@ pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Insp
     let btf = Btf::parse(elf.section_bytes(".BTF")?.ok_or(Error::NoBtf)?, allowance)?;
     let stacks = definition::stack_map(&btf).map(|name| (name, Arc::default()));
     let maps = maps(&btf, &sections, stacks.as_ref().map(|(_, table)| table), allowance)?;
+    let object = event_sizes::leave_out(object, &btf, &maps)?;
     Ok(Inspection { object, maps, btf, stacks, prints, constants: vec![] })
 }
 
@@ -230,22 +234,31 @@ fn maps(
     stacks: Option<&Arc<Table>>,
     allowance: &Allowance,
 ) -> Result<Vec<Map>, Error> {
-    let (mut maps, tags) = (vec![], btf.tags());
+    let (mut maps, mut bad, tags) = (vec![], vec![], btf.tags());
     for (name, definition) in btf.variables(".maps").unwrap_or_default() {
         let kind = sections.get(name).copied().or_else(|| Kind::from_prefix(name));
         let Some(kind) = kind else { continue };
-        if maps.len() == MAPS_LIMIT {
+        if maps.len() + bad.len() == MAPS_LIMIT {
             return Err(Error::TooMany);
         }
         let tags = tags.get(name).map(Vec::as_slice).unwrap_or_default();
-        let map =
-            map(btf, definition, kind, (name, tags), stacks).map_err(|why| Error::Map { map: name.to_owned(), why })?;
-        allowance.take(COPIES * map.memory())?;
-        maps.push(map);
+        match map(btf, definition, kind, (name, tags), stacks) {
+            Ok(map) => {
+                allowance.take(COPIES * map.memory())?;
+                maps.push(map);
+            }
+            Err(why) => {
+                allowance.take(name.len() + why.len())?;
+                bad.push(BadMap { map: name.to_owned(), why });
+            }
+        }
+    }
+    if !bad.is_empty() {
+        return Err(Error::Maps(bad));
     }
     if let Some((first, second, name)) = names::clash(maps.iter()) {
         let why = format!("its metric {name} would be map {}'s as well: rename one of them", first.name);
-        return Err(Error::Map { map: second.name.clone(), why });
+        return Err(Error::Maps(vec![BadMap { map: second.name.clone(), why }]));
     }
     Ok(maps)
 }

@@ -1,10 +1,12 @@
-//! Sections of variables joined in one, as libbpf wants them.
+//! Sections of variables joined in one, and structs without some of their members, as libbpf wants them.
+
+use std::collections::BTreeSet;
 
 use libbpf_sys::{BTF_KIND_CONST, BTF_KIND_DATASEC};
 
 use crate::allowance::Allowance;
 use crate::decode::btf::parse::{HEADER, MAGIC, Parts, parse_type, word};
-use crate::decode::btf::{BtfError, TypeKind};
+use crate::decode::btf::{BtfError, TypeId, TypeKind};
 
 /// `BTF_KIND_CONST` of `void`: twelve bytes that say nothing.
 const CONST_VOID: [u32; 3] = [0, BTF_KIND_CONST << 24, 0];
@@ -48,6 +50,37 @@ pub fn merge_sections(bytes: &[u8], bases: &[(&str, u32)], name: &str) -> Result
     before.extend(after);
     let strings = [parts.strings, name.as_bytes(), b"\0"].concat();
     Ok(assemble(&before, &strings))
+}
+
+/// Where a struct's members begin, and how long each is.
+const MEMBERS: usize = 12;
+const MEMBER: usize = 12;
+
+/// Leaves out members of these names of these structs. No type changes its number, and no struct its size.
+pub fn without_members(bytes: &[u8], structs: &BTreeSet<TypeId>, names: &[&str]) -> Result<Vec<u8>, BtfError> {
+    let parts = Parts::split(bytes, &Allowance::of_a_file())?;
+    let (mut types, mut at) = (vec![], 0);
+    for id in 1.. {
+        if at >= parts.types.len() {
+            break;
+        }
+        let (parsed, length) = parse_type(&parts, at)?;
+        let raw = &parts.types[at..at + length];
+        at += length;
+        match parsed.kind {
+            TypeKind::Struct { members, .. } if structs.contains(&id) => {
+                let kept: Vec<_> = members.iter().map(|member| !names.contains(&member.name.as_str())).collect();
+                let left_out = kept.iter().filter(|kept| !**kept).count() as u32;
+                types.extend_from_slice(&raw[..4]);
+                types.extend((word(raw, 4)? - left_out).to_le_bytes());
+                types.extend_from_slice(&raw[8..MEMBERS]);
+                let entries = raw[MEMBERS..].chunks_exact(MEMBER).zip(kept).filter(|(_, kept)| *kept);
+                types.extend(entries.flat_map(|(entry, _)| entry));
+            }
+            _ => types.extend_from_slice(raw),
+        }
+    }
+    Ok(assemble(&types, parts.strings))
 }
 
 fn assemble(types: &[u8], strings: &[u8]) -> Vec<u8> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::allowance::{Allowance, Exceeded};
 use crate::decode::btf::parse::parse_type;
 
-pub use merge::merge_sections;
+pub use merge::{merge_sections, without_members};
 pub(crate) use parse::Parts;
 
 /// The number of a type; 0 is `void`.

@@ -14,21 +14,32 @@ const RECORD: usize = 16;
 /// A line's number stands above its column.
 const COLUMN_BITS: u32 = 10;
 
-/// The first line of a section's code.
+/// Where the code of a section was written, from an offset on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Line {
     pub section: String,
+    /// In bytes, from the section's beginning.
+    pub offset: usize,
     /// As clang was told it.
     pub file: PathBuf,
     pub number: usize,
 }
 
-/// One line for each section; none if the object does not say, or is damaged.
-pub fn parse(object: &[u8]) -> Vec<Line> {
-    read(object).unwrap_or_default()
+/// The most lines that are read.
+const LINES: usize = 1 << 16;
+
+/// The first line of each section; none if the object does not say, or is damaged.
+pub fn first(object: &[u8]) -> Vec<Line> {
+    read(object, 1).unwrap_or_default()
 }
 
-fn read(object: &[u8]) -> Option<Vec<Line>> {
+/// All lines.
+pub fn all(object: &[u8]) -> Vec<Line> {
+    read(object, LINES).unwrap_or_default()
+}
+
+/// So many lines of each section at the most.
+fn read(object: &[u8], most: usize) -> Option<Vec<Line>> {
     let elf = Elf::parse(object).ok()?;
     let names = Parts::split(elf.section_bytes(".BTF").ok()??, &Allowance::of_a_file()).ok()?;
     let extension = elf.section_bytes(".BTF.ext").ok()??;
@@ -39,14 +50,21 @@ fn read(object: &[u8]) -> Option<Vec<Line>> {
     while record >= RECORD && at < end {
         let section = names.name(u32_at(extension, at).ok()?).ok()?;
         let (count, first) = (length_at(extension, at + 4)?, at + 8);
-        let file = names.name(u32_at(extension, first + 4).ok()?).ok()?;
-        let number = u32_at(extension, first + 12).ok()? >> COLUMN_BITS;
-        // Clang puts a `./` before what it was told.
-        let file = Path::new(&file).components().filter(|part| *part != Component::CurDir).collect();
-        lines.push(Line { section, file, number: number as usize });
+        for index in 0..count.min(most).min(LINES.saturating_sub(lines.len())) {
+            lines.push(line(&names, extension, &section, first.checked_add(index.checked_mul(record)?)?)?);
+        }
         at = first.checked_add(count.checked_mul(record)?)?;
     }
     Some(lines)
+}
+
+fn line(names: &Parts, extension: &[u8], section: &str, at: usize) -> Option<Line> {
+    let offset = length_at(extension, at)?;
+    let file = names.name(u32_at(extension, at + 4).ok()?).ok()?;
+    let number = u32_at(extension, at + 12).ok()? >> COLUMN_BITS;
+    // Clang puts a `./` before what it was told.
+    let file = Path::new(&file).components().filter(|part| *part != Component::CurDir).collect();
+    Some(Line { section: section.to_owned(), offset, file, number: number as usize })
 }
 
 fn length_at(extension: &[u8], at: usize) -> Option<usize> {
