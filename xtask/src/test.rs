@@ -162,6 +162,7 @@ fn parts(paths: &Paths, unable: Option<&str>, options: &Options, named: &[Suite]
                 "metrics_of_structs",
                 "parameters",
                 "endings",
+                "refusals",
                 "together",
                 "bumblebee",
                 "recording",

@@ -7,14 +7,17 @@ use std::ffi::{c_char, c_int, c_void};
 use std::mem;
 use std::sync::OnceLock;
 
-use libbpf_sys::{libbpf_print_fn_t, libbpf_print_level, libbpf_set_print};
+use libbpf_sys::{LIBBPF_WARN, libbpf_print_fn_t, libbpf_print_level, libbpf_set_print};
 
 /// Who is told of each message.
-static LISTENER: OnceLock<fn(&str)> = OnceLock::new();
+static LISTENER: OnceLock<Listener> = OnceLock::new();
+
+/// Takes a message, and whether libbpf warns with it.
+type Listener = fn(&str, bool);
 
 /// From now on a listener is told what libbpf would print, on the thread that called libbpf. It must not panic: a panic can't pass through
 /// libbpf. The first listener stays.
-pub fn listen(listener: fn(&str)) {
+pub fn listen(listener: Listener) {
     LISTENER.get_or_init(|| listener);
     // SAFETY: `print` has the signature that libbpf calls. The type that bindgen gives a va_list differs by platform; it is always passed
     // as a pointer.
@@ -35,11 +38,11 @@ pub unsafe fn text(format: *const c_char, arguments: *mut c_void) -> Option<Stri
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-unsafe extern "C" fn print(_: libbpf_print_level, format: *const c_char, arguments: *mut c_void) -> c_int {
+unsafe extern "C" fn print(level: libbpf_print_level, format: *const c_char, arguments: *mut c_void) -> c_int {
     // SAFETY: libbpf passes a format and the arguments that fit it.
     let message = unsafe { text(format, arguments) };
     if let (Some(listener), Some(message)) = (LISTENER.get(), message) {
-        listener(&message);
+        listener(&message, level == LIBBPF_WARN);
     }
     0
 }

@@ -25,8 +25,8 @@ Exit codes:
   0  done
   1  failed for a reason that no other code names
   2  the command line was not understood
-  3  the probe is at fault: it does not compile, is no BPF, or has a map that can't be exported
-  4  this machine lacks something: clang, the right to load a probe
+  3  the probe is at fault: not compiled, no BPF, a bad map, or refused by the verifier
+  4  this machine lacks something: clang, the right to load, a hook, file, kfunc or option
 
 First steps:
   bee init

@@ -124,6 +124,15 @@ fn a_map_that_can_not_be_exported_is_a_finding_with_its_line() {
     assert!(said.starts_with("probe.c:8: warning: map counter_x can't be exported: maps of type LpmTrie"), "{said}");
 }
 
+#[test]
+fn a_map_that_no_kernel_creates_is_a_finding_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let map = "struct {\n\t__uint(type, BPF_MAP_TYPE_STACK_TRACE);\n\t__uint(key_size, 4);\n\t__uint(value_size, 12);\n} stacks SEC(\".maps\");\n\
+               struct {\n\t__uint(type, BPF_MAP_TYPE_ARRAY);\n\t__uint(max_entries, 1);\n\t__type(key, u32);\n\t__type(value, u64);\n} counter_n SEC(\".maps\");\n";
+    let said = found(folder.path(), map, &[], 3);
+    assert!(said.starts_with("probe.c:8: warning: no kernel creates map stacks: a stack trace map needs"), "{said}");
+}
+
 /// Clang clears a whole struct for `= {}`.
 #[test]
 fn a_struct_that_is_set_to_0_has_no_padding_that_nobody_sets_and_a_finding_is_said_once() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bee::decode::filter::Filter;
 use bee::export::map::MOST_SERIES;
+use bee::object::map_sizes::MapSize;
 use bee::object::params::Parameter;
 use bee::output::Format;
 use bee::run::{BucketsOf, Speed, ValueOf};
@@ -36,6 +37,10 @@ pub struct Run {
     /// one: limit=5, took=5ms, state=TCP_CLOSE, ports=80,443, opts.deep=true, list[2]=7. May be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     pub param: Vec<Parameter>,
+
+    /// How many entries one of the probe's maps has, or bytes a ring buffer, where user space is to say it; may be repeated
+    #[arg(long, value_name = "NAME=N")]
+    pub map_size: Vec<MapSize>,
 
     /// Show only events and elements like this: FIELD==VALUE, !=, >=, <=, >, < or FIELD~REGEX, before it MAP: for one map only;
     /// or BumbleBee's MAP,FIELD,REGEX. May be repeated, all must hold. Metrics stay whole

@@ -30,6 +30,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow};
+use bee::kernel::blame::Fault;
 use bee::kernel::probe::ProbeError;
 use bee::object::SIZE_LIMIT;
 use bee::store::{Entry, Store};
@@ -123,6 +124,14 @@ fn exit_code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
     if cause.is::<privilege::Error>() || cause.is::<doctor::Lacking>() {
         return Some(4);
     }
+    match cause.downcast_ref::<bee::inspect::Error>() {
+        Some(bee::inspect::Error::Object(_)) => return Some(3),
+        Some(bee::inspect::Error::Probe(probe)) => return exit_code_of_probe(probe),
+        None => {}
+    }
+    if let Some(probe) = cause.downcast_ref::<ProbeError>() {
+        return exit_code_of_probe(probe);
+    }
     registry::exit_code(cause)
 }
 
@@ -136,17 +145,30 @@ fn exit_code_of_build(error: &bee::compile::Error) -> Option<u8> {
     }
 }
 
+/// A probe that would run nowhere is at fault itself.
+fn exit_code_of_probe(error: &ProbeError) -> Option<u8> {
+    match error {
+        ProbeError::Hooks(_) | ProbeError::Open(_) => Some(3),
+        ProbeError::NoVariant(refused) if refused.iter().all(|refusal| refusal.fault == Fault::Probe) => Some(3),
+        ProbeError::NoVariant(_) | ProbeError::NoBtf => Some(4),
+        ProbeError::Map { .. } => None,
+    }
+}
+
 fn exit_code_of_run(error: &bee::run::Error) -> Option<u8> {
     use bee::run::Error;
     match error {
         Error::Twice(_) | Error::SameMetric { .. } | Error::Variant(_) | Error::Parameter(_) => Some(2),
-        Error::Filter(_)
+        Error::MapSize(_)
+        | Error::Filter(_)
         | Error::NoHistogram
         | Error::NoValue { .. }
         | Error::ByCpu { .. }
         | Error::NotAHistogram { .. } => Some(2),
-        Error::Probe { source: ProbeError::Hook(_), .. } => Some(3),
-        Error::Probe { source: ProbeError::NoVariant(_) | ProbeError::NoBtf, .. } | Error::RunTime(_) => Some(4),
+        Error::Several(errors) => errors.iter().find_map(|error| exit_code_of(error)),
+        Error::Probe { source, .. } => exit_code_of_probe(source),
+        Error::Object { .. } => Some(3),
+        Error::RunTime(_) => Some(4),
         _ => None,
     }
 }

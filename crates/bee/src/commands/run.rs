@@ -26,6 +26,7 @@ pub fn run(cli: &Cli, arguments: &Run) -> Result<()> {
         probes,
         variant: arguments.variant.clone(),
         parameters: arguments.param.clone(),
+        map_sizes: arguments.map_size.clone(),
         bounds: SeriesBounds { most: arguments.max_series as usize },
         histogram_buckets: arguments.hist_buckets.clone(),
         histogram_values: arguments.hist_value_key.clone(),
@@ -108,6 +109,7 @@ fn again(cli: &Cli, arguments: &Run) -> Result<Vec<OsString>> {
     again.extend(arguments.trace_pipe.then(|| "--trace-pipe".into()));
     again.extend(arguments.run_time.then(|| "--run-time".into()));
     again.extend(arguments.param.iter().map(|parameter| format!("--param={parameter}").into()));
+    again.extend(arguments.map_size.iter().map(|size| format!("--map-size={size}").into()));
     again.extend(arguments.filter.iter().map(|filter| format!("--filter={filter}").into()));
     again.extend(arguments.hist_buckets.iter().map(|buckets| format!("--hist-buckets={buckets}").into()));
     again.extend(arguments.hist_value_key.iter().map(|field| format!("--hist-value-key={field}").into()));

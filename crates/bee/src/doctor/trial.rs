@@ -16,8 +16,15 @@ const EXIT: [u8; 8] = [0x95, 0, 0, 0, 0, 0, 0, 0];
 /// Puts a program on a hook and takes it off again.
 pub fn hook(section: &str, answer: i32) -> Result<(), String> {
     let object = program(section, answer).map_err(|error| format!("failed to write a program: {error}"))?;
-    let inspection =
-        Inspection { object, maps: vec![], btf: Btf::default(), stacks: None, prints: false, constants: vec![] };
+    let inspection = Inspection {
+        object,
+        maps: vec![],
+        btf: Btf::default(),
+        stacks: None,
+        prints: false,
+        constants: vec![],
+        sizes: vec![],
+    };
     match Probe::attach(&inspection, &[None]) {
         Ok(_detached_when_dropped) => Ok(()),
         Err(ProbeError::NoVariant(refused)) => {

@@ -1,8 +1,11 @@
 //! Probes in the kernel: loaded, attached, read. Nearly everything `unsafe` of bee is here.
 
+pub mod blame;
 pub mod capabilities;
+mod complaints;
 pub(crate) mod cpus;
 pub mod hooks;
+mod load;
 pub(crate) mod map_reader;
 pub mod pins;
 pub mod probe;

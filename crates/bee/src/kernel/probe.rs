@@ -3,27 +3,26 @@
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::slice;
 
-use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle, MapType, Object, ObjectBuilder, OpenObject};
+use libbpf_rs::{Iter, Link, MapCore, MapFlags, MapHandle, Object, OpenObject};
 
 use crate::decode::stacks::{DEPTH, Lookup};
+use crate::kernel::blame::{self, Fault, Reason};
+use crate::kernel::complaints;
 use crate::kernel::hooks::twins::{self, Choice, Hooks};
 use crate::kernel::hooks::{self, Attached, Hook, UnsupportedHook};
+use crate::kernel::load::{self, Part};
 use crate::kernel::verifier_log;
 use crate::kernel::wakeup::Rests;
+use crate::object::Inspection;
 use crate::object::map_memory::Dimensions;
-use crate::object::params::Constant;
+use crate::object::map_sizes::Usual;
+use crate::object::undefined;
 use crate::object::variants;
-use crate::object::{Inspection, Source};
 
-/// What an object is called, and so the maps of its variables.
-const OBJECT: &str = "bee";
 /// The most text that is read of one iterator in one look.
 const TEXT: u64 = 1 << 20;
-
-/// What a map of stacks has that does not say it: 127 functions, as `kernel.perf_event_max_stack` allows, and so many stacks.
-const STACK: u32 = 127 * 8;
-const STACKS: u32 = 16 << 10;
 
 /// Why no variant of a probe runs here.
 #[derive(Debug, thiserror::Error)]
@@ -32,10 +31,10 @@ pub enum ProbeError {
         "this kernel has no type information (/sys/kernel/btf/vmlinux): use one that was built with CONFIG_DEBUG_INFO_BTF=y"
     )]
     NoBtf,
-    #[error("libbpf failed to open the object")]
-    Open(#[source] libbpf_rs::Error),
-    #[error(transparent)]
-    Hook(#[from] UnsupportedHook),
+    #[error("libbpf failed to open the object: {0}")]
+    Open(String),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Hooks(Vec<UnsupportedHook>),
     /// What each of them says has lines of its own.
     #[error("this kernel cannot run the probe")]
     NoVariant(Vec<Refusal>),
@@ -54,6 +53,7 @@ impl ProbeError {
 pub struct Refusal {
     pub variant: Option<String>,
     pub why: String,
+    pub fault: Fault,
 }
 
 impl std::fmt::Display for Refusal {
@@ -94,7 +94,7 @@ impl Probe {
                     let rests = Rests::from_object(&object, &inspection.btf);
                     return Ok(Self { attached, object, rests, variant: variant.clone(), refused, left_out });
                 }
-                Err(why) => refused.push(Refusal { variant: variant.clone(), why }),
+                Err(Reason { why, fault }) => refused.push(Refusal { variant: variant.clone(), why, fault }),
             }
         }
         Err(ProbeError::NoVariant(refused))
@@ -189,7 +189,7 @@ pub fn variants_of(inspection: &Inspection) -> Result<Vec<Option<String>>, Probe
 
 /// The programs that load unasked, in the object's order. Loads nothing.
 pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> {
-    let open = open(inspection).map_err(ProbeError::Open)?;
+    let open = opened(inspection)?;
     let mut programs = vec![];
     for program in open.progs().filter(|program| program.autoload()) {
         programs.push(Program {
@@ -202,63 +202,33 @@ pub fn programs_of(inspection: &Inspection) -> Result<Vec<Program>, ProbeError> 
 
 /// The sizes of all maps, exported or not. Loads nothing.
 pub fn dimensions_of(inspection: &Inspection) -> Result<Vec<Dimensions>, ProbeError> {
-    let open = open(inspection).map_err(ProbeError::Open)?;
-    let mut dimensions = vec![];
-    for map in open.maps() {
-        dimensions.push(Dimensions {
-            map: map.name().to_string_lossy().into_owned(),
-            kind: map.map_type(),
-            key_size: map.key_size(),
-            value_size: map.value_size(),
-            max_entries: map.max_entries(),
-        });
-    }
-    Ok(dimensions)
+    Ok(opened(inspection)?.maps().map(|map| load::dimensions(&map)).collect())
 }
 
-/// Refuses a probe with a program that bee does not attach. Loads nothing.
+/// Refuses a probe with programs that bee does not attach. Loads nothing.
 pub fn check_hooks(inspection: &Inspection) -> Result<(), ProbeError> {
-    for Program { name, section } in programs_of(inspection)? {
-        Hook::parse(&name, &section)?;
-    }
-    Ok(())
+    let programs = programs_of(inspection)?;
+    let parsed = programs.iter().map(|Program { name, section }| Hook::parse(name, section));
+    let unsupported: Vec<_> = parsed.filter_map(Result::err).collect();
+    if unsupported.is_empty() { Ok(()) } else { Err(ProbeError::Hooks(unsupported)) }
 }
 
-fn open(inspection: &Inspection) -> Result<OpenObject, libbpf_rs::Error> {
-    verifier_log::listen();
-    let mut open = ObjectBuilder::default().name(OBJECT)?.open_memory(&inspection.object)?;
-    for map in inspection.maps.iter().filter(|map| matches!(map.source, Source::Events(_))) {
-        for mut opened in open.maps_mut().filter(|opened| opened.name() == map.name.as_str()) {
-            // BumbleBee gives ring buffers a value type; the kernel wants none (EINVAL), and in a perf buffer file descriptors.
-            let size = if opened.map_type() == MapType::PerfEventArray { 4 } else { 0 };
-            opened.set_key_size(size)?;
-            opened.set_value_size(size)?;
-        }
-    }
-    // libbpf's tools say in user space how deep their stacks are, and how many there may be.
-    for mut stacks in open.maps_mut().filter(|map| map.map_type() == MapType::StackTrace) {
-        if stacks.value_size() == 0 {
-            stacks.set_value_size(STACK)?;
-        }
-        if stacks.max_entries() == 0 {
-            stacks.set_max_entries(STACKS)?;
-        }
-    }
-    for Constant { section, offset, bytes } in &inspection.constants {
-        for mut map in open.maps_mut().filter(|map| is_map_of(&map.name().to_string_lossy(), section)) {
-            let place = map.initial_value_mut().and_then(|value| value.get_mut(*offset..*offset + bytes.len()));
-            // The object's type information and the object agree, or libbpf would not have opened it.
-            if let Some(place) = place {
-                place.copy_from_slice(bytes);
-            }
-        }
-    }
-    Ok(open)
+/// What its maps get that the object and the command line leave open. Loads nothing.
+pub fn usual_sizes(inspection: &Inspection) -> Result<Vec<Usual>, ProbeError> {
+    load::usual_sizes(inspection).map_err(|error| not_opened(inspection, error))
 }
 
-/// Whether a map is libbpf's for a section of variables: `bee.rodata` is that of `.rodata`, but `.rodata.more` has its own name.
-fn is_map_of(map: &str, section: &str) -> bool {
-    map == section || map.strip_prefix(OBJECT) == Some(section)
+fn opened(inspection: &Inspection) -> Result<OpenObject, ProbeError> {
+    load::open(inspection).map_err(|error| not_opened(inspection, error))
+}
+
+fn not_opened(inspection: &Inspection, error: libbpf_rs::Error) -> ProbeError {
+    // libbpf says of such a call only that it has no type.
+    if let Ok(calls @ [_, ..]) = undefined::find(slice::from_ref(&inspection.object)).as_deref() {
+        return ProbeError::Open(format!("nothing defines what it calls: {}", undefined::list(calls)));
+    }
+    let sentence = complaints::sentence(&verifier_log::warnings());
+    ProbeError::Open(sentence.unwrap_or_else(|| format!("{error:#}")))
 }
 
 /// Programs in the kernel.
@@ -269,70 +239,54 @@ struct Loaded {
 
 /// Loads and attaches one variant, or says why this kernel does not take it. Of programs that see the same event one runs; what is said of
 /// the others comes with it.
-fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Loaded, Vec<String>), String> {
-    let mut refusals = vec![];
+fn try_variant(inspection: &Inspection, variant: Option<&str>) -> Result<(Loaded, Vec<String>), Reason> {
+    let (mut refusals, mut fault) = (vec![], Fault::Probe);
     for Choice { hooks, left_out } in twins::choices(hooks_of(inspection, variant)?) {
         match try_programs(inspection, &hooks) {
             Ok(loaded) => return Ok((loaded, left_out)),
-            Err(why) => refusals.push(why),
+            Err(reason) => {
+                if reason.fault == Fault::Machine {
+                    fault = reason.fault;
+                }
+                if !refusals.contains(&reason.why) {
+                    refusals.push(reason.why);
+                }
+            }
         }
     }
-    Err(refusals.join("; "))
+    Err(Reason { why: refusals.join("; "), fault })
 }
 
-fn try_programs(inspection: &Inspection, hooks: &Hooks) -> Result<Loaded, String> {
+fn try_programs(inspection: &Inspection, hooks: &Hooks) -> Result<Loaded, Reason> {
     if let Some(why) = hooks.iter().find_map(|(_, hook)| hooks::would_never_run(hook)) {
-        return Err(why);
+        return Err(Reason::of_machine(why));
     }
-    let object = load(inspection, &|name| hooks.iter().any(|(known, _)| known == name))
-        .map_err(|error| why_not_loaded(inspection, hooks, &error))?;
+    let programs: Vec<_> = hooks.iter().map(|(name, _)| name.as_str()).collect();
+    let object = load::load(inspection, Part { programs: &programs, without: &[] })
+        .map_err(|error| blame::why_not_loaded(inspection, hooks, &error))?;
     let mut attached = vec![];
     for program in object.progs_mut() {
         let name = program.name().to_string_lossy().into_owned();
         let Some((_, hook)) = hooks.iter().find(|(known, _)| *known == name) else { continue };
-        let on = hooks::attach(hook, &program).map_err(|error| hooks::why_not(hook, &error))?;
+        verifier_log::forget();
+        let on = hooks::attach(hook, &program).map_err(|error| {
+            let said = complaints::sentence(&verifier_log::warnings());
+            Reason::of_machine(hooks::why_not_attached(hook, &error, said))
+        })?;
         attached.push((name, on));
     }
     Ok(Loaded { object, attached })
 }
 
 /// The programs of a variant and where they go.
-fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Hooks, String> {
-    let programs = programs_of(inspection).map_err(|error| error.to_string())?;
+fn hooks_of(inspection: &Inspection, variant: Option<&str>) -> Result<Hooks, Reason> {
+    let programs = programs_of(inspection).map_err(|error| Reason::of_probe(error.to_string()))?;
     let mut hooks = vec![];
     for Program { name, section } in programs {
         if variants::belongs(&name, variant) {
-            let hook = Hook::parse(&name, &section).map_err(|error| error.to_string())?;
+            let hook = Hook::parse(&name, &section).map_err(|error| Reason::of_probe(error.to_string()))?;
             hooks.push((name, hook));
         }
     }
     Ok(hooks)
-}
-
-/// Loads the programs of these names.
-fn load(inspection: &Inspection, wanted: &dyn Fn(&str) -> bool) -> Result<Object, libbpf_rs::Error> {
-    let mut open = open(inspection)?;
-    for mut program in open.progs_mut() {
-        let name = program.name().to_string_lossy().into_owned();
-        program.set_autoload(wanted(&name));
-        // libbpf knows the section without a rate only.
-        if program.section().to_string_lossy().starts_with("perf_event/") {
-            program.set_prog_type(libbpf_rs::ProgramType::PerfEvent);
-        }
-    }
-    open.load()
-}
-
-/// One program that the kernel refuses fails them all: each is tried alone to find it.
-fn why_not_loaded(inspection: &Inspection, hooks: &[(String, Hook)], error: &libbpf_rs::Error) -> String {
-    for (name, hook) in hooks {
-        verifier_log::forget();
-        if let Err(error) = load(inspection, &|wanted| wanted == name) {
-            return match verifier_log::complaint() {
-                Some(why) => format!("{}: {why}", hook.section),
-                None => hooks::why_not(hook, &error),
-            };
-        }
-    }
-    format!("does not load: {error:#}")
 }

@@ -2,6 +2,7 @@
 //! and the number of a program at fault is that of a kernel or a user without the right.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,10 +13,15 @@ use crate::c_format;
 
 /// The most that is kept of what libbpf says; the verifier's own words come last.
 const KEPT: usize = 1 << 18;
+/// The most warnings, and bytes of one. The last ones are kept.
+const WARNINGS_KEPT: usize = 64;
+const WARNING: usize = 4096;
 
 thread_local! {
     /// libbpf calls back on the thread that called it.
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+    /// Of that the warnings, which name what failed.
+    static WARNINGS: RefCell<VecDeque<String>> = const { RefCell::new(VecDeque::new()) };
 }
 
 /// Keeps what libbpf says instead of printing it. It speaks of what bee tries on purpose: variants that do not load, ring buffers
@@ -26,7 +32,7 @@ pub fn listen() {
 }
 
 /// The end of what is said: the verifier's walk through a large program has megabytes, and its reason comes last.
-fn keep(message: &str) {
+fn keep(message: &str, is_warning: bool) {
     if let Some(mut log) = LOG.get() {
         // A full disk is no reason not to run.
         let _ = log.write_all(message.as_bytes());
@@ -38,6 +44,14 @@ fn keep(message: &str) {
         }
         said.push_str(end);
     });
+    if is_warning {
+        WARNINGS.with_borrow_mut(|warnings| {
+            if warnings.len() == WARNINGS_KEPT {
+                warnings.pop_front();
+            }
+            warnings.push_back(message[..message.floor_char_boundary(WARNING)].to_owned());
+        });
+    }
 }
 
 /// Writes what libbpf says from now on to a file, in place of what has its name.
@@ -54,9 +68,20 @@ pub fn complaint() -> Option<String> {
     complaint_in(&SAID.take())
 }
 
+/// Whether the verifier's complaint is of something that newer kernels know.
+pub fn is_unknown_to_the_kernel(complaint: &str) -> bool {
+    ["unknown func ", "invalid func unknown", "unknown opcode"].iter().any(|words| complaint.contains(words))
+}
+
+/// What libbpf has warned of since it was forgotten.
+pub fn warnings() -> Vec<String> {
+    WARNINGS.take().into()
+}
+
 /// Lets go of what was said so far.
 pub fn forget() {
     SAID.take();
+    WARNINGS.take();
 }
 
 /// The log is the verifier's walk through the program: instructions, the source lines they come from after a `;`, and at the place
@@ -95,7 +120,10 @@ mod tests {
 
     #[test]
     fn of_a_walk_that_is_longer_than_what_is_kept_the_end_is() {
-        keep(&format!("-- BEGIN PROG LOAD LOG --\n{}\nR0 is too big\nprocessed 9 insns\n", "é; step\n".repeat(KEPT)));
+        keep(
+            &format!("-- BEGIN PROG LOAD LOG --\n{}\nR0 is too big\nprocessed 9 insns\n", "é; step\n".repeat(KEPT)),
+            true,
+        );
         assert!((KEPT - 1..=KEPT).contains(&SAID.with_borrow(String::len)));
         assert!(complaint().is_some_and(|why| why.contains("the program: R0 is too big")));
     }

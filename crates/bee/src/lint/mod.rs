@@ -16,6 +16,7 @@ use crate::decode::btf::{Btf, TypeId};
 use crate::kernel::hooks::{Hook, twins};
 use crate::kernel::probe::{self, ProbeError};
 use crate::object::map_memory::Dimensions;
+use crate::object::map_rules;
 use crate::object::{self, BadMap, Inspection, Map, Source};
 
 pub use source::Sources;
@@ -63,7 +64,9 @@ pub fn lint(inspection: &Inspection, sources: &Sources, memory: u64) -> Result<V
     findings.extend(no_export(inspection, sources)?);
     findings.extend(printk(inspection, sources)?);
     findings.extend(inspection.maps.iter().flat_map(|map| record_of(&inspection.btf, map, sources)).take(MOST));
-    findings.extend(too_much(&probe::dimensions_of(inspection)?, sources, memory));
+    let maps = probe::dimensions_of(inspection)?;
+    findings.extend(maps.iter().filter_map(|map| never_created(map, sources)));
+    findings.extend(too_much(&maps, sources, memory));
     Ok(each_once(findings))
 }
 
@@ -160,6 +163,12 @@ fn record(btf: &Btf, map: &Map) -> Option<(TypeId, &'static str)> {
     let definition = btf.variables(".maps")?.into_iter().find(|(name, _)| *name == map.name)?.1;
     let member = btf.members(definition)?.iter().find(|found| found.name == member)?;
     Some((btf.pointee(member.type_id)?, role))
+}
+
+/// A map that breaks a rule of its type's.
+fn never_created(map: &Dimensions, sources: &Sources) -> Option<Finding> {
+    let message = format!("no kernel creates map {}: {}", map.map, map_rules::broken(map)?);
+    Some(Finding { rule: Rule::Map, place: sources.map(&map.map), message })
 }
 
 /// All maps together, said where the largest is declared.

@@ -20,6 +20,8 @@ pub struct Dimensions {
     pub key_size: u32,
     pub value_size: u32,
     pub max_entries: u32,
+    /// `BPF_F_…`.
+    pub flags: u32,
 }
 
 impl Dimensions {
@@ -50,7 +52,7 @@ mod tests {
     use super::*;
 
     fn bytes(kind: MapType, max_entries: u32) -> u64 {
-        Dimensions { map: "m".into(), kind, key_size: 4, value_size: 8, max_entries }.bytes(2)
+        Dimensions { map: "m".into(), kind, key_size: 4, value_size: 8, max_entries, flags: 0 }.bytes(2)
     }
 
     #[test]
@@ -66,7 +68,8 @@ mod tests {
     fn the_largest_map_that_can_be_written_down_is_large() {
         let most = u32::MAX;
         for kind in [MapType::Hash, MapType::PercpuHash, MapType::PercpuArray, MapType::Array] {
-            let largest = Dimensions { map: "m".into(), kind, key_size: most, value_size: most, max_entries: most };
+            let largest =
+                Dimensions { map: "m".into(), kind, key_size: most, value_size: most, max_entries: most, flags: 0 };
             assert!(largest.bytes(256) > 1 << 60, "{kind:?}");
         }
     }

@@ -13,7 +13,9 @@ mod functions;
 mod helpers;
 pub(crate) mod lines;
 pub mod map_memory;
+pub mod map_rules;
 mod map_sections;
+pub mod map_sizes;
 mod map_uses;
 pub mod measures;
 pub mod names;
@@ -36,6 +38,7 @@ use crate::decode::labels::Labels;
 use crate::decode::layout::{Field, Layout};
 use crate::decode::stack_fields::{bind, stacks_in};
 use crate::decode::stacks::{Placed, Table};
+use crate::object::map_sizes::MapSize;
 use crate::object::params::Constant;
 
 pub use error::{BadMap, Error};
@@ -79,6 +82,8 @@ pub struct Inspection {
     pub prints: bool,
     /// What replaces the object's own constants.
     pub constants: Vec<Constant>,
+    /// How large its maps are to be, where somebody says so.
+    pub sizes: Vec<MapSize>,
 }
 
 /// What is said of a probe that exports nothing, as every ordinary program of libbpf's.
@@ -224,7 +229,7 @@ pub(crate) fn inspect_within(bytes: &[u8], allowance: &Allowance) -> Result<Insp
     let stacks = definition::stack_map(&btf).map(|name| (name, Arc::default()));
     let maps = maps(&btf, &sections, stacks.as_ref().map(|(_, table)| table), allowance)?;
     let object = event_sizes::leave_out(object, &btf, &maps)?;
-    Ok(Inspection { object, maps, btf, stacks, prints, constants: vec![] })
+    Ok(Inspection { object, maps, btf, stacks, prints, constants: vec![], sizes: vec![] })
 }
 
 /// The maps that are exported.

@@ -6,6 +6,7 @@ mod prepare;
 mod replay;
 mod trace;
 
+use std::error::Error as StdError;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
@@ -28,6 +29,7 @@ use crate::kernel::trace_pipe;
 use crate::kernel::verifier_log;
 use crate::metrics;
 use crate::metrics::server::{self, PortTaken};
+use crate::object::map_sizes::{self, MapSize};
 use crate::object::params::{self, Parameter};
 use crate::object::variants::NoSuchVariant;
 use crate::object::{self, Inspection, by_cpu, measures};
@@ -50,6 +52,8 @@ pub struct RunOptions {
     pub variant: Option<String>,
     /// Values for the probes' parameters.
     pub parameters: Vec<Parameter>,
+    /// How large the probes' maps are to be.
+    pub map_sizes: Vec<MapSize>,
     pub bounds: SeriesBounds,
     /// What is said of histograms, instead of what the probes do.
     pub histogram_buckets: Vec<BucketsOf>,
@@ -90,6 +94,9 @@ pub struct ShowOptions {
 pub enum Error {
     #[error("cannot run {name}")]
     Object { name: String, source: object::Error },
+    /// Of several probes.
+    #[error("{}", .0.iter().map(with_its_causes).collect::<Vec<_>>().join("; "))]
+    Several(Vec<Error>),
     #[error("probe {0} was given twice")]
     Twice(String),
     #[error("probes {first} and {second} both have a metric {metric} (map {map}): rename the map in one of them")]
@@ -98,6 +105,8 @@ pub enum Error {
     Variant(#[from] NoSuchVariant),
     #[error(transparent)]
     Parameter(#[from] params::Error),
+    #[error(transparent)]
+    MapSize(#[from] map_sizes::Error),
     #[error(transparent)]
     Filter(#[from] filter::Unanswered),
     #[error("--hist-buckets and --hist-value-key need a histogram map; the probe has none")]
@@ -138,6 +147,17 @@ pub enum Error {
     Output(#[source] io::Error),
 }
 
+/// On one line.
+fn with_its_causes(error: &Error) -> String {
+    let mut said = error.to_string();
+    let mut cause = StdError::source(error);
+    while let Some(next) = cause {
+        said.push_str(&format!(": {next}"));
+        cause = next.source();
+    }
+    said
+}
+
 /// Runs probes until SIGINT or SIGTERM, or until nobody reads the output any more. Events that the kernel has by then are still shown.
 /// If one can't be attached, none stays attached.
 pub fn run(prepared: Prepared) -> Result<(), Error> {
@@ -159,23 +179,29 @@ pub fn run(prepared: Prepared) -> Result<(), Error> {
     if let Some(trace) = &mut trace {
         trace.listen_to(&probes);
     }
+    say_of(&candidates, &probes, options.trace_pipe);
     let names = candidates.iter().map(|candidate| candidate.name.as_str());
     let _pins = Pins::new(&options.pins, &names.zip(&probes).collect::<Vec<_>>())?;
     let _timing = timing(options.run_time, session.options.format)?;
     let states = candidates.iter().zip(&probes).map(|(candidate, probe)| (candidate.name.clone(), state(probe)));
     let title = Title::new(states, session.address);
-    for (Candidate { name, .. }, left_out) in
-        candidates.iter().zip(&probes).flat_map(|(it, probe)| probe.left_out.iter().map(move |said| (it, said)))
-    {
-        print::note(format_args!("{name}: {left_out}"));
-    }
-    for (Candidate { name, inspection, .. }, probe) in candidates.iter().zip(&probes) {
-        for note in notes(inspection, probe, options.trace_pipe) {
+    let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
+    session.show(Feed::Kernel(Live { probes, trace }), running, &title, file.map(|file| (file, objects)))
+}
+
+/// What a probe's author may not know of how it runs.
+fn say_of(candidates: &[Candidate], probes: &[Probe], trace_pipe: bool) {
+    for (Candidate { name, inspection, usual, .. }, probe) in candidates.iter().zip(probes) {
+        for size in usual {
+            print::note(format_args!("{name}: {size}"));
+        }
+        for left_out in &probe.left_out {
+            print::note(format_args!("{name}: {left_out}"));
+        }
+        for note in notes(inspection, probe, trace_pipe) {
             print::note(format_args!("{name}: {note}"));
         }
     }
-    let objects: Vec<_> = candidates.iter().map(|candidate| candidate.object.as_slice()).collect();
-    session.show(Feed::Kernel(Live { probes, trace }), running, &title, file.map(|file| (file, objects)))
 }
 
 /// What is said of a probe before it shows anything.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::decode::filter::{Filter, Unanswered};
 use crate::kernel::probe;
+use crate::object::map_sizes::{self, MapSize, Usual};
 use crate::object::names;
 use crate::object::params;
 use crate::object::variants;
@@ -29,6 +30,8 @@ pub(super) struct Candidate {
     pub inspection: Inspection,
     /// The variants to try.
     pub variants: Vec<Option<String>>,
+    /// What its maps get that it leaves to user space.
+    pub usual: Vec<Usual>,
 }
 
 /// Looks at probes.
@@ -36,7 +39,7 @@ pub(super) struct Candidate {
 /// # Errors
 /// One is no probe, two would be the same metric, or none has what was asked for.
 pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
-    let mut candidates = options.probes.drain(..).map(candidate).collect::<Result<Vec<_>, _>>()?;
+    let mut candidates = candidates(options.probes.drain(..))?;
     each_has_its_name(&candidates)?;
     choose_variants(&mut candidates, options.variant.as_deref())?;
     params::check(candidates.iter().map(|candidate| &candidate.inspection.btf), &options.parameters)?;
@@ -47,6 +50,7 @@ pub fn prepare(mut options: RunOptions) -> Result<Prepared, Error> {
     histograms::apply(maps, &options.histogram_buckets, &options.histogram_values)?;
     check_format(options.show.format, candidates.iter().map(|candidate| &candidate.inspection))?;
     split_by_cpu(&mut candidates, &options.per_cpu)?;
+    sizes(&mut candidates, &options.map_sizes)?;
     check_filters(&options.show.filters, candidates.iter().map(|candidate| &candidate.inspection))?;
     Ok(Prepared { options, candidates })
 }
@@ -69,11 +73,42 @@ pub fn check_filters<'a>(
     Ok(())
 }
 
+/// The probes, or what is wrong with each of those that are none.
+fn candidates(objects: impl Iterator<Item = NamedObject>) -> Result<Vec<Candidate>, Error> {
+    let (mut candidates, mut errors) = (vec![], vec![]);
+    for object in objects {
+        match candidate(object) {
+            Ok(candidate) => candidates.push(candidate),
+            Err(error) => errors.push(error),
+        }
+    }
+    match errors.pop() {
+        None => Ok(candidates),
+        Some(only) if errors.is_empty() => Err(only),
+        Some(last) => {
+            errors.push(last);
+            Err(Error::Several(errors))
+        }
+    }
+}
+
 fn candidate(NamedObject { name, object }: NamedObject) -> Result<Candidate, Error> {
     let inspection = object::inspect(&object).map_err(|source| Error::Object { name: name.clone(), source })?;
     let known = probe::check_hooks(&inspection).and_then(|()| probe::variants_of(&inspection));
     let variants = known.map_err(|source| Error::Probe { name: name.clone(), source })?;
-    Ok(Candidate { name, object, inspection, variants })
+    Ok(Candidate { name, object, inspection, variants, usual: vec![] })
+}
+
+/// The maps get the sizes that were asked for, and else what is usual.
+fn sizes(candidates: &mut [Candidate], sizes: &[MapSize]) -> Result<(), Error> {
+    let mut maps = vec![];
+    for Candidate { name, inspection, usual, .. } in candidates {
+        let not_opened = |source| Error::Probe { name: name.clone(), source };
+        maps.extend(probe::dimensions_of(inspection).map_err(not_opened)?);
+        inspection.sizes = sizes.to_vec();
+        *usual = probe::usual_sizes(inspection).map_err(not_opened)?;
+    }
+    Ok(map_sizes::check(&maps, sizes)?)
 }
 
 /// Neither two probes nor two metrics may have the same name.

@@ -10,9 +10,21 @@ use crate::kernel::hooks::attach::cgroup_root;
 use crate::kernel::hooks::suggest;
 use crate::kernel::hooks::{Hook, Kind, binaries};
 
-/// Why a program was not loaded or not attached.
-pub fn why_not(hook: &Hook, error: &libbpf_rs::Error) -> String {
-    let reason = lacking(hook).or_else(|| no_such_target(hook)).or_else(|| by_error(hook, error));
+/// Why a program was not loaded; `said` is libbpf's own sentence, which counts where nobody knows better.
+pub fn why_not_loaded(hook: &Hook, error: &libbpf_rs::Error, said: Option<String>) -> String {
+    // Of a number that is out of range neither rates nor functions are the cause yet: they come when it is attached.
+    let is_invalid = error.kind() == ErrorKind::InvalidInput;
+    let by_number = if is_invalid { None } else { by_error(hook, error) };
+    why_not(hook, error, by_number, said)
+}
+
+/// Why a program was not attached.
+pub fn why_not_attached(hook: &Hook, error: &libbpf_rs::Error, said: Option<String>) -> String {
+    why_not(hook, error, by_error(hook, error), said)
+}
+
+fn why_not(hook: &Hook, error: &libbpf_rs::Error, by_number: Option<String>, said: Option<String>) -> String {
+    let reason = lacking(hook).or_else(|| no_such_target(hook)).or(by_number).or(said);
     format!("{}: {}", hook.section, reason.unwrap_or_else(|| format!("{error:#}")))
 }
 
@@ -134,7 +146,7 @@ mod tests {
 
     fn why(section: &str, errno: i32) -> String {
         let error = libbpf_rs::Error::from_raw_os_error(errno);
-        why_not(&Hook::parse("watch", section).unwrap(), &error)
+        why_not_attached(&Hook::parse("watch", section).unwrap(), &error, None)
     }
 
     #[test]
@@ -153,8 +165,20 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_knows_more_about_is_said_as_the_kernel_says_it() {
+    fn what_nobody_knows_more_about_is_said_as_libbpf_or_the_kernel_says_it() {
         let said = why("perf_event", libc::ENOSPC);
         assert!(said.starts_with("perf_event: ") && said.contains("No space left"), "{said}");
+        let (hook, full) =
+            (Hook::parse("watch", "perf_event").unwrap(), libbpf_rs::Error::from_raw_os_error(libc::ENOSPC));
+        let said = why_not_attached(&hook, &full, Some("prog 'watch': no room".into()));
+        assert_eq!(said, "perf_event: prog 'watch': no room");
+    }
+
+    #[test]
+    fn a_program_that_does_not_load_is_not_blamed_for_its_rate() {
+        let invalid = libbpf_rs::Error::from_raw_os_error(libc::EINVAL);
+        let hook = Hook::parse("watch", "perf_event").unwrap();
+        assert!(why_not_attached(&hook, &invalid, None).contains("takes no such rate"));
+        assert!(why_not_loaded(&hook, &invalid, None).contains("Invalid argument"));
     }
 }

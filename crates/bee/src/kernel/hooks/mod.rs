@@ -11,7 +11,7 @@ pub mod twins;
 mod user_probe;
 
 pub use attach::{Attached, attach, cgroup_root};
-pub use diagnose::{why_not, would_never_run};
+pub use diagnose::{why_not_attached, why_not_loaded, would_never_run};
 pub use suggest::tracefs;
 
 /// Kinds of hooks; one kind needs one thing of the kernel.
