@@ -38,7 +38,7 @@ use std::{env, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use clikit::print;
+use clikit::{print, verbose};
 use lab_cli::{Cli, Command, Paths, cli::Suite, exit, modes};
 
 fn main() -> ExitCode {
@@ -77,6 +77,7 @@ fn run() -> Result<u8> {
     }
     let arguments = defaults::complete(&checkout::all_programs(&checkout)?, env::args_os().collect())?;
     let cli = Cli::parse_from(&arguments);
+    verbose::set(cli.options.verbose);
     let paths = checkout::paths(&checkout, &cli.options)?;
     match &cli.command {
         Command::Doctor => doctor::run(&paths, &cli.options),

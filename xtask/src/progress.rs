@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clikit::{escaped, print};
+use clikit::{escaped, print, verbose};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What is built already is found to be so within this time, and that is not worth a line.
@@ -24,7 +24,7 @@ pub enum Line {
 
 impl Line {
     pub fn new(title: &str) -> Self {
-        if !std::io::stderr().is_terminal() {
+        if verbose::is_wanted() || !std::io::stderr().is_terminal() {
             return Self::Plain(Plain::new(title, (SILENT, PLAIN_EVERY), |line| print::note(line)));
         }
         let style = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}");
@@ -39,7 +39,12 @@ impl Line {
         Self::Plain(Plain::new(title, (PLAIN_EVERY, PLAIN_EVERY), |line| print::note(line)))
     }
 
+    /// What is done now: a program's last line, or how much is left. `--verbose` keeps each.
     pub fn show(&self, how_far: String) {
+        if verbose::is_wanted() {
+            print::note(&how_far);
+            return self.rest();
+        }
         match self {
             Self::Live(bar) => bar.set_message(escaped(&how_far).into_owned()),
             Self::Plain(plain) => plain.lock().how_far = how_far,

@@ -253,6 +253,26 @@ fn bees_oldest_clang_is_the_pinned_one() {
     assert!(bee.contains(&format!("const OLDEST: u32 = {pinned};")), "the pins say {pinned}");
 }
 
+/// One that nobody reads is a promise of `--help` that is not kept.
+#[test]
+fn every_option_is_read_somewhere() {
+    let is_parser = |path: &str| path.contains("/src/cli/") || path.ends_with("/src/cli.rs");
+    let is_bees = |path: &str| path.starts_with("crates/bee/");
+    let (parsers, readers): (Vec<_>, Vec<_>) = files("rs").into_iter().partition(|(path, _)| is_parser(path));
+    let mut unread = vec![];
+    for (path, text) in &parsers {
+        let options = text.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+        for (option, _) in options.filter(|(option, _)| !option.contains('(')) {
+            let own = text.contains(&format!("self.{option}"));
+            let mut programs = readers.iter().filter(|(reader, _)| is_bees(reader) == is_bees(path));
+            if !own && !programs.any(|(_, text)| text.contains(&format!(".{option}"))) {
+                unread.push(format!("{option} of {path}"));
+            }
+        }
+    }
+    none(unread, "nobody reads");
+}
+
 fn exact_versions(pins: &toml::Value) -> Vec<String> {
     let is_exact = |text: &str| text.contains("sha256:") || text.split('.').count() == 3 && !text.contains('/');
     match pins {

@@ -4,5 +4,6 @@
 mod escape;
 pub mod print;
 pub mod rights;
+pub mod verbose;
 
 pub use escape::{escaped, escaped_json, escaped_lines};

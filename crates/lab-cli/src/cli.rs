@@ -166,7 +166,7 @@ pub struct Options {
     /// The longest that one step may take; longer on a slow machine.
     #[arg(long, global = true, value_name = "TIME", default_value = "5m", value_parser = duration)]
     pub timeout: Duration,
-    /// Show the output of the programs that run.
+    /// Show the programs that run and what they print, on stderr.
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// Where the nodes pull our own images from, as `images push` put them there; without it they are loaded into the nodes.

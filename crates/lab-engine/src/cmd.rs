@@ -11,11 +11,12 @@ use std::{
     process::{Child, Command, ExitStatus, Output, Stdio},
 };
 
+use clikit::verbose;
 use lab_cli::{Machine, machine::Said, proxies};
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncRead};
 
-use crate::caller::caller;
+use crate::{caller::caller, live};
 
 /// An external command that did not do its work.
 #[derive(Debug, Error)]
@@ -81,9 +82,13 @@ impl Cmd {
         Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
-    /// Like [`Cmd::read`], for commands whose output nobody needs.
+    /// Like [`Cmd::read`], for commands whose output nobody needs; `--verbose` shows it. What is read may be a secret.
     pub fn run(self) -> Result<(), Failed> {
-        self.read().map(drop)
+        let printed = self.read()?;
+        if verbose::is_wanted() {
+            live::say(&printed);
+        }
+        Ok(())
     }
 
     /// Runs to the end, whatever the exit status.
@@ -91,27 +96,32 @@ impl Cmd {
         let line = self.line();
         let stdin = if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         self.command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let fail = |error| cannot_start(&line, error);
-        let mut child = self.command.spawn().map_err(fail)?;
-        std::thread::scope(|scope| {
+        say_command(&line);
+        let mut child = self.command.spawn().map_err(|error| cannot_start(&line, error))?;
+        let output = std::thread::scope(|scope| {
             if let (Some(bytes), Some(mut pipe)) = (self.stdin.take(), child.stdin.take()) {
                 // The command may end without reading all of it: that is its business, its exit status tells.
                 scope.spawn(move || io::Write::write_all(&mut pipe, &bytes));
             }
-            child.wait_with_output().map_err(fail)
-        })
+            child.wait_with_output()
+        });
+        let output = output.map_err(|error| cannot_start(&line, error))?;
+        if verbose::is_wanted() {
+            live::say(&String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(output)
     }
 
     /// Runs to the end like [`Cmd::read`], telling each line as it is written; killed when nobody awaits it any more.
     pub async fn follow(mut self, tell: impl Fn(&str)) -> Result<String, Failed> {
         let line = self.line();
         self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let fail = |error| cannot_start(&line, error);
+        say_command(&line);
         let mut command = tokio::process::Command::from(self.command);
-        let mut child = command.kill_on_drop(true).spawn().map_err(fail)?;
+        let mut child = command.kill_on_drop(true).spawn().map_err(|error| cannot_start(&line, error))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let (stdout, stderr) = tokio::join!(lines(stdout, &tell), lines(stderr, &tell));
-        let status = child.wait().await.map_err(fail)?;
+        let status = child.wait().await.map_err(|error| cannot_start(&line, error))?;
         if !status.success() {
             return Err(Failed { line, how: describe(status), stderr: Some(tail(stderr.as_bytes())), hint: None });
         }
@@ -206,6 +216,13 @@ pub fn line(words: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
     words.into_iter().map(|word| quote(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
+/// `--verbose` shows each command before it runs.
+fn say_command(line: &str) {
+    if verbose::is_wanted() {
+        live::say(&format!("+ {line}"));
+    }
+}
+
 fn cannot_start(line: &str, error: io::Error) -> Failed {
     let hint = (error.kind() == io::ErrorKind::NotFound)
         .then(|| "run the same command with --install, which installs what is missing".to_owned());
@@ -219,6 +236,9 @@ async fn lines(pipe: Option<impl AsyncRead + Unpin>, tell: &impl Fn(&str)) -> St
     let mut lines = tokio::io::BufReader::new(pipe).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         tell(line.trim());
+        if verbose::is_wanted() {
+            live::say(&line);
+        }
         text.push_str(&line);
         text.push('\n');
     }

@@ -19,6 +19,7 @@ fn main() -> ExitCode {
 
 fn start(cli: Cli) -> Result<u8> {
     let Number::Of(number) = cli.options.number else { bail!("{ONLY_LAB_1}") };
+    clikit::verbose::set(cli.options.verbose);
     let cluster = cli.options.cluster_name(number);
     let first = First { paths: Paths::from_environment()?, options: cli.options, number, cluster };
     program::block_on(async {

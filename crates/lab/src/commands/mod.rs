@@ -25,6 +25,7 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> Result<u8> {
+    clikit::verbose::set(cli.options.verbose);
     let workshop = Workshop::new(Paths::from_environment()?, cli.options.clone())?;
     program::block_on(command(&workshop, cli.command))
 }
