@@ -43,7 +43,14 @@ fn choose(fit: Result<(Engine, Version), Obstacle>) -> (ClusterChoice, String) {
 }
 
 fn uses_a_cluster(command: &Command) -> bool {
-    !matches!(command, Command::Bench { .. } | Command::Test { .. } | Command::Versions | Command::Advisories { .. })
+    !matches!(
+        command,
+        Command::Bench { .. }
+            | Command::Test { .. }
+            | Command::Versions
+            | Command::Vmlinux
+            | Command::Advisories { .. }
+    )
 }
 
 /// Whether what a command prints is for another program to read.

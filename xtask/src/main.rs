@@ -3,6 +3,7 @@
 //! It links neither kube nor libbpf, so that it is ready seconds after a clone.
 
 mod advisories;
+mod apt;
 mod behind;
 mod bench;
 mod build;
@@ -33,6 +34,7 @@ mod rest;
 mod run_lab;
 mod test;
 mod versions;
+mod vmlinux;
 
 use std::{env, process::ExitCode};
 
@@ -83,6 +85,7 @@ fn run() -> Result<u8> {
         Command::Doctor => doctor::run(&paths, &cli.options),
         Command::Versions => versions::run(&paths, &cli.options),
         Command::Advisories { databases } => advisories::run(&paths, &cli.options, databases),
+        Command::Vmlinux => vmlinux::run(&paths, &cli.options),
         Command::Bench { what } => bench::run(&paths, &cli.options, *what),
         Command::Test { suites, kernels } => {
             let kernels = kernels.then_some(Suite::Kernels);

@@ -1,11 +1,14 @@
-//! Prints a kernel's types as a C header: how `probes/include/*/vmlinux.h` were made, see the comment on top of them.
+//! Prints a kernel's types as a C header, from a file of its BTF; and those of older kernels' that it lacks, from files of theirs. `cargo
+//! xtask vmlinux` makes `probes/include/*/vmlinux.h` so.
 //!
 //!     cargo run --release -p bee --example vmlinux -- /sys/kernel/btf/vmlinux > vmlinux.h
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn main() -> anyhow::Result<()> {
-    let btf = std::env::args().nth(1).unwrap_or_else(|| bee::compile::vmlinux::KERNEL_BTF.to_owned());
-    print!("{}", bee::compile::vmlinux::header(Path::new(&btf))?);
+    let mut files = std::env::args_os().skip(1).map(PathBuf::from);
+    let btf = files.next().unwrap_or_else(|| bee::compile::vmlinux::KERNEL_BTF.into());
+    let older: Vec<_> = files.collect();
+    print!("{}", bee::compile::vmlinux::header_with(Path::new(&btf), &older)?);
     Ok(())
 }

@@ -63,6 +63,8 @@ pub enum Command {
         #[arg(long = "osv", value_name = "FOLDER")]
         databases: Vec<PathBuf>,
     },
+    /// Make the vmlinux.h that bee gives to probes anew, from the newest of Debian's kernels.
+    Vmlinux,
     /// Run the project's tests: unit tests, command lines, the labs end to end.
     Test {
         /// Only these suites (default: all that this machine can run).

@@ -138,7 +138,7 @@ fn exit_code_of(cause: &(dyn StdError + 'static)) -> Option<u8> {
 fn exit_code_of_build(error: &bee::compile::Error) -> Option<u8> {
     use bee::compile::Error;
     match error {
-        Error::Compile { .. } | Error::Link(_) | Error::LinkSeveral(_) => Some(3),
+        Error::Compile { .. } | Error::OldTypes(_) | Error::Link(_) | Error::LinkSeveral(_) => Some(3),
         Error::Undefined { .. } | Error::Refused { .. } => Some(3),
         Error::NoClang { .. } | Error::OldClang { .. } | Error::KernelTypes(_) => Some(4),
         _ => None,

@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::compile::{Error, Request, Source, messages};
+use crate::compile::headers::Include;
+use crate::compile::messages::{self, Heard};
+use crate::compile::{Error, Request, Source};
 
 /// The first version with every flag and built-in that we and libbpf's headers use.
 const OLDEST: u32 = 12;
@@ -41,30 +43,57 @@ impl Clang {
         }
     }
 
+    /// Compiles a source; what clang says is printed.
+    pub fn compile(&self, source: &Source, request: &Request, include: &Include, object: &Path) -> Result<(), Error> {
+        let first = self.run(&mut self.command(source, request, include, object))?;
+        if first.status.success() {
+            first.print();
+            return Ok(());
+        }
+        // The probe may have a function by the name of one of the kernel's, or declare that one otherwise.
+        let mut bare = self.command(source, request, include, object);
+        let second = self.run(bare.arg("-DBPF_NO_KFUNC_PROTOTYPES"))?;
+        if second.status.success() {
+            second.print();
+            return Ok(());
+        }
+        first.print();
+        Err(Error::Compile { path: source.typed.clone(), status: first.status })
+    }
+
+    /// Whether a source compiles; what clang says is not printed.
+    pub fn accepts(&self, source: &Source, request: &Request, include: &Include, object: &Path) -> Result<bool, Error> {
+        Ok(self.run(&mut self.command(source, request, include, object))?.status.success())
+    }
+
+    fn run(&self, command: &mut Command) -> Result<Heard, Error> {
+        messages::heard(command).map_err(|why| Error::NoClang { program: self.program.clone(), why })
+    }
+
     /// Runs in the source's folder, because clang copies source lines into the BTF, from where the verifier's messages quote
     /// them, and finds them by the path that stays after all folders are mapped away.
-    pub fn compile(&self, source: &Source, request: &Request, include: &Path, object: &Path) -> Result<(), Error> {
+    fn command(&self, source: &Source, request: &Request, include: &Include, object: &Path) -> Command {
         let mut command = Command::new(&self.program);
         command
             .current_dir(&source.folder)
             .args(["-g", "-O2", "-target", "bpf", "-Wall", "-fno-stack-protector"])
+            // Linux 7.0 and newer have structures without a name of the member (`struct ns_tree;`), which plain C leaves out.
+            .args(["-fms-extensions", "-Wno-microsoft-anon-tag"])
             // A function that nobody declared would only be missed when the object is linked, by a name without its line.
             .arg("-Werror=implicit-function-declaration")
             .arg(format!("-D__TARGET_ARCH_{}", request.architecture.kernel()))
             .arg("-fdebug-compilation-dir=.")
-            .arg(joined(&["-ffile-prefix-map=".as_ref(), include.as_os_str(), "=include".as_ref()]))
-            .arg("-isystem")
-            .arg(include)
+            .arg(joined(&["-ffile-prefix-map=".as_ref(), include.ours.as_os_str(), "=include".as_ref()]))
+            .args(["-isystem".as_ref(), include.ours.as_os_str()])
+            .args(["-idirafter".as_ref(), include.systems.as_os_str()])
             .arg("-include")
-            .arg(include.join("memory.h"))
+            .arg(include.ours.join("memory.h"))
             .args(request.cflags)
             .arg("-c")
             .arg(joined(&["./".as_ref(), source.name.as_os_str()]))
             .arg("-o")
             .arg(object);
-        let status =
-            messages::heard(&mut command).map_err(|why| Error::NoClang { program: self.program.clone(), why })?;
-        if status.success() { Ok(()) } else { Err(Error::Compile { path: source.typed.clone(), status }) }
+        command
     }
 }
 

@@ -37,6 +37,11 @@ pub enum Error {
 
     #[error("{path} compiles, but nothing defines what it calls: {}", undefined::list(.calls), path = path.display())]
     Undefined { path: PathBuf, calls: Vec<Undefined> },
+    #[error(
+        "{path} does not compile with bee's vmlinux.h, but with this machine's kernel's types; clang's messages are above",
+        path = .0.display()
+    )]
+    OldTypes(PathBuf),
 
     #[error("failed to take the debug information out of the compiled probe")]
     Link(#[source] libbpf_rs::Error),
@@ -69,6 +74,7 @@ impl Error {
             Self::KernelTypes(_) => {
                 Some("this kernel shows no BTF (CONFIG_DEBUG_INFO_BTF); build without `--vmlinux kernel`")
             }
+            Self::OldTypes(_) => Some("build with `--vmlinux kernel`"),
             _ => None,
         }
     }

@@ -6,21 +6,43 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use clikit::{escaped_lines, print};
 
+/// The most lines that are passed on: a stranger's source may have clang warn without end.
+const LINES: usize = 10_000;
+
 /// What every colour begins with.
 const COLOUR: &str = "\u{1b}[";
 
-/// Runs clang to its end, and passes on what it says.
-pub fn heard(clang: &mut Command) -> io::Result<ExitStatus> {
+/// How a run of clang's ended, and what it said.
+pub struct Heard {
+    pub status: ExitStatus,
+    lines: Vec<String>,
+}
+
+/// Runs clang to its end.
+pub fn heard(clang: &mut Command) -> io::Result<Heard> {
     if io::stderr().is_terminal() {
         clang.arg("-fcolor-diagnostics");
     }
     let mut child = clang.stderr(Stdio::piped()).spawn()?;
+    let mut lines = vec![];
     if let Some(stderr) = child.stderr.take() {
         for line in BufReader::new(stderr).split(b'\n') {
-            print::own_note(&shown(&String::from_utf8_lossy(&line?)));
+            let line = line?;
+            if lines.len() < LINES {
+                lines.push(shown(&String::from_utf8_lossy(&line)));
+            }
         }
     }
-    child.wait()
+    Ok(Heard { status: child.wait()?, lines })
+}
+
+impl Heard {
+    /// Passes on what it said.
+    pub fn print(&self) {
+        for line in &self.lines {
+            print::own_note(line);
+        }
+    }
 }
 
 fn shown(line: &str) -> String {

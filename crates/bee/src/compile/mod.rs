@@ -9,6 +9,8 @@ mod clang;
 mod error;
 mod headers;
 mod messages;
+mod older_types;
+mod system;
 
 use std::fs;
 use std::io;
@@ -20,6 +22,7 @@ pub use error::Error;
 use crate::decode::architecture::Architecture;
 
 use clang::Clang;
+use headers::Include;
 
 /// What to build, and for which machine.
 #[derive(Debug)]
@@ -49,16 +52,16 @@ pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
     let sources = sources.map(Source::find).collect::<Result<Vec<_>, _>>()?;
     let clang = Clang::find()?;
     let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
-    let include = scratch.path().join("include");
-    headers::unpack(request.architecture, &include).map_err(Error::Scratch)?;
-    if request.vmlinux == Vmlinux::Kernel {
-        let header = vmlinux::header(Path::new(vmlinux::KERNEL_BTF)).map_err(Error::KernelTypes)?;
-        fs::write(include.join("vmlinux.h"), header).map_err(Error::Scratch)?;
-    }
+    let include = Include::unpack(request.architecture, request.vmlinux, scratch.path())?;
     let mut compiled = vec![];
     for (number, source) in sources.iter().enumerate() {
         let object = scratch.path().join(format!("compiled{number}.o"));
-        clang.compile(source, request, &include, &object)?;
+        if let Err(error) = clang.compile(source, request, &include, &object) {
+            return Err(match kernels_types_do(&clang, source, request, &include, &object) {
+                true => Error::OldTypes(source.typed.clone()),
+                false => error,
+            });
+        }
         compiled.push(object);
     }
     undefined(request.source, &compiled)?;
@@ -73,6 +76,14 @@ fn undefined(source: &Path, compiled: &[PathBuf]) -> Result<(), Error> {
     let undefined = crate::object::undefined::find(&objects);
     let undefined = undefined.map_err(|why| Error::Refused { path: source.into(), why })?;
     if undefined.is_empty() { Ok(()) } else { Err(Error::Undefined { path: source.into(), calls: undefined }) }
+}
+
+/// Whether a source that does not compile would, with the running kernel's types: it has one that is not in the pinned header.
+fn kernels_types_do(clang: &Clang, source: &Source, request: &Request, include: &Include, object: &Path) -> bool {
+    request.vmlinux == Vmlinux::Pinned
+        && Some(request.architecture) == Architecture::host()
+        && include.take_kernels_types().is_ok()
+        && clang.accepts(source, request, include, object).unwrap_or(false)
 }
 
 /// A source file, split as clang is told about it.

@@ -53,6 +53,7 @@ async fn command(workshop: &Workshop, command: Command) -> Result<u8> {
         Command::Doctor
         | Command::Versions
         | Command::Advisories { .. }
+        | Command::Vmlinux
         | Command::Bench { .. }
         | Command::Test { .. } => {
             bail!("this is `cargo xtask`'s own command: start with `cargo xtask`")
