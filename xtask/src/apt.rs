@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
-use crate::detect;
+use crate::{detect, progress::Line};
 
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
@@ -26,12 +26,15 @@ pub struct Apt {
     shell: Shell,
     folder: PathBuf,
     options: Vec<String>,
+    /// Whoever waits sees what for.
+    _line: Line,
 }
 
 impl Apt {
     /// With the suite's list of packages for an architecture, which need not be this machine's.
     pub fn new(folder: &Path, suite: &str, architecture: &str) -> Result<Self> {
         let shell = Shell::new()?;
+        let progress = Line::new(&format!("fetching a kernel for {architecture} from Debian {suite}"));
         ensure!(detect::find("apt-get").is_some(), "this machine has no apt");
         for state in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(state))
@@ -55,7 +58,7 @@ impl Apt {
         ];
         let options = options.into_iter().flat_map(|option| ["-o".to_owned(), option]).collect();
         shell.change_dir(folder);
-        let apt = Self { shell, folder: folder.to_owned(), options };
+        let apt = Self { shell, folder: folder.to_owned(), options, _line: progress };
         apt.run("apt-get", &["update", "-qq"])?;
         Ok(apt)
     }

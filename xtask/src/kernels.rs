@@ -14,7 +14,6 @@ use lab_cli::{
 
 use crate::{
     apt::Apt,
-    progress::Line,
     requirements::{self, Need},
 };
 
@@ -56,7 +55,6 @@ fn have(paths: &Paths, kernel: &Kernel, install: bool) -> Result<()> {
         return Ok(());
     }
     ensure!(install, "it is not in the cache; --install fetches it from Debian's archive");
-    let _line = Line::new(&format!("fetching kernel {} from Debian {}", kernel.name, kernel.suite));
     let folder = file.parent().context("a kernel lies in a folder of its own")?;
     let partial = folder.with_file_name(format!("partial-{}", std::process::id()));
     let fetched = fetch(kernel, &partial, folder);

@@ -67,7 +67,6 @@ fn header(paths: &Paths, suites: &[&str], architecture: &str) -> Result<Vec<u8>>
     let mut scratches = vec![];
     let mut kernels = vec![];
     for suite in suites {
-        let _line = Line::new(&format!("fetching the kernel for {architecture} from Debian {suite}"));
         let scratch =
             Scratch(paths.checkout.join(format!("target/vmlinux-{suite}-{architecture}-{}", std::process::id())));
         let kernel = Kernel::fetch(suite, architecture, &scratch.0);
@@ -75,6 +74,7 @@ fn header(paths: &Paths, suites: &[&str], architecture: &str) -> Result<Vec<u8>>
         kernels
             .push(kernel.with_context(|| format!("failed to get the types for {architecture} from Debian {suite}"))?);
     }
+    let _line = Line::new(&format!("printing the types for {architecture}"));
     let mut print = Command::new(paths.bin.join("examples/vmlinux"));
     let printed = print.args(kernels.iter().map(|kernel| &kernel.types)).output().context("failed to print types")?;
     ensure!(printed.status.success(), "failed to print types: {}", String::from_utf8_lossy(&printed.stderr).trim_end());
