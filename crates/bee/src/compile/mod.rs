@@ -57,10 +57,8 @@ pub fn build(request: &Request) -> Result<Vec<u8>, Error> {
     for (number, source) in sources.iter().enumerate() {
         let object = scratch.path().join(format!("compiled{number}.o"));
         if let Err(error) = clang.compile(source, request, &include, &object) {
-            return Err(match kernels_types_do(&clang, source, request, &include, &object) {
-                true => Error::OldTypes(source.typed.clone()),
-                false => error,
-            });
+            let is_newer = kernels_types_do(&clang, source, request, &include, &object);
+            return Err(if is_newer { Error::OldTypes(source.typed.clone()) } else { error });
         }
         compiled.push(object);
     }

@@ -29,8 +29,15 @@ pub struct Live {
     pub trace: Option<Trace>,
 }
 
-/// Hands everything to the output until the end, or until the output wants no more.
-pub fn consume(source: Live, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+/// Hands everything to the output until the end, or until the output wants no more. Calls `opened` when no event is missed any more:
+/// what a program sends to a perf buffer that is not open is lost.
+pub fn consume(
+    source: Live,
+    running: &Running,
+    end: &End,
+    output: &dyn Output,
+    opened: impl FnOnce() -> Result<(), Error>,
+) -> Result<(), Error> {
     let Live { probes, mut trace } = source;
     let probes = probes.as_slice();
     let maps = 0..running.maps.len();
@@ -51,6 +58,7 @@ pub fn consume(source: Live, running: &Running, end: &End, output: &dyn Output) 
         },
     };
     let events = events(probes, running, &buffers, consumer).map_err(Error::Events)?;
+    opened()?;
     let (mut last, mut looked) = (false, None);
     loop {
         now.set(Instant::now());

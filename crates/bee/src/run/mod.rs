@@ -240,11 +240,20 @@ enum Feed {
 }
 
 impl Feed {
-    /// Hands everything to the output until the end.
-    fn consume(self, running: &Running, end: &End, output: &dyn Output) -> Result<(), Error> {
+    /// Hands everything to the output until the end; calls `opened` before the first event.
+    fn consume(
+        self,
+        running: &Running,
+        end: &End,
+        output: &dyn Output,
+        opened: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
         match self {
-            Self::Kernel(source) => live::consume(source, running, end, output),
-            Self::Recording(replay) => replay::consume(*replay, running, end, output).map_err(Error::Output),
+            Self::Kernel(source) => live::consume(source, running, end, output, opened),
+            Self::Recording(replay) => {
+                opened()?;
+                replay::consume(*replay, running, end, output).map_err(Error::Output)
+            }
         }
     }
 }
@@ -265,7 +274,8 @@ impl Session {
         Ok(Self { listener, address, end, options })
     }
 
-    /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well.
+    /// Serves the metrics and shows the data, until the end; with a file, and the probes' objects, it is recorded as well. Whoever
+    /// reads metrics may take it that events count from then on.
     fn show(
         self,
         feed: Feed,
@@ -275,18 +285,19 @@ impl Session {
     ) -> Result<(), Error> {
         let running = Arc::new(running);
         let end = self.end.after(self.options.timeout);
-        let served = running.clone();
-        thread::Builder::new()
-            .name("metrics".to_owned())
-            .spawn(move || server::serve(self.listener, move |format| metrics::text(&served, format)))
-            .map_err(Error::Thread)?;
         let mut output = output::open(self.options.format, title, &running, &end).map_err(Error::Output)?;
         if let Some((file, objects)) = record {
             output = Box::new(Recorder::new(file, &running, &objects, title, output)?);
         }
-        feed.consume(&running, &end, &*output)?;
+        feed.consume(&running, &end, &*output, || serve(self.listener, running.clone()))?;
         output.finish().map_err(Error::Output)
     }
+}
+
+/// In a thread of its own.
+fn serve(listener: TcpListener, running: Arc<Running>) -> Result<(), Error> {
+    let serves = move || server::serve(listener, move |format| metrics::text(&running, format));
+    thread::Builder::new().name("metrics".to_owned()).spawn(serves).map(drop).map_err(Error::Thread)
 }
 
 /// Who looks at the terminal sees what the probe costs, where the kernel says so.
