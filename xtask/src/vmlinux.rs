@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab_cli::{Options, Paths, exit, pins::pins};
+use lab_cli::{
+    Options, Paths, exit,
+    pins::{self, pins},
+};
 
 use crate::{
     apt::{Apt, Unpacked},
@@ -26,6 +29,9 @@ const ARCHITECTURES: [(&str, &str); 2] = [("x86", "amd64"), ("arm64", "arm64")];
 /// The pinned kernel whose suite has the newest, and one whose types older probes use.
 const NEWEST: &str = "newest";
 const OLDER: &str = "6.12";
+
+/// The one whose packages are pinned.
+const PINNED: &str = "amd64";
 
 /// How a kernel may be compressed: the first bytes, and the program that unpacks what begins with them.
 const COMPRESSIONS: [(&[u8], &str); 3] =
@@ -44,16 +50,16 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     requirements::ensure(paths, &[Need::Probes], options.install)?;
     build::example(paths, "vmlinux")?;
     let pins = pins()?;
-    let mut suites = vec![];
+    let mut pinned = vec![];
     for name in [NEWEST, OLDER] {
         let kernel = pins.kernels.iter().find(|kernel| kernel.name == name);
-        suites.push(kernel.with_context(|| format!("no kernel {name} is pinned"))?.suite.as_str());
+        pinned.push(kernel.with_context(|| format!("no kernel {name} is pinned"))?);
     }
     let mut headers = vec![];
     for (folder, architecture) in ARCHITECTURES {
         headers.push((
             paths.checkout.join("probes/include").join(folder).join("vmlinux.h"),
-            header(paths, &suites, architecture)?,
+            header(paths, &pinned, architecture)?,
         ));
     }
     for (file, header) in headers {
@@ -62,14 +68,15 @@ pub fn run(paths: &Paths, options: &Options) -> Result<u8> {
     Ok(exit::OK)
 }
 
-/// The header with the types of the first suite's kernel, and what the others' have besides.
-fn header(paths: &Paths, suites: &[&str], architecture: &str) -> Result<Vec<u8>> {
+/// The header with the types of the first kernel, and what the others have besides.
+fn header(paths: &Paths, pinned: &[&pins::Kernel], architecture: &str) -> Result<Vec<u8>> {
     let mut scratches = vec![];
     let mut kernels = vec![];
-    for suite in suites {
+    for pin in pinned {
+        let suite = &pin.suite;
         let scratch =
             Scratch(paths.checkout.join(format!("target/vmlinux-{suite}-{architecture}-{}", std::process::id())));
-        let kernel = Kernel::fetch(suite, architecture, &scratch.0);
+        let kernel = Kernel::fetch(pin, architecture, &scratch.0);
         scratches.push(scratch);
         kernels
             .push(kernel.with_context(|| format!("failed to get the types for {architecture} from Debian {suite}"))?);
@@ -98,9 +105,9 @@ struct Kernel {
 }
 
 impl Kernel {
-    fn fetch(suite: &str, architecture: &str, scratch: &Path) -> Result<Self> {
-        let apt = Apt::new(scratch, suite, architecture)?;
-        let package = apt.newest(&format!("^linux-(image|binary)-[0-9][^-]*-cloud-{architecture}$"))?;
+    fn fetch(pin: &pins::Kernel, architecture: &str, scratch: &Path) -> Result<Self> {
+        let apt = Apt::new(scratch, &pin.suite, architecture)?;
+        let package = apt.newest(&pin.packages.replace(PINNED, architecture))?;
         let Unpacked { folder, version } = apt.unpack(&package)?;
         let image = kernels::image(&folder).with_context(|| format!("package {package} has no vmlinuz"))?;
         let image = fs::read(&image).with_context(|| format!("failed to read {}", image.display()))?;
