@@ -103,12 +103,12 @@ fn entries(map: &Dimensions) -> Option<String> {
 }
 
 fn flags(map: &Dimensions) -> Option<String> {
-    let is_set = |flag| map.flags & flag != 0;
+    let is_preallocated = map.flags & NO_PREALLOC == 0;
     let expected = match map.kind {
-        MapType::LpmTrie if !is_set(NO_PREALLOC) => "__uint(map_flags, BPF_F_NO_PREALLOC)",
-        kind if is_local(kind) && !is_set(NO_PREALLOC) => "__uint(map_flags, BPF_F_NO_PREALLOC)",
-        MapType::LruHash | MapType::LruPercpuHash if is_set(NO_PREALLOC) => "map_flags without BPF_F_NO_PREALLOC",
-        MapType::Arena if !is_set(MMAPABLE) => "__uint(map_flags, BPF_F_MMAPABLE)",
+        MapType::LpmTrie if is_preallocated => "__uint(map_flags, BPF_F_NO_PREALLOC)",
+        kind if is_local(kind) && is_preallocated => "__uint(map_flags, BPF_F_NO_PREALLOC)",
+        MapType::LruHash | MapType::LruPercpuHash if !is_preallocated => "map_flags without BPF_F_NO_PREALLOC",
+        MapType::Arena if map.flags & MMAPABLE == 0 => "__uint(map_flags, BPF_F_MMAPABLE)",
         _ => return None,
     };
     Some(format!("{} needs {expected}", name(map.kind)))

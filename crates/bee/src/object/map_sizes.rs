@@ -81,8 +81,8 @@ fn is_of_the_author(name: &str) -> bool {
 }
 
 fn known(maps: &[Dimensions]) -> String {
-    let can_be_sized = |map: &&Dimensions| is_of_the_author(&map.map) && map.kind != MapType::PerfEventArray;
-    let names: BTreeSet<_> = maps.iter().filter(can_be_sized).map(|map| map.map.as_str()).collect();
+    let sizable = maps.iter().filter(|map| is_of_the_author(&map.map) && map.kind != MapType::PerfEventArray);
+    let names: BTreeSet<_> = sizable.map(|map| map.map.as_str()).collect();
     if names.is_empty() { "none".to_owned() } else { names.into_iter().collect::<Vec<_>>().join(", ") }
 }
 

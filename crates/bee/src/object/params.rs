@@ -84,13 +84,17 @@ impl FromStr for Parameter {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let malformed = || Malformed(text.to_owned());
-        let (place, value) = text.split_once('=').ok_or_else(malformed)?;
-        let end = place.find(['.', '[']).unwrap_or(place.len());
-        let (name, path) = place.split_at(end);
-        let path = steps(path).filter(|_| !name.is_empty()).ok_or_else(malformed)?;
-        Ok(Self { name: name.to_owned(), path, value: value.to_owned() })
+        parts(text).ok_or_else(|| Malformed(text.to_owned()))
     }
+}
+
+fn parts(text: &str) -> Option<Parameter> {
+    let (place, value) = text.split_once('=')?;
+    let (name, path) = place.split_at(place.find(['.', '[']).unwrap_or(place.len()));
+    if name.is_empty() {
+        return None;
+    }
+    Some(Parameter { name: name.to_owned(), path: steps(path)?, value: value.to_owned() })
 }
 
 /// As in `.field[3]`.

@@ -73,11 +73,7 @@ pub fn consume(
         }
         let goes_on = output.round().map_err(Error::Output)?;
         if !goes_on || (last && !more) || end.is_drained() {
-            look(running, output);
-            if let Some(trace) = &mut trace {
-                trace.end(output);
-            }
-            return output.round().map(drop).map_err(Error::Output);
+            return finish(running, trace, output);
         }
         // One more look after the signal: what was sent before it belongs to the run.
         last = end.has_come();
@@ -86,6 +82,15 @@ pub fn consume(
         }
         rest(&events, now.get() - came.get());
     }
+}
+
+/// Shows once more what there is.
+fn finish(running: &Running, trace: Option<Trace>, output: &dyn Output) -> Result<(), Error> {
+    look(running, output);
+    if let Some(mut trace) = trace {
+        trace.end(output);
+    }
+    output.round().map(drop).map_err(Error::Output)
 }
 
 fn events<'a>(
