@@ -3,82 +3,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::process::Command;
 
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
 };
-use testkit::probe::{self, Run, until};
+use testkit::{
+    called::{CalledProbe, shows},
+    probe::{Run, until},
+};
 
 fn bee() -> Command {
     Command::new(env!("CARGO_BIN_EXE_bee"))
 }
 
-/// A probe that is called with `a` for each getpriority(77, a) of this process.
-struct Probe {
-    folder: tempfile::TempDir,
-    object: PathBuf,
-}
-
-impl Probe {
-    fn build(maps: &str, called: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let lines = format!(
-            "#include \"bpf/bpf_core_read.h\"\n#include \"bpf/bpf_tracing.h\"\n#include \"bee.h\"\n\
-             const volatile __u32 watched = 0;\n{maps}\n\
-             SEC(\"tp_btf/sys_enter\")\nint BPF_PROG(watch, struct pt_regs *regs, long id)\n{{\n\
-             \tif (id != {} || PT_REGS_PARM1_CORE_SYSCALL(regs) != 77 || bpf_get_current_pid_tgid() >> 32 != watched)\n\
-             \t\treturn 0;\n\
-             \t__u64 a = PT_REGS_PARM2_CORE_SYSCALL(regs);\n{called}\n\treturn 0;\n}}\n",
-            libc::SYS_getpriority
-        );
-        let object = probe::build(bee(), folder.path(), &lines);
-        Self { folder, object }
-    }
-
-    fn run(&self, options: &[&str]) -> Run {
-        let watched = format!("--param=watched={}", std::process::id());
-        Run::start(bee(), &self.object, &[&[watched.as_str()], options].concat())
-    }
-
-    fn inspected(&self) -> String {
-        String::from_utf8(bee().arg("inspect").arg(&self.object).output().unwrap().stdout).unwrap()
-    }
-}
-
-/// The tests' calls are one process's: no other may make any while one counts.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// On the first CPU, if it is this process' to choose.
-fn call(numbers: impl IntoIterator<Item = u32>) {
+/// On the first CPU, where the kernel counts what this thread calls.
+fn call(probe: &CalledProbe, numbers: &[u32]) {
     let mut first = CpuSet::new();
     first.set(0).unwrap();
     sched_setaffinity(Pid::from_raw(0), &first).unwrap();
-    for number in numbers {
-        // SAFETY: it takes two numbers, and the first is one that it refuses.
-        unsafe { libc::getpriority(77, number) };
-    }
-}
-
-/// The samples of the probe's own metrics.
-fn samples(run: &Run) -> Vec<String> {
-    let mut samples: Vec<_> =
-        run.metrics().lines().filter_map(|line| line.strip_prefix("ebpf_solo_io_")).map(str::to_owned).collect();
-    samples.sort();
-    samples
-}
-
-#[track_caller]
-fn shows(run: &Run, expected: &[&str]) {
-    assert!(until(|| samples(run) == expected), "{:#?}\n{expected:#?}", samples(run));
+    probe.call(numbers.iter().copied());
 }
 
 const STRUCTS: &str = r#"
@@ -104,11 +49,10 @@ const MAKE_STRUCTS: &str = r#"
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn each_number_of_a_value_is_a_metric_of_its_own() {
-    let _alone = alone();
-    let probe = Probe::build(STRUCTS, MAKE_STRUCTS);
-    let file = probe.folder.path().join("run.bee");
+    let probe = CalledProbe::build(bee, STRUCTS, MAKE_STRUCTS);
+    let file = probe.recording();
     let run = probe.run(&["--record", file.to_str().unwrap()]);
-    call([7, 500]);
+    call(&probe, &[7, 500]);
     let numbers = [("count", 1), ("high", 500), ("low", 3), ("size_bytes", 500), ("size_last", -500)];
     let maps = [("each", r#"name="a""#), ("gauge_now", r#"key="0""#), ("io", r#"name="a""#)];
     let expected: Vec<_> = maps
@@ -134,7 +78,7 @@ fn each_number_of_a_value_is_a_metric_of_its_own() {
     let replay = Run::replay(bee(), &file, &["--speed=max", "--output=json"]);
     shows(&replay, &expected);
     assert!(until(|| replay.printed().contains(line)), "{}", replay.printed());
-    let inspected = probe.inspected();
+    let inspected = String::from_utf8(bee().arg("inspect").arg(probe.object()).output().unwrap().stdout).unwrap();
     for line in ["ebpf_solo_io_io_size_bytes{name}", "left out: size_slots, comm"] {
         assert!(inspected.contains(line), "{inspected}");
     }
@@ -159,10 +103,9 @@ const MAKE_CPUS: &str = r#"
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn cpus_are_told_apart_where_that_is_asked_for() {
-    let _alone = alone();
-    let probe = Probe::build(CPUS, MAKE_CPUS);
+    let probe = CalledProbe::build(bee, CPUS, MAKE_CPUS);
     let summed = probe.run(&[]);
-    call([9]);
+    call(&probe, &[9]);
     shows(&summed, &[r#"counted{key="0"} 9"#, r#"load{key="0"} -9"#]);
     assert!(summed.said().contains("map load: a gauge of a per-CPU map is the sum"), "{}", summed.said());
     assert!(!summed.said().contains("map counted"), "{}", summed.said());
@@ -173,12 +116,12 @@ fn cpus_are_told_apart_where_that_is_asked_for() {
     );
     summed.stop();
 
-    let file = probe.folder.path().join("run.bee");
+    let file = probe.recording();
     let options = ["counted", "load", "seen"].map(|map| format!("--per-cpu={map}"));
     let mut options: Vec<_> = options.iter().map(String::as_str).collect();
     options.extend(["--record", file.to_str().unwrap(), "--filter=seen:cpu==0"]);
     let run = probe.run(&options);
-    call([9]);
+    call(&probe, &[9]);
     let all = ["counted", "load"].map(|map| of_each_cpu(map, if map == "load" { -9 } else { 9 })).concat();
     let all: Vec<_> = all.iter().map(String::as_str).collect();
     shows(&run, &all);
@@ -192,7 +135,7 @@ fn cpus_are_told_apart_where_that_is_asked_for() {
     assert!(until(|| replay.printed().lines().any(|line| line.split_whitespace().eq(["seen", "0", "0", "9"]))));
 
     for (map, why) in [("plain", "it is no per-CPU hash or array"), ("nothing", "no probe exports such a map")] {
-        let refused = bee().arg("run").arg(&probe.object).args(["--per-cpu", map]).output().unwrap();
+        let refused = bee().arg("run").arg(probe.object()).args(["--per-cpu", map]).output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr);
         assert!(refused.status.code() == Some(2) && said.contains(why), "{said}");
     }

@@ -3,70 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on says so by panicking")]
 
-use std::{
-    path::PathBuf,
-    process::Command,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::process::Command;
 
-use testkit::probe::{self, Run, until};
+use testkit::{
+    called::{CalledProbe, shows},
+    probe::Run,
+};
 
 fn bee() -> Command {
     Command::new(env!("CARGO_BIN_EXE_bee"))
-}
-
-/// A probe that is called with `a` for each getpriority(77, a).
-struct Probe {
-    _folder: tempfile::TempDir,
-    object: PathBuf,
-}
-
-impl Probe {
-    fn build(maps: &str, called: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let lines = format!(
-            "#include \"bpf/bpf_core_read.h\"\n#include \"bpf/bpf_tracing.h\"\n#include \"bee.h\"\n\
-             const volatile __u32 watched = 0;\n{maps}\n\
-             SEC(\"tp_btf/sys_enter\")\nint BPF_PROG(watch, struct pt_regs *regs, long id)\n{{\n\
-             \tif (id != {} || PT_REGS_PARM1_CORE_SYSCALL(regs) != 77 || bpf_get_current_pid_tgid() >> 32 != watched)\n\
-             \t\treturn 0;\n\
-             \t__u64 a = PT_REGS_PARM2_CORE_SYSCALL(regs);\n{called}\n\treturn 0;\n}}\n",
-            libc::SYS_getpriority
-        );
-        let object = probe::build(bee(), folder.path(), &lines);
-        Self { _folder: folder, object }
-    }
-
-    fn run(&self, options: &[&str]) -> Run {
-        let watched = format!("--param=watched={}", std::process::id());
-        Run::start(bee(), &self.object, &[&[watched.as_str()], options].concat())
-    }
-}
-
-/// The tests' calls are one process's: no other may make any while one counts.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn call(numbers: impl IntoIterator<Item = u32>) {
-    for number in numbers {
-        // SAFETY: it takes two numbers, and the first is one that it refuses.
-        unsafe { libc::getpriority(77, number) };
-    }
-}
-
-/// The samples of the probe's own metrics.
-fn samples(run: &Run) -> Vec<String> {
-    let mut samples: Vec<_> =
-        run.metrics().lines().filter_map(|line| line.strip_prefix("ebpf_solo_io_")).map(str::to_owned).collect();
-    samples.sort();
-    samples
-}
-
-#[track_caller]
-fn shows(run: &Run, expected: &[&str]) {
-    assert!(until(|| samples(run) == expected), "{:#?}\n{expected:#?}", samples(run));
 }
 
 const GARBAGE: &str = r#"
@@ -100,13 +45,11 @@ const MAKE_GARBAGE: &str = r#"
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn what_is_not_shown_makes_no_series_of_its_own() {
-    let _alone = alone();
-    let probe = Probe::build(GARBAGE, MAKE_GARBAGE);
-    let recording = tempfile::tempdir().unwrap();
-    let file = recording.path().join("run.bee");
+    let probe = CalledProbe::build(bee, GARBAGE, MAKE_GARBAGE);
+    let file = probe.recording();
     // No room for more than one series each.
     let run = probe.run(&["--max-series=1", "--record", file.to_str().unwrap()]);
-    call(1..=200);
+    probe.call(1..=200);
     let expected = [
         r#"kept{path="a"} 200"#,
         r#"opens{path="a"} 200"#,
@@ -133,12 +76,12 @@ struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 4096); __type(v
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn a_value_may_be_a_bit_field() {
-    let _alone = alone();
     let output =
         "bpf_ringbuf_output(&last, &event, sizeof(event), 0); bpf_ringbuf_output(&took, &event, sizeof(event), 0);";
-    let probe = Probe::build(BITS, &format!("struct event_t event = {{ .flags = 5, .value = a }}; {output}"));
+    let probe =
+        CalledProbe::build(bee, BITS, &format!("struct event_t event = {{ .flags = 5, .value = a }}; {output}"));
     let run = probe.run(&[]);
-    call([9, 7]);
+    probe.call([9, 7]);
     let expected = [
         r#"last{flags="5"} 7"#,
         r#"took_bucket{flags="5",le="+Inf"} 2"#,
@@ -160,12 +103,11 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, _
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn keys_that_differ_are_series_that_differ() {
-    let _alone = alone();
     let called = "struct mac_t mac = { .mac = { 0, 0x16 } }; mac.mac[5] = a; bpf_map_update_elem(&by_mac, &mac, &a, 0);
         struct id_t who = { .id = \"?x\" }; who.id[0] = 0xf0 + a; bpf_map_update_elem(&by_id, &who, &a, 0);";
-    let probe = Probe::build(BYTES, called);
+    let probe = CalledProbe::build(bee, BYTES, called);
     let run = probe.run(&[]);
-    call([1, 2]);
+    probe.call([1, 2]);
     let expected = [
         r#"by_id{id="\\xf1x"} 1"#,
         r#"by_id{id="\\xf2x"} 2"#,
@@ -198,11 +140,10 @@ int older(struct bpf_raw_tracepoint_args *ctx)
 #[test]
 #[ignore = "needs root (loads probes)"]
 fn of_two_programs_that_see_the_same_event_one_runs() {
-    let _alone = alone();
     let maps = format!("#define GETPRIORITY {}\n{TWINS}", libc::SYS_getpriority);
-    let probe = Probe::build(&maps, "a = a; count();");
+    let probe = CalledProbe::build(bee, &maps, "a = a; count();");
     let run = probe.run(&[]);
-    call(1..=5);
+    probe.call(1..=5);
     shows(&run, &[r#"calls{key="0"} 5"#]);
     assert!(
         run.said().contains("older (SEC(\"raw_tp/sys_enter\")) left out, as watch sees the same event"),

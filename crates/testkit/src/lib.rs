@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that can't go on says so by panicking")]
 
 pub mod api;
+pub mod called;
 pub mod chart;
 pub mod cluster;
 pub mod connections;
