@@ -63,11 +63,16 @@ fn refusal(bee: &mut Command) -> Result<Option<String>> {
     Ok((!output.status.success()).then(|| reason(&String::from_utf8_lossy(&output.stderr))))
 }
 
-/// The line that says most: clang's first error, else bee's own.
+/// What says most: clang's first error, else bee's own with its causes.
 fn reason(said: &str) -> String {
-    let clangs = said.lines().find_map(|line| line.split_once("error: ").filter(|(place, _)| place.contains(".")));
-    let bees = said.lines().find_map(|line| line.strip_prefix("error: "));
-    clangs.map(|(_, error)| error).or(bees).or(said.lines().next()).unwrap_or("it said nothing").to_owned()
+    let clangs = said.lines().find_map(|line| line.split_once("error: ").filter(|(place, _)| place.contains('.')));
+    if let Some((_, error)) = clangs {
+        return error.to_owned();
+    }
+    let mut lines = said.lines().skip_while(|line| !line.starts_with("error: "));
+    let Some(error) = lines.next() else { return said.lines().next().unwrap_or("it said nothing").to_owned() };
+    let causes = lines.take_while(|line| line.starts_with("  ")).map(str::trim);
+    [error.trim_start_matches("error: ")].into_iter().chain(causes).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -78,7 +83,8 @@ mod tests {
     fn the_reason_is_clangs_first_error_else_bees() {
         let clang = "./a.bpf.c:3:1: warning: w\n./a.bpf.c:4:9: fatal error: 'x.h' file not found\nerror: a.bpf.c does not compile\n";
         assert_eq!(reason(clang), "'x.h' file not found");
-        assert_eq!(reason("hint\nerror: failed to load\n  detail\n"), "failed to load");
+        let bee = "note: sizes\nerror: failed to load\n  fentry/f: a cause\n  another\nhint: more\n";
+        assert_eq!(reason(bee), "failed to load: fentry/f: a cause: another");
         assert_eq!(reason(""), "it said nothing");
     }
 }
